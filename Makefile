@@ -1,0 +1,42 @@
+# make demo: a real study on the bundled audio, from nothing to its report.    make test: the test suite.
+# Needs Linux, make, and a Python from 3.11 with venv and pip.
+
+PYTHON ?= python3
+VENV := .venv
+CPC := $(VENV)/bin/cpc
+INSTALLED := $(VENV)/.installed
+export RAY_USAGE_STATS_ENABLED := 0
+export UV_NO_CONFIG := 1
+
+.PHONY: demo test lint install bench lock clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "cpc-study needs Python 3.11 or newer; name one with: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python --require-hashes --requirement requirements.lock
+	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(INSTALLED)
+	@$(CPC) study run demo
+	@$(CPC) report demo --out studies/demo/report.html
+	@$(CPC) export demo --best --out exports/demo --overwrite
+	@$(CPC) probe exports/demo sample
+
+test: $(INSTALLED)
+	$(VENV)/bin/python -m pytest
+
+lint: $(INSTALLED)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+lock: $(INSTALLED)
+	$(VENV)/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --quiet --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,1 @@
+"""Studies on Ray: Tune is the engine, Train runs the workers, Data feeds them, Jobs submits."""

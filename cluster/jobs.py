@@ -1,0 +1,204 @@
+"""Studies as Ray jobs: submitted to a running cluster, which goes on when this process ends."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+import requests
+from ray.job_submission import JobDetails, JobSubmissionClient
+
+import cluster
+import cpc_core
+import dashboards
+import search_spaces
+import study
+from cluster.profile import ClusterError
+from cpc_core.corpus.sample import SAMPLE_NAME
+from study.errors import NotFoundError, UnreachableError
+from study.spec import StudySpec
+
+Status = Literal["PENDING", "RUNNING", "STOPPED", "SUCCEEDED", "FAILED"]
+"""Ray's own words; the last three are final."""
+
+POLL_S = 1.0
+STOP_TIMEOUT_S = 30.0
+
+_PACKAGES = (cpc_core, search_spaces, study, cluster, dashboards)
+_FOLDER = "study_folder"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A study on a cluster.
+
+    Attributes:
+        job_id: `cpc-<study>-<spec hash>`, with a counter from the second submission on.
+        status: How it stands.
+        message: Ray's sentence about that.
+        folder: The study folder on the cluster.
+        start_s: Unix time of its start, 0 before.
+        end_s: Unix time of its end, 0 before.
+    """
+
+    job_id: str
+    status: Status
+    message: str
+    folder: str
+    start_s: float
+    end_s: float
+
+    @property
+    def ended(self) -> bool:
+        """Whether its status is final."""
+        return self.status not in ("PENDING", "RUNNING")
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What came of a submission.
+
+    Attributes:
+        job: The job.
+        is_new: False where this study was already running into that folder, so that nothing was submitted.
+    """
+
+    job: Job
+    is_new: bool
+
+
+def submit(spec: StudySpec, folder: Path, *, address: str) -> Submission:
+    """Starts `cpc study run` on a cluster. It needs the dependencies only: our packages travel with the job.
+
+    Args:
+        spec: What is asked, resolved.
+        folder: The study folder, at this path on every node.
+        address: Of the cluster or of its dashboard.
+
+    Raises:
+        UnreachableError: No cluster answers at the address.
+        ClusterError: It refuses the job.
+    """
+    folder = folder.absolute()
+    if spec.corpus != SAMPLE_NAME:
+        spec = spec.model_copy(update={"corpus": str(Path(spec.corpus).absolute())})
+    base = f"cpc-{spec.name}-{spec.hash}"
+    with _client(address) as client, tempfile.TemporaryDirectory(prefix="cpc-job-") as working_dir:
+        earlier = [job for job in _jobs(client) if job.job_id == base or job.job_id.startswith(f"{base}-")]
+        for job in earlier:
+            if not job.ended and job.folder == str(folder):
+                return Submission(job, is_new=False)
+        (Path(working_dir) / "spec.yaml").write_text(spec.to_yaml(), encoding="utf-8")
+        job_id = client.submit_job(
+            entrypoint=f"python -m study.cli study run spec.yaml -o {shlex.quote(str(folder))} --address auto",
+            submission_id=f"{base}-{len(earlier) + 1}" if earlier else base,
+            runtime_env={"working_dir": working_dir, "py_modules": [_folder_of(package.__file__) for package in _PACKAGES]},
+            metadata={_FOLDER: str(folder)},
+        )
+        return Submission(_job(client.get_job_info(job_id)), is_new=True)
+
+
+def status(job_id: str, *, address: str) -> Job:
+    """How a job stands.
+
+    Raises:
+        UnreachableError: No cluster answers at the address.
+        NotFoundError: It knows no such job.
+    """
+    with _client(address) as client:
+        return _known(client, job_id)
+
+
+def jobs(*, address: str) -> list[Job]:
+    """All studies that were submitted to a cluster, the latest first.
+
+    Raises:
+        UnreachableError: No cluster answers at the address.
+    """
+    with _client(address) as client:
+        return sorted(_jobs(client), key=lambda job: -job.start_s)
+
+
+def logs(job_id: str, *, address: str, follow: bool) -> Iterator[str]:
+    """What a job has printed, in pieces; with `follow`, until it ends.
+
+    Raises:
+        UnreachableError: No cluster answers at the address.
+        NotFoundError: It knows no such job.
+    """
+    with _client(address) as client:
+        seen = 0
+        # Ray's own way to follow a log can end while the job runs.
+        while True:
+            ended = _known(client, job_id).ended
+            text = client.get_job_logs(job_id)
+            if text[seen:]:
+                yield text[seen:]
+            seen = len(text)
+            if ended or not follow:
+                return
+            time.sleep(POLL_S)
+
+
+def stop(job_id: str, *, address: str) -> Job:
+    """Stops a job and waits for its end; the study can be resumed. A job that has ended stays as it is.
+
+    Raises:
+        UnreachableError: No cluster answers at the address.
+        NotFoundError: It knows no such job.
+        ClusterError: The job goes on.
+    """
+    with _client(address) as client:
+        if not _known(client, job_id).ended:
+            client.stop_job(job_id)
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while not (job := _known(client, job_id)).ended:
+            if time.monotonic() > deadline:
+                raise ClusterError(f"job {job_id} still runs {STOP_TIMEOUT_S:g} s after it was told to stop: look at its logs")
+            time.sleep(POLL_S)
+        return job
+
+
+@contextmanager
+def _client(address: str) -> Iterator[JobSubmissionClient]:
+    try:
+        yield JobSubmissionClient(address)
+    except (ConnectionError, requests.exceptions.ConnectionError) as error:
+        raise UnreachableError(
+            f"no Ray cluster answers at {address}: start one with `ray start --head`, or give the address of its dashboard, "
+            "for example --address http://127.0.0.1:8265"
+        ) from error
+    except RuntimeError as error:
+        raise ClusterError(f"the cluster at {address} refused: {error}") from error
+
+
+def _known(client: JobSubmissionClient, job_id: str) -> Job:
+    for job in _jobs(client):
+        if job.job_id == job_id:
+            return job
+    raise NotFoundError(f"the cluster knows no study job {job_id}: `cpc study status` without a job lists them")
+
+
+def _jobs(client: JobSubmissionClient) -> list[Job]:
+    return [_job(details) for details in client.list_jobs() if _FOLDER in (details.metadata or {})]
+
+
+def _job(details: JobDetails) -> Job:
+    return Job(
+        job_id=cast(str, details.submission_id),
+        status=details.status.value,
+        message=details.message or "",
+        folder=(details.metadata or {})[_FOLDER],
+        start_s=(details.start_time or 0) / 1000,
+        end_s=(details.end_time or 0) / 1000,
+    )
+
+
+def _folder_of(module_file: str | None) -> str:
+    return str(Path(cast(str, module_file)).parent)

@@ -1,0 +1,82 @@
+"""One trial in this process, without Ray: a study of one cell and one seed, in the same folder with the same files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from cpc_core.config import CpcConfig
+from cpc_core.corpus.corpus import Corpus
+from cpc_core.corpus.stream import batches_in_process
+from cpc_core.step import StepMetrics
+from cpc_core.training import Progress, pretrain
+from study.records import StudyRecord
+from study.spec import StudySpec
+from study.store import StudyStore
+from study.trial_folder import LogEntry, TrialFolder, checkpoint_step
+
+
+def run_trial(
+    folder: Path,
+    spec: StudySpec,
+    corpus: Corpus,
+    *,
+    on_step: Callable[[CpcConfig, int, StepMetrics], None],
+    on_report: Callable[[Progress], None],
+) -> StudyRecord:
+    """Trains the one trial of `spec`, from its last checkpoint where there is one; an ended trial is left alone.
+
+    Args:
+        folder: The study folder, made if missing.
+        spec: A spec with one cell and one seed.
+        corpus: The opened corpus of the spec.
+        on_step: Called after each optimizer step.
+        on_report: Called with every entry of the metrics log.
+
+    Raises:
+        ConfigError: The folder holds another study, or the corpus's clips are too short.
+        CorpusError: A shard is damaged.
+        CpcError: Another process is running it.
+    """
+    store = StudyStore.create_or_open(folder.absolute(), spec, corpus.hash, corpus.caption)
+    try:
+        assignment = store.ask()
+        if assignment is not None:
+            trial = store.trial_folder(assignment.number)
+            trial.create(assignment.config)
+            final = _train(trial, assignment.config, corpus, on_step, on_report)
+            store.tell(assignment.number, "complete" if final.outcome == "complete" else "diverged", final.metrics, final.reason)
+    finally:
+        store.close()
+    from study.reading import read_study
+
+    return read_study(folder)
+
+
+def _train(
+    trial: TrialFolder,
+    config: CpcConfig,
+    corpus: Corpus,
+    on_step: Callable[[CpcConfig, int, StepMetrics], None],
+    on_report: Callable[[Progress], None],
+) -> Progress:
+    resume = trial.checkpoint()
+    trial.rewind(-1 if resume is None else checkpoint_step(resume))
+    log = trial.log()
+    started = time.monotonic() - (log[-1].elapsed_s if log else 0.0)
+
+    def record(progress: Progress, save: Callable[[Path], None]) -> None:
+        trial.append(LogEntry(progress.step, progress.metrics, progress.outcome, progress.reason, time.monotonic() - started))
+        if progress.outcome != "diverged":
+            trial.save_checkpoint(progress.step, save)
+        on_report(progress)
+
+    return pretrain(
+        config,
+        corpus,
+        lambda start: batches_in_process(corpus, config.seed, config.data.batch_size, start, config.training.steps),
+        record,
+        resume=resume,
+        on_step=lambda step, measured: on_step(config, step, measured),
+    )

@@ -1,0 +1,116 @@
+"""Runs a study on Ray from its first trial to its last, or from where it was left."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from ray import tune
+from ray.tune.stopper import Stopper
+
+from cluster.driver import train_trial
+from cluster.search import StorePruning, StudyEvent, StudySearch
+from cluster.session import connected
+from cpc_core.corpus.corpus import Corpus
+from cpc_core.corpus.sample import open_corpus
+from study.reading import read_study
+from study.records import StudyRecord
+from study.spec import StudySpec
+from study.store import StudyStore
+
+TRIAL_RESOURCES: dict[str, float] = {"CPU": 0, "memory": 64 * 2**20}
+"""What a trial's own process reserves: no CPU, those belong to its workers, but Tune refuses to reserve nothing at all.
+How many trials there are is bounded by the search."""
+
+
+def run_study(folder: Path, spec: StudySpec, *, address: str | None, on_event: Callable[[StudyEvent], None]) -> StudyRecord:
+    """Trains every trial of a study that has not ended, and returns what is then known.
+
+    Args:
+        folder: The study folder, made if missing; on a cluster every node sees it at this path.
+        spec: What is asked.
+        address: Of a running Ray cluster, or None to use this machine.
+        on_event: Called in this process for every start, report and end of a trial.
+
+    Raises:
+        ConfigError: The folder holds another study.
+        CorpusError: The corpus is missing or damaged.
+        UnreachableError: No cluster answers at the address.
+        ClusterError: The cluster is too small.
+        CpcError: Another process is running this study.
+        KeyboardInterrupt: The study was interrupted; running it again goes on where it was.
+    """
+    folder = folder.absolute()
+    corpus = open_corpus(spec.corpus)
+    store = StudyStore.create_or_open(folder, spec, corpus.hash, _caption(corpus))
+    try:
+        if not store.finished:
+            with connected(address, spec.resources), _interruptible() as interrupted:
+                _train(store, corpus, interrupted, on_event)
+    finally:
+        store.close()
+    return read_study(folder)
+
+
+class _Interrupted(Stopper):
+    """Tells Tune to stop everything once a signal has arrived. Trials stay running in the store, so that they are resumed."""
+
+    def __init__(self) -> None:
+        self.by: int | None = None
+
+    def __call__(self, trial_id: str, result: dict[str, object]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self.by is not None
+
+
+@contextmanager
+def _interruptible() -> Iterator[_Interrupted]:
+    """Turns the first SIGINT or SIGTERM into a clean stop, and raises at the second."""
+    interrupted = _Interrupted()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if interrupted.by is not None:
+            raise KeyboardInterrupt
+        interrupted.by = number
+
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted
+        return
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield interrupted
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _train(store: StudyStore, corpus: Corpus, interrupted: _Interrupted, on_event: Callable[[StudyEvent], None]) -> None:
+    resources = store.spec.resources
+    search = StudySearch(store, resources.concurrent_trials, on_event)
+    trainable = tune.with_parameters(train_trial, study=store.folder, corpus=corpus.folder, resources=resources)
+    with tempfile.TemporaryDirectory(prefix="cpc-tune-") as disposable:
+        tune.Tuner(
+            tune.with_resources(trainable, TRIAL_RESOURCES),
+            tune_config=tune.TuneConfig(search_alg=search, scheduler=StorePruning(search), num_samples=-1, reuse_actors=False),
+            run_config=tune.RunConfig(
+                name=store.spec.name,
+                storage_path=disposable,
+                stop=interrupted,
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=resources.max_failures),
+            ),
+        ).fit()
+    if interrupted.by is not None:
+        raise KeyboardInterrupt
+
+
+def _caption(corpus: Corpus) -> str:
+    clips = ", ".join(f"{corpus.rows(split)} {split}" for split in corpus.splits)
+    return f"{corpus.name} ({clips} clips)"

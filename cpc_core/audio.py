@@ -1,0 +1,180 @@
+"""Recordings of any format, rate and channel count, as mono float32 samples at 16 kHz.
+
+libsndfile accepts what training must never see: non-finite samples, a rate of 1 Hz, an Ogg that was cut and reads as
+empty. Those become an `AudioError` here. Files are decoded by content, whatever their name ends in.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from math import gcd
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import soundfile
+import torch
+from numpy.typing import NDArray
+from torchaudio.transforms import Resample
+
+from cpc_core.errors import AudioError
+from cpc_core.geometry import SAMPLE_RATE_HZ
+
+LOWEST_RATE_HZ = 2_000
+HIGHEST_RATE_HZ = 768_000
+"""Rates outside these are damage: a header of 1 Hz makes 32 million samples of 2000."""
+
+BLOCK_S = 60
+"""Seconds decoded at once: bounds memory for recordings of any length."""
+
+_KERNEL_TAPS = 20_000_000
+"""Largest resampling filter: 44 099 Hz has no common factor with 16 kHz and would take 2.8 GB of them."""
+
+_DECODE_FRAMES = 65_536
+
+_Block: TypeAlias = tuple[NDArray[np.float32], tuple[str, ...]]
+"""Samples and the notes about them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """A decoded recording or a part of one.
+
+    Attributes:
+        samples: `[L]` float32, mono; full scale is 1, which float files may exceed.
+        sample_rate_hz: Rate of `samples`: 16 000.
+        source_rate_hz: Rate of the file.
+        notes: What was repaired, in words; empty where nothing was.
+    """
+
+    samples: NDArray[np.float32]
+    sample_rate_hz: int
+    source_rate_hz: int
+    notes: tuple[str, ...]
+
+
+def read_audio(path: Path, *, start_s: float = 0.0, max_s: float | None = None) -> Recording:
+    """Read a recording whole, or at most `max_s` seconds of it from `start_s` on.
+
+    Raises:
+        AudioError: It cannot be decoded, holds no samples or non-finite ones, or has an absurd rate; names file and reason.
+    """
+    blocks = list(read_blocks(path, start_s=start_s, max_s=max_s))
+    notes = dict.fromkeys(note for block in blocks for note in block.notes)
+    samples = np.concatenate([block.samples for block in blocks])
+    return Recording(samples, SAMPLE_RATE_HZ, blocks[0].source_rate_hz, tuple(notes))
+
+
+def read_blocks(path: Path, *, start_s: float = 0.0, max_s: float | None = None) -> Iterator[Recording]:
+    """The samples of `read_audio` in consecutive blocks of about `BLOCK_S` seconds: joined, they are the same.
+
+    Raises:
+        AudioError: As `read_audio`, at the block where it is found.
+    """
+    try:
+        # Opening a named pipe would block for ever.
+        if not path.is_file():
+            raise AudioError(f"{printable(path)}: {'is not a regular file' if path.exists() else 'there is no such file'}")
+        # As bytes, because soundfile refuses names that are not UTF-8.
+        with soundfile.SoundFile(os.fsencode(path)) as file:
+            rate, rate_notes = _usable_rate(path, file.samplerate)
+            start, stop = _frame_range(path, file, start_s, max_s)
+            for samples, notes in _resampled(_mono_blocks(path, file, start, stop, BLOCK_S * rate), rate):
+                yield Recording(samples, SAMPLE_RATE_HZ, file.samplerate, rate_notes + notes)
+    except (soundfile.SoundFileError, OSError) as error:
+        reason = str(error).removeprefix(f"Error opening {os.fsencode(path)!r}: ").rstrip(".")
+        raise AudioError(f"{printable(path)}: cannot be decoded ({reason})") from error
+
+
+def printable(path: Path) -> str:
+    """The path as it can be printed and stored: bytes that are not UTF-8 are escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _usable_rate(path: Path, rate: int) -> tuple[int, tuple[str, ...]]:
+    if not LOWEST_RATE_HZ <= rate <= HIGHEST_RATE_HZ:
+        raise AudioError(f"{printable(path)}: a rate of {rate} Hz is not audio; {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz are read")
+    common = gcd(rate, SAMPLE_RATE_HZ)
+    if rate // common * (SAMPLE_RATE_HZ // common) <= _KERNEL_TAPS:
+        return rate, ()
+    near = round(rate, -2)
+    return near, (f"its rate of {rate} Hz was taken for {near} Hz",)
+
+
+def _frame_range(path: Path, file: soundfile.SoundFile, start_s: float, max_s: float | None) -> tuple[int, int]:
+    start = round(start_s * file.samplerate)
+    if file.frames == 0:
+        raise AudioError(f"{printable(path)}: holds no samples")
+    if start >= file.frames:
+        raise AudioError(f"{printable(path)}: start_s {start_s:g} lies behind its end at {file.frames / file.samplerate:g} s")
+    stop = file.frames if max_s is None else min(file.frames, start + round(max_s * file.samplerate))
+    return start, stop
+
+
+def _mono_blocks(path: Path, file: soundfile.SoundFile, start: int, stop: int, frames: int) -> Iterator[_Block]:
+    """Frames [start, stop) in blocks of `frames`, the last one shorter, and what is odd about each."""
+    if start:
+        file.seek(start)
+    position = start
+    while position < stop:
+        wanted = min(frames, stop - position)
+        mono, cancelled = _decode_mono(file, wanted)
+        position += len(mono)
+        notes = ["its channels cancel each other: the mono mix is silent"] if cancelled else []
+        if not np.isfinite(mono).all():
+            raise AudioError(f"{printable(path)}: has samples that are not finite numbers")
+        if len(mono) < wanted:
+            notes.append(f"ends early: its header promises {file.frames} frames, {position} are there")
+            stop = position
+        if position == start:
+            raise AudioError(f"{printable(path)}: holds no samples")
+        yield mono, tuple(notes)
+
+
+def _decode_mono(file: soundfile.SoundFile, frames: int) -> tuple[NDArray[np.float32], bool]:
+    """The mean of the channels of the next `frames` frames, and whether it is silent although the channels are not."""
+    mono = np.empty(frames, np.float32)
+    filled, audible = 0, False
+    while filled < frames:
+        channels = file.read(min(_DECODE_FRAMES, frames - filled), dtype="float32", always_2d=True)
+        if not len(channels):
+            break
+        mono[filled : filled + len(channels)] = channels.mean(axis=1)
+        audible = audible or bool(channels.any())
+        filled += len(channels)
+    return mono[:filled], audible and not mono[:filled].any()
+
+
+def _resampled(blocks: Iterator[_Block], rate: int) -> Iterator[_Block]:
+    """Blocks of whole seconds at `rate`, at 16 kHz, as if resampled in one piece.
+
+    Every inner edge is resampled with a second of neighbours on both sides, far more than the filter reaches; a second is
+    a whole number of samples at both rates, so that nothing shifts.
+    """
+    if rate == SAMPLE_RATE_HZ:
+        yield from blocks
+        return
+    held = np.empty(0, np.float32)
+    done = 0
+    notes: tuple[str, ...] = ()
+    for block, notes in blocks:
+        held = np.concatenate((held, block))
+        if len(block) % rate:
+            break
+        if len(held) > 2 * rate:
+            yield _resample(held, rate)[done:-SAMPLE_RATE_HZ], notes
+            held, done = held[-2 * rate :], SAMPLE_RATE_HZ
+    yield _resample(held, rate)[done:], notes
+
+
+def _resample(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
+    resampled: NDArray[np.float32] = _resampler(rate)(torch.from_numpy(samples)).numpy()
+    return resampled
+
+
+@lru_cache(maxsize=4)
+def _resampler(rate: int) -> Resample:
+    return Resample(rate, SAMPLE_RATE_HZ)

@@ -1,0 +1,172 @@
+"""An imported corpus, opened: its manifest, its shards, and the small splits as tensors."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from cpc_core.corpus.manifest import MANIFEST_NAME, SCHEMA_VERSION, SPLITS, Manifest, Split
+from cpc_core.corpus.pcm import fill_floats, pcm_matrix
+from cpc_core.corpus.plan import RowGroup, read_row_group
+from cpc_core.errors import CorpusError
+
+
+@dataclass(frozen=True, eq=False)
+class Clips:
+    """Clips in memory, in the corpus's order.
+
+    Attributes:
+        audio: `[N, L]` float32 in [−1, 1), 16 kHz.
+        clip_ids: `[N]` int64.
+        labels: Primary label of each clip, empty where it has none.
+        tags: All labels of each clip.
+        groups: Recording, speaker or kit of each clip.
+        paths: File of each clip below the folder that was imported.
+        label_names: The corpus's vocabulary, sorted.
+    """
+
+    audio: Tensor
+    clip_ids: Tensor
+    labels: tuple[str, ...]
+    tags: tuple[tuple[str, ...], ...]
+    groups: tuple[str, ...]
+    paths: tuple[str, ...]
+    label_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.clip_ids)
+
+    def multi_hot(self) -> Tensor:
+        """`[N, len(label_names)]` float32, 1 where a clip carries the label."""
+        column = {name: index for index, name in enumerate(self.label_names)}
+        targets = torch.zeros(len(self), len(self.label_names))
+        for row, tags in enumerate(self.tags):
+            targets[row, [column[tag] for tag in tags]] = 1.0
+        return targets
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A corpus folder whose manifest was read and whose shards are all there.
+
+    Attributes:
+        folder: Absolute path.
+        manifest: What it holds.
+    """
+
+    folder: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, folder: Path) -> Corpus:
+        """Open the corpus in `folder`, checking that every shard is there at its size.
+
+        Raises:
+            CorpusError: It is missing, empty, of another schema, or a shard is missing or has another size.
+        """
+        folder = folder.absolute()
+        manifest = _read_manifest(folder)
+        for shard in manifest.shards:
+            path = folder / shard.file
+            if not path.is_file():
+                raise CorpusError(f"shard {path} is missing: import the corpus again or restore the file")
+            if (size := path.stat().st_size) != shard.bytes:
+                raise CorpusError(f"shard {path} has {size} bytes where the manifest says {shard.bytes}: import the corpus again")
+        if not manifest.rows:
+            raise CorpusError(f"the corpus {folder} holds no clips: import a folder of audio again")
+        return cls(folder, manifest)
+
+    @property
+    def name(self) -> str:
+        """Name given at import."""
+        return self.manifest.name
+
+    @property
+    def caption(self) -> str:
+        """Name and clips of each split, in words."""
+        return f"{self.name} ({', '.join(f'{self.rows(split)} {split}' for split in self.splits)} clips)"
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the manifest, part of every trial's identity."""
+        return self.manifest.hash
+
+    @property
+    def clip_samples(self) -> int:
+        """Samples of every clip."""
+        return self.manifest.clip_samples
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """The splits that have clips, in the order train, dev, test."""
+        return tuple(split for split in SPLITS if self.rows(split))
+
+    def rows(self, split: Split) -> int:
+        """Clips of a split, 0 where the corpus has no such split."""
+        return self.manifest.rows.get(split, 0)
+
+    def row_groups(self, split: Split) -> tuple[RowGroup, ...]:
+        """Row groups of a split in the manifest's order."""
+        return tuple(
+            RowGroup(self.folder / shard.file, index, rows)
+            for shard in self.manifest.shards
+            if shard.split == split
+            for index, rows in enumerate(shard.row_group_rows)
+        )
+
+    def read_split(self, split: Split, limit: int | None = None) -> Clips:
+        """A split, or the first `limit` (at least 1) clips of it, in memory: for held-out and probe sets.
+
+        Raises:
+            CorpusError: The split has no clips, or a shard is damaged.
+        """
+        if not self.rows(split):
+            raise CorpusError(f"the corpus {self.folder} has no {split} clips, only {', '.join(self.splits)}: name another split")
+        wanted = self.rows(split) if limit is None else min(limit, self.rows(split))
+        audio = torch.empty(wanted, self.clip_samples)
+        tables: list[pa.Table] = []
+        begin = 0
+        for group in self.row_groups(split):
+            if begin == wanted:
+                break
+            table = read_row_group(group, ["audio", "clip_id", "label", "labels", "group", "path"]).slice(0, wanted - begin)
+            fill_floats(audio[begin : begin + len(table)].numpy(), pcm_matrix(table["audio"].combine_chunks(), self.clip_samples))
+            tables.append(table.drop_columns("audio"))
+            begin += len(table)
+        rows: dict[str, list[Any]] = pa.concat_tables(tables).to_pydict()
+        return Clips(
+            audio=audio,
+            clip_ids=torch.tensor(rows["clip_id"], dtype=torch.int64),
+            labels=tuple(rows["label"]),
+            tags=tuple(tuple(tags) for tags in rows["labels"]),
+            groups=tuple(rows["group"]),
+            paths=tuple(rows["path"]),
+            label_names=self.manifest.label_names,
+        )
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    path = folder / MANIFEST_NAME
+    if not folder.is_dir():
+        raise CorpusError(f"there is no corpus folder {folder}: make one with `cpc data import SOURCE --out {folder}`")
+    if not path.is_file():
+        raise CorpusError(f"{folder} is not a corpus, it has no {MANIFEST_NAME}: make one with `cpc data import {folder} --out CORPUS`")
+    try:
+        content = json.loads(path.read_bytes())
+        # First, because another schema has other fields.
+        if isinstance(content, dict) and (version := content.get("schema_version", SCHEMA_VERSION)) != SCHEMA_VERSION:
+            raise CorpusError(f"{path} has schema {version}, this version reads schema {SCHEMA_VERSION}: import the corpus again")
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise CorpusError(f"{path} is not a manifest ({place}: {first['msg']}): import the corpus again") from error
+    except (OSError, ValueError) as error:
+        raise CorpusError(f"{path} cannot be read ({error}): import the corpus again") from error

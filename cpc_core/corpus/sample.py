@@ -1,0 +1,67 @@
+"""The bundled audio as a corpus, so that everything runs before a user has imported anything."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from cpc_core.corpus.corpus import Corpus
+from cpc_core.corpus.importer import import_folder
+from cpc_core.corpus.manifest import MANIFEST_NAME, SCHEMA_VERSION, ImportOptions
+from cpc_core.errors import CorpusError
+
+SAMPLE_NAME = "sample"
+"""What stands for the bundled corpus where a path to another one could stand."""
+
+SAMPLE_FOLDER = Path(__file__).parents[1] / "sample"
+
+SAMPLE_OPTIONS = ImportOptions(clip_s=2.0)
+"""Two seconds hold the 1.62 s that one context frame sees; most of the sounds are no longer."""
+
+
+def open_corpus(name_or_path: str) -> Corpus:
+    """Open the bundled corpus by its name `sample`, or any other by its folder.
+
+    Raises:
+        CorpusError: It is not there, not whole or of another schema.
+    """
+    if name_or_path != SAMPLE_NAME:
+        return Corpus.open(Path(name_or_path))
+    folder = sample_corpus()
+    try:
+        return Corpus.open(folder)
+    except CorpusError as error:
+        raise CorpusError(f"the copy of the bundled corpus in {folder} is damaged ({error}): delete that folder") from error
+
+
+def sample_corpus() -> Path:
+    """Folder of the bundled corpus, imported into the user's cache at first use.
+
+    The folder is named by everything that makes its content, so it is never stale. Several processes may do this at once:
+    each writes a copy of its own, and the first to finish wins.
+
+    Raises:
+        CorpusError: The cache cannot be written.
+    """
+    folder = _cache() / f"{SAMPLE_NAME}-{_content_hash()}"
+    if not (folder / MANIFEST_NAME).is_file():
+        try:
+            import_folder(SAMPLE_FOLDER, folder, SAMPLE_OPTIONS)
+        except CorpusError as error:
+            if not (folder / MANIFEST_NAME).is_file():
+                raise CorpusError(f"{error}; CPC_CACHE names the folder for it") from error
+    return folder
+
+
+def _cache() -> Path:
+    if chosen := os.environ.get("CPC_CACHE"):
+        return Path(chosen).absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cpc-study"
+
+
+def _content_hash() -> str:
+    digest = hashlib.sha256(f"{SCHEMA_VERSION} {SAMPLE_OPTIONS.model_dump_json()}".encode())
+    for path in sorted(path for path in SAMPLE_FOLDER.rglob("*") if path.is_file()):
+        digest.update(path.relative_to(SAMPLE_FOLDER).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,40 @@
+"""Typed errors. Every message carries the offending value and what to do about it."""
+
+from __future__ import annotations
+
+
+class CpcError(Exception):
+    """Base of every error a user can cause or meet; the command line prints it without a traceback."""
+
+
+class ConfigError(CpcError):
+    """A configuration that cannot be trained, found before anything starts."""
+
+
+class AudioError(CpcError):
+    """A recording that cannot be read or that holds no usable samples."""
+
+
+class CorpusError(CpcError):
+    """A corpus folder that is missing, empty, damaged or of another schema."""
+
+
+class CheckpointError(CpcError):
+    """A checkpoint or export that is missing, damaged or belongs to another configuration."""
+
+
+class NonFiniteError(CpcError):
+    """A loss or gradient stopped being finite; the trial ends instead of training on.
+
+    Args:
+        step: The step at which it was seen, counted from 0.
+        term: Which quantity it was, for example `"loss"` or `"gradient"`.
+        value: Its value.
+    """
+
+    def __init__(self, step: int, term: str, value: float) -> None:
+        super().__init__(f"{term} became {value} at step {step}: lower optimizer.learning_rate or raise optimizer.warmup_steps")
+        self.step, self.term, self.value = step, term, value
+
+    def __reduce__(self) -> tuple[type[NonFiniteError], tuple[int, str, float]]:
+        return type(self), (self.step, self.term, self.value)

@@ -1,0 +1,60 @@
+"""Frame arithmetic: which samples a latent or a context frame can see. The one module that owns it.
+
+samples  0 ──────── 955 ·························→ 16 kHz
+z_0      [patch 955)
+z_1        hop 320 [patch)
+c_78     [z_0 … z_78] = 78 · 320 + 955 = 25 915 samples = 1.62 s
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SAMPLE_RATE_HZ = 16_000
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Receptive fields of a strided encoder followed by a causal stride-1 context network.
+
+    Attributes:
+        hop_samples: Distance between neighbouring latents.
+        patch_samples: Samples one latent sees.
+        context_frames: Latents one context frame sees.
+    """
+
+    hop_samples: int
+    patch_samples: int
+    context_frames: int
+
+    @classmethod
+    def of(cls, kernels: Sequence[int], strides: Sequence[int], context_kernels: Sequence[int]) -> Geometry:
+        """Geometry of valid convolutions `kernels`/`strides` and causal convolutions `context_kernels`."""
+        hop, patch = 1, 1
+        for kernel, stride in zip(kernels, strides, strict=True):
+            patch += (kernel - 1) * hop
+            hop *= stride
+        return cls(hop, patch, 1 + sum(kernel - 1 for kernel in context_kernels))
+
+    @property
+    def context_samples(self) -> int:
+        """Samples one context frame sees; 25 915 = 1.62 s for the paper's network (section 3.1)."""
+        return (self.context_frames - 1) * self.hop_samples + self.patch_samples
+
+    @property
+    def first_safe_step(self) -> int:
+        """Smallest k for which z_{t+k} and c_t share no sample (section 2.1: skipping avoids the leak).
+
+        z_{t+k} begins at sample (t+k)·hop; c_t ends before sample t·hop + patch. Both directions agree, because
+        the reversed latents keep the same hop and patch.
+        """
+        return -(-self.patch_samples // self.hop_samples)
+
+    def frames(self, samples: int) -> int:
+        """Number of latents of a clip of `samples` samples, 0 where it is shorter than one patch."""
+        return max(0, (samples - self.patch_samples) // self.hop_samples + 1)
+
+    def samples(self, frames: int) -> int:
+        """Fewest samples that give `frames` latents."""
+        return (frames - 1) * self.hop_samples + self.patch_samples

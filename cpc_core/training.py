@@ -1,0 +1,202 @@
+"""The training loop of one trial: the same one in a local run, in a Ray Train worker, and in tests."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from cpc_core.checkpoint import load_checkpoint, save_checkpoint
+from cpc_core.config import CpcConfig
+from cpc_core.corpus.corpus import Clips, Corpus
+from cpc_core.corpus.stream import Batch, crop
+from cpc_core.distributed import mean_over_workers, world
+from cpc_core.errors import ConfigError, NonFiniteError
+from cpc_core.evaluate import evaluate
+from cpc_core.geometry import SAMPLE_RATE_HZ
+from cpc_core.initialise import initialise
+from cpc_core.objective import constant_answer_loss
+from cpc_core.probe import PROBE_CLIPS, probe
+from cpc_core.step import StepMetrics, TrainState, learning_rate, train_step
+
+
+CONSTANT_MARGIN = 0.01
+"""How near the constant answer's loss, relative to it, a collapsed model is. A loss far above it is a model that has not
+learnt yet, not one that has given up."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How a trial stands at a report.
+
+    Attributes:
+        step: Optimizer steps taken.
+        metrics: The metrics log's entry, by the names of `study.records`.
+        outcome: `complete` after the last step, `diverged` when it cannot go on.
+        reason: Why it diverged.
+    """
+
+    step: int
+    metrics: dict[str, float]
+    outcome: Literal["running", "complete", "diverged"] = "running"
+    reason: str = ""
+
+
+Batches = Callable[[int], Iterator[Batch]]
+"""This worker's batches from a step on."""
+
+OnReport = Callable[[Progress, Callable[[Path], None]], None]
+"""Called on every worker at the same steps; the second argument writes a checkpoint into an existing folder."""
+
+
+def pretrain(
+    config: CpcConfig,
+    corpus: Corpus,
+    batches: Batches,
+    on_report: OnReport,
+    *,
+    resume: Path | None = None,
+    on_step: Callable[[int, StepMetrics], None] | None = None,
+) -> Progress:
+    """Trains one model to the end of its budget, to a collapse, or to a number that is not finite.
+
+    Args:
+        config: The trial.
+        corpus: Where the held-out and probe clips come from.
+        batches: This worker's share of each step's batch.
+        on_report: Receives the metrics every `training.report_every` steps and at the end.
+        resume: A checkpoint to go on from; the steps after it are the ones an uninterrupted run would have taken.
+        on_step: Called after each step, on this worker alone.
+
+    Returns:
+        The last report.
+
+    Raises:
+        ConfigError: The corpus's clips are shorter than the configuration needs.
+    """
+    crop_samples = _crop_samples(config, corpus)
+    held_out = corpus.read_split("dev", limit=config.training.dev_clips)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    state = TrainState.create(config, device)
+    history = _History(config)
+    if resume is not None:
+        history.streak = load_checkpoint(state, resume)["constant_answer_reports"]
+
+    running = _Running()
+    progress = Progress(state.step, {})
+    for stored in batches(state.step):
+        batch = _prepared(stored, crop_samples, config.seed, device)
+        if state.step == 0:
+            initialise(state.model, batch.audio, config.initialisation)
+        try:
+            measured = train_step(state, batch)
+        except NonFiniteError as error:
+            progress = Progress(error.step, {}, "diverged", str(error))
+            on_report(progress, lambda folder: save_checkpoint(state, history.saved(), folder))
+            return progress
+        running.add(measured, len(batch.clip_ids))
+        if on_step is not None:
+            on_step(state.step, measured)
+        if state.step % config.training.report_every == 0 or state.step == config.training.steps:
+            progress = _report(state, corpus, held_out, crop_samples, running, history)
+            on_report(progress, lambda folder: save_checkpoint(state, history.saved(), folder))
+            running = _Running()
+            if progress.outcome != "running":
+                break
+    return progress
+
+
+def _report(state: TrainState, corpus: Corpus, held_out: Clips, crop_samples: int, running: _Running, history: _History) -> Progress:
+    """Measures the held-out metrics, and the probe's at the end; only the first worker does, its metrics are the trial's."""
+    config = state.config
+    metrics = running.metrics()
+    metrics["learning_rate"] = learning_rate(config.optimizer, state.step - 1, config.training.steps)
+    reason = history.collapse(state.step, metrics)
+    finished = state.step == config.training.steps
+    if world()[0] == 0:
+        measured = evaluate(state.model, config, held_out, crop_samples)
+        metrics |= {
+            "dev_loss": measured.loss,
+            "dev_accuracy": measured.accuracy,
+            "dev_balanced_accuracy": measured.balanced_accuracy,
+            "dev_ranking_accuracy": measured.ranking_accuracy,
+            "latent_spread": measured.latent_spread,
+            "dev_pool_clips": measured.pool_clips,
+        }
+        if finished and not reason:
+            scores = probe(state.model, corpus.read_split("train", limit=PROBE_CLIPS), corpus.read_split("dev"), config.probe)
+            metrics |= {
+                "dev_map": scores.mean_average_precision,
+                "dev_probe_accuracy": scores.accuracy,
+                "dev_probe_balanced_accuracy": scores.balanced_accuracy,
+            }
+    return Progress(state.step, metrics, "diverged" if reason else "complete" if finished else "running", reason)
+
+
+@dataclass
+class _Running:
+    """Training metrics since the last report."""
+
+    steps: int = 0
+    clips: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
+
+    def add(self, measured: StepMetrics, clips: int) -> None:
+        self.steps += 1
+        self.clips += clips
+        for name, value in vars(measured).items():
+            self.sums[name] = self.sums.get(name, 0.0) + float(value)
+
+    def metrics(self) -> dict[str, float]:
+        """Means over the steps and the workers."""
+        names = ("loss", "accuracy", "balanced_accuracy", "ranking_accuracy", "gradient_norm", "snr_db")
+        means = mean_over_workers(torch.tensor([self.sums[name] / self.steps for name in names], dtype=torch.float64)).tolist()
+        metrics = {f"train_{name}": mean for name, mean in zip(names, means, strict=True) if math.isfinite(mean)}
+        return {**metrics, "clips_per_s": self.clips * world()[1] / (time.monotonic() - self.started)}
+
+
+@dataclass
+class _History:
+    """Counts reports in a row at the constant answer."""
+
+    config: CpcConfig
+    streak: int = 0
+
+    def saved(self) -> dict[str, Any]:
+        return {"constant_answer_reports": self.streak}
+
+    def collapse(self, step: int, metrics: dict[str, float]) -> str:
+        """Why the model counts as collapsed, or nothing: too many reports in a row, or a run that ends there."""
+        constant = constant_answer_loss(self.config.objective, self.config.negatives.count)
+        constant_answer = abs(metrics["train_loss"] / constant - 1) < CONSTANT_MARGIN and metrics["train_balanced_accuracy"] < 0.51
+        self.streak = self.streak + 1 if constant_answer else 0
+        training = self.config.training
+        if self.streak >= training.collapse_window or (self.streak and step == training.steps):
+            return (
+                f"collapsed to the constant answer: {self.streak} report(s) in a row up to step {step} at loss "
+                f"{metrics['train_loss']:.3f} (the constant answer gives {constant:.3f})"
+            )
+        return ""
+
+
+def _crop_samples(config: CpcConfig, corpus: Corpus) -> int:
+    available = corpus.clip_samples
+    wanted = available if config.data.crop_s is None else round(config.data.crop_s * SAMPLE_RATE_HZ)
+    if not config.shortest_clip_samples <= wanted <= available:
+        raise ConfigError(
+            f"corpus {corpus.name} has clips of {available / SAMPLE_RATE_HZ:g} s; data.crop_s must lie between "
+            f"{config.shortest_clip_samples / SAMPLE_RATE_HZ:g} and that, or be null for whole clips; it is {config.data.crop_s}"
+        )
+    return wanted
+
+
+def _prepared(batch: Batch, crop_samples: int, seed: int, device: torch.device) -> Batch:
+    """The batch on its device, cropped where the configuration asks for less than whole clips."""
+    moved = Batch(batch.step, batch.clip_ids.to(device, non_blocking=True), batch.audio.to(device, non_blocking=True))
+    return moved if crop_samples == moved.audio.shape[1] else crop(moved, crop_samples, seed)

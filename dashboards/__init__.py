@@ -1,0 +1,1 @@
+"""Figures, the interactive page and the static report. Everything here only reads a study."""

@@ -1,0 +1,72 @@
+"""A study as one file: opens anywhere, years from now, without a network."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from pathlib import Path
+
+from plotly.offline import get_plotlyjs
+
+from dashboards.page import page
+from dashboards.static_html import to_html
+from dashboards.theme import PLOTLY_CONFIG
+from study.analysis import answer_info
+from study.files import write_atomically
+from study.records import StudyRecord
+
+ASSETS = Path(__file__).parent / "assets"
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="description" content="{description}">
+<title>{title}</title>
+<link rel="icon" href="data:,">
+<style>
+{style}
+</style>
+</head>
+<body>
+<main>{body}</main>
+<script>{plotly}</script>
+<script>
+const figures = {{{figures}}};
+const config = {config};
+{script}
+</script>
+</body>
+</html>
+"""
+
+
+def report_html(record: StudyRecord) -> str:
+    """The report as text: style, plotly.js and every figure inside it, no request to anywhere."""
+    body, figures = to_html(page(record))
+    return _PAGE.format(
+        title=escape(f"{record.name} – CPC study"),
+        description=escape(answer_info(record).headline),
+        style=(ASSETS / "style.css").read_text(encoding="utf-8"),
+        body=body,
+        plotly=get_plotlyjs(),
+        figures=",\n".join(f"{json.dumps(name)}: {figure}" for name, figure in figures.items()),
+        config=json.dumps(PLOTLY_CONFIG),
+        script=(ASSETS / "report.js").read_text(encoding="utf-8"),
+    )
+
+
+def write_report(record: StudyRecord, out: Path) -> Path:
+    """Write the report of a study, finished or not.
+
+    Args:
+        record: The study.
+        out: The HTML file to write; its folder is made.
+
+    Returns:
+        `out`.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(out, report_html(record))
+    return out

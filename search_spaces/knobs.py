@@ -1,0 +1,51 @@
+"""The catalog of knobs: short names for the fields people study, with their units and how figures label them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Knob:
+    """A named field of `CpcConfig`.
+
+    Attributes:
+        name: What specs, tables and the command line call it.
+        path: The field it sets, dotted.
+        label: How a figure's axis names it.
+        unit: Unit of its values, empty where they have none.
+        log: Whether its axis is logarithmic.
+    """
+
+    name: str
+    path: str
+    label: str
+    unit: str = ""
+    log: bool = False
+
+
+KNOBS: dict[str, Knob] = {
+    knob.name: knob
+    for knob in (
+        Knob("similarity", "similarity.kind", "Similarity"),
+        Knob("temperature", "objective.temperature", "Temperature τ", log=True),
+        Knob("loss", "objective.loss", "Objective"),
+        Knob("first_step", "objective.first_step", "First predicted step k"),
+        Knob("negatives", "negatives.sampling", "Negative sampling"),
+        Knob("negative_count", "negatives.count", "Negatives per task"),
+        Knob("adversary", "adversary.kind", "Adversary"),
+        Knob("epsilon_db", "adversary.epsilon_db", "Perturbation ε", unit="dB"),
+        Knob("learning_rate", "optimizer.learning_rate", "Learning rate", log=True),
+        Knob("warmup_steps", "optimizer.warmup_steps", "Warm-up", unit="steps"),
+        Knob("steps", "training.steps", "Training steps"),
+        Knob("batch_size", "data.batch_size", "Batch", unit="clips"),
+        Knob("crop_s", "data.crop_s", "Crop", unit="s"),
+        Knob("width", "encoder.width", "Encoder width"),
+        Knob("connections", "context.connections", "Context connections"),
+    )
+}
+
+
+def resolve(name: str) -> str:
+    """Path of the field that `name` means: a knob's path, or `name` itself when it is already dotted."""
+    return KNOBS[name].path if name in KNOBS else name

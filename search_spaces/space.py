@@ -1,0 +1,210 @@
+"""The search space of a study: dimensions over knobs, their conditions, and the configuration a sample means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from pydantic import Discriminator, Field, RootModel, Tag, field_validator, model_validator
+
+from cpc_core.config import CpcConfig, Section
+from cpc_core.errors import ConfigError
+from search_spaces.fields import allowed_values, is_integer, is_numeric, nearest, sections
+from search_spaces.knobs import resolve
+
+Value = bool | int | float | str | None
+Sample = Mapping[str, Value]
+"""Knob name → value. A conditional knob whose condition does not hold is absent."""
+
+
+class Condition(RootModel[dict[str, tuple[Value, ...]]]):
+    """Holds when every named knob was sampled with one of the listed values."""
+
+    def holds(self, sample: Sample) -> bool:
+        return all(knob in sample and sample[knob] in values for knob, values in self.root.items())
+
+
+class Values(Section):
+    """A knob that takes one of the listed values; the only dimension a grid may have. A bare list means the same."""
+
+    values: tuple[Value, ...] = Field(min_length=1)
+    """The values, in the order a grid visits them."""
+
+    when: Condition = Condition({})
+    """Sample this knob only when the named knobs have one of the listed values."""
+
+    @field_validator("values")
+    @classmethod
+    def _distinct(cls, values: tuple[Value, ...]) -> tuple[Value, ...]:
+        if len(set(values)) < len(values):
+            raise ValueError(f"a value is listed twice: {list(values)}")
+        return values
+
+
+class Range(Section):
+    """A knob that takes any number between two bounds, both included."""
+
+    low: float
+    """Smallest value."""
+
+    high: float
+    """Largest value."""
+
+    log: bool = False
+    """Sample the logarithm uniformly."""
+
+    step: float | None = Field(default=None, gt=0)
+    """Distance between neighbouring values; null samples continuously."""
+
+    when: Condition = Condition({})
+    """Sample this knob only when the named knobs have one of the listed values."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Range:
+        if self.low >= self.high:
+            raise ValueError(f"low {self.low:g} must be below high {self.high:g}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"a logarithmic range needs low above 0, not {self.low:g}")
+        if self.log and self.step is not None:
+            raise ValueError("a logarithmic range takes no step")
+        return self
+
+
+def _kind(dimension: Any) -> str:
+    """Chooses the dimension's kind by its keys, so that an error speaks of that kind alone."""
+    return "<values>" if isinstance(dimension, Values) or (isinstance(dimension, Mapping) and "values" in dimension) else "<range>"
+
+
+# The brackets tell the tags, which pydantic puts into the paths of its errors, from anything a spec can contain.
+Dimension = Annotated[Annotated[Values, Tag("<values>")] | Annotated[Range, Tag("<range>")], Discriminator(_kind)]
+
+
+class SearchSpace(RootModel[dict[str, Dimension]]):
+    """Knob name (or dotted field path) → dimension. Conditions may only name knobs listed earlier."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists_are_values(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        return {name: {"values": dimension} if isinstance(dimension, list | tuple) else dimension for name, dimension in data.items()}
+
+    @property
+    def knobs(self) -> tuple[str, ...]:
+        """Names of the dimensions, in order."""
+        return tuple(self.root)
+
+    def problems(self, *, grid: bool) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Every dimension that cannot be meant, as (path inside the space, sentence).
+
+        Args:
+            grid: The space is to be searched as a grid, which takes no ranges.
+        """
+        for position, (name, dimension) in enumerate(self.root.items()):
+            try:
+                numeric = is_numeric(name)
+            except ConfigError as error:
+                yield (name,), str(error)
+                continue
+            if isinstance(dimension, Range) and not numeric:
+                yield (name,), f"'{name}' is not a number{_choices(name)}: list its values"
+            elif isinstance(dimension, Range) and grid:
+                yield (name,), f"'{name}' is a range, but a grid needs listed values: list them, or set sampler.kind to tpe"
+            for knob, values in dimension.when.root.items():
+                controller = self.root.get(knob)
+                if knob not in self.knobs[:position] or not isinstance(controller, Values):
+                    earlier = [other for other in self.knobs[:position] if isinstance(self.root[other], Values)]
+                    yield (name, "when", knob), f"'{knob}' is not a knob with listed values above '{name}'{nearest(knob, earlier)}"
+                elif unknown := [value for value in values if value not in controller.values]:
+                    yield (name, "when", knob), f"{unknown[0]!r} is not among the values of '{knob}': {list(controller.values)}"
+
+    @property
+    def is_grid(self) -> bool:
+        """Whether every dimension lists its values."""
+        return all(isinstance(dimension, Values) for dimension in self.root.values())
+
+    def distribution(self, name: str) -> BaseDistribution:
+        """The Optuna distribution of one dimension."""
+        dimension = self.root[name]
+        if isinstance(dimension, Values):
+            return CategoricalDistribution(dimension.values)
+        if is_integer(name):
+            return IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log, step=int(dimension.step or 1))
+        return FloatDistribution(dimension.low, dimension.high, log=dimension.log, step=dimension.step)
+
+    def sample(self, suggest: Callable[[str, BaseDistribution], Value]) -> dict[str, Value]:
+        """Draws one sample, asking `suggest` for each dimension whose condition holds."""
+        sample: dict[str, Value] = {}
+        for name, dimension in self.root.items():
+            if dimension.when.holds(sample):
+                sample[name] = suggest(name, self.distribution(name))
+        return sample
+
+    def grid(self) -> list[dict[str, Value]]:
+        """Every cell of a grid, without repeats, the first dimension varying slowest.
+
+        Raises:
+            ConfigError: A dimension is a range.
+        """
+        cells: list[dict[str, Value]] = [{}]
+        for name, dimension in self.root.items():
+            if isinstance(dimension, Range):
+                raise ConfigError(f"a grid needs listed values, but '{name}' is a range: list its values, or choose another sampler")
+            options = [[{**cell, name: value} for value in dimension.values] if dimension.when.holds(cell) else [cell] for cell in cells]
+            cells = [cell for group in options for cell in group]
+        return cells
+
+    def corners(self) -> Iterator[dict[str, Value]]:
+        """Samples that reach every listed value and every bound: what validation tries before anything starts."""
+        ends: dict[str, Dimension] = {
+            name: dimension if isinstance(dimension, Values) else Values(values=self._bounds(name, dimension), when=dimension.when)
+            for name, dimension in self.root.items()
+        }
+        yield from SearchSpace(ends).grid()
+
+    @staticmethod
+    def _bounds(name: str, dimension: Range) -> tuple[Value, ...]:
+        return (int(dimension.low), int(dimension.high)) if is_integer(name) else (dimension.low, dimension.high)
+
+
+def apply(base: Mapping[str, Any], sample: Sample, seed: int) -> CpcConfig:
+    """The configuration of one trial.
+
+    Where a sample chooses another `kind` than the base (say, another adversary), the base's fields that the new kind
+    does not have are left behind; fields that the sample itself sets are never dropped.
+
+    Args:
+        base: Nested fields of `CpcConfig`, as a spec's `base` gives them.
+        sample: Knob names or dotted paths with their values.
+        seed: The replicate's seed.
+
+    Raises:
+        pydantic.ValidationError: The combination cannot be trained.
+    """
+    config: dict[str, Any] = {name: dict(value) if isinstance(value, Mapping) else value for name, value in base.items()}
+    paths = {resolve(name): value for name, value in sample.items()}
+    for path, value in paths.items():
+        section_name, _, field_name = path.rpartition(".")
+        if field_name == "kind":
+            config[section_name] = _carried_over(section_name, config.get(section_name, {}), value)
+    for path, value in paths.items():
+        *parents, leaf = path.split(".")
+        section = config
+        for parent in parents:
+            section = section.setdefault(parent, {})
+        section[leaf] = value
+    return CpcConfig.model_validate({**config, "seed": seed})
+
+
+def _carried_over(section_name: str, base: Mapping[str, Any], kind: Value) -> dict[str, Any]:
+    """The base's fields that the alternative `kind` has too."""
+    for model in sections(CpcConfig.model_fields[section_name].annotation):
+        if model.model_fields["kind"].default == kind:
+            return {name: value for name, value in base.items() if name in model.model_fields}
+    return dict(base)
+
+
+def _choices(name: str) -> str:
+    values = allowed_values(name)
+    return f" but one of {', '.join(str(value) for value in values)}" if values else ""

@@ -1,0 +1,116 @@
+"""The study's question answered in a few sentences, no surer than the seeds allow."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from study.analysis.cells import Cell, ranked
+from study.analysis.comparison import Comparison, compare
+from study.analysis.labels import count_text, interval_text, metric_label, sentence_case
+from study.records import Outcome, StudyRecord
+from study.statistics import Interval
+
+NAMED = 3
+"""More undecided settings than this are counted, not named."""
+
+_ENDS: tuple[Outcome, ...] = ("complete", "diverged", "pruned", "failed", "cancelled", "running")
+_LOST: tuple[Outcome, ...] = ("diverged", "pruned", "failed", "cancelled")
+
+
+@dataclass(frozen=True)
+class AnswerInfo:
+    """What the study says.
+
+    Attributes:
+        headline: The best cell with its interval, or why there is none.
+        detail: The runner-up and what is undecided; empty where there is nothing to add.
+        state: How many trials ended how.
+        best: Label of the best cell, None without one.
+        score: Its mean and interval, None without one.
+        comparison: Best against runner-up, None below two cells.
+        undecided: Labels of the cells that cannot be told from the best.
+    """
+
+    headline: str
+    detail: str
+    state: str
+    best: str | None = None
+    score: Interval | None = None
+    comparison: Comparison | None = None
+    undecided: tuple[str, ...] = ()
+
+
+def answer_info(record: StudyRecord) -> AnswerInfo:
+    """One or two sentences for the study as it stands, partial or finished."""
+    order, state = ranked(record), _state(record)
+    if not order:
+        return AnswerInfo(_why_nothing(record), "", state)
+    best, score = order[0], order[0].metrics[record.metric]
+    others = tuple(compare(record, best, other) for other in order[1:])
+    undecided = tuple(comparison.second for comparison in others if comparison.verdict != "better")
+    sofar = "" if record.finished else " so far"
+    measured = f"Its {metric_label(record.metric)} is {interval_text(score)}"
+    return AnswerInfo(
+        headline=f"{_standing(others, undecided, sofar)}: {best.label}. {measured}{_seeds(score)}.",
+        detail=" ".join(_details(best, others, undecided)),
+        state=state,
+        best=best.label,
+        score=score,
+        comparison=others[0] if others else None,
+        undecided=undecided,
+    )
+
+
+def _standing(others: tuple[Comparison, ...], undecided: tuple[str, ...], sofar: str) -> str:
+    if not others:
+        return f"The only setting with a result{sofar}"
+    return f"Ahead{sofar}, but undecided" if undecided else f"Best{sofar}"
+
+
+def _details(best: Cell, others: tuple[Comparison, ...], undecided: tuple[str, ...]) -> list[str]:
+    sentences = []
+    if others:
+        words = others[0].words
+        sentences.append(f"{sentence_case(words)}." if others[0].verdict == "undecided" else f"It is {words}.")
+    if len(others) > 1:
+        sentences.append(_told_apart(len(others), undecided))
+    lost = [f"{best.outcomes[outcome]} {outcome}" for outcome in _LOST if outcome in best.outcomes]
+    if lost:
+        sentences.append(f"Only its complete trials count; beside them {', '.join(lost)}.")
+    return sentences
+
+
+def _told_apart(others: int, undecided: tuple[str, ...]) -> str:
+    if not undecided:
+        return f"It is better than each of the {others} others."
+    if len(undecided) == others:
+        return f"None of the {others} other settings can be told from it at this number of seeds."
+    if len(undecided) <= NAMED:
+        return f"Not to be told from it at this number of seeds: {'; '.join(undecided)}."
+    return f"Of the {others} other settings, {len(undecided)} cannot be told from it at this number of seeds."
+
+
+def _seeds(score: Interval) -> str:
+    return f" over {count_text(score.n, 'seed')}" if score.n > 1 else ""
+
+
+def _state(record: StudyRecord) -> str:
+    counts = Counter(trial.outcome for trial in record.trials)
+    waiting = counts.pop("waiting", 0) + max(0, record.planned - len(record.trials))
+    parts = [f"{counts[outcome]} {outcome}" for outcome in _ENDS if counts[outcome]]
+    parts += [f"{waiting} waiting"] if waiting else []
+    return f"{count_text(max(record.planned, len(record.trials)), 'trial')}: {', '.join(parts)}" if parts else "no trials planned"
+
+
+def _why_nothing(record: StudyRecord) -> str:
+    ended = [trial for trial in record.trials if trial.outcome not in ("waiting", "running")]
+    if not record.trials:
+        return "No trial has started yet."
+    if not ended:
+        return "No trial has ended yet."
+    if any(trial.outcome == "complete" for trial in ended):
+        return f"No complete trial has measured {metric_label(record.metric)}."
+    outcomes = Counter(trial.outcome for trial in ended)
+    how = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
+    return f"No setting can be ranked: none of the {count_text(len(ended), 'trial')} that ended is complete ({how})."

@@ -1,0 +1,110 @@
+"""Replicates grouped into cells: what every figure, table and answer starts from."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from search_spaces.knobs import KNOBS
+from study.analysis.labels import cell_label
+from study.records import Outcome, StudyRecord, TrialRecord
+from study.statistics import Interval, t_interval
+
+_NAME_OF_PATH = {knob.path: name for name, knob in KNOBS.items()}
+
+
+@dataclass(frozen=True)
+class NotShown:
+    """Why a figure or table is absent.
+
+    Attributes:
+        reason: One sentence.
+        pending: Whether the study does ask for it and only results are missing: a page then keeps its place.
+    """
+
+    reason: str
+    pending: bool
+
+
+@dataclass(frozen=True)
+class Cell:
+    """All replicates of one setting.
+
+    Attributes:
+        cell_id: Signature without the seed.
+        label: The setting by the knobs that vary in this study.
+        knobs: Every sampled knob, under its catalog name.
+        values: Metric → seed → value, of complete trials only: what was pruned, diverged or failed enters no mean.
+        metrics: Metric → mean and interval over those seeds.
+        outcomes: How many trials ended or stand how.
+        trials: Numbers of all its trials.
+    """
+
+    cell_id: str
+    label: str
+    knobs: Mapping[str, Any]
+    values: Mapping[str, Mapping[int, float]]
+    metrics: Mapping[str, Interval]
+    outcomes: Mapping[Outcome, int]
+    trials: tuple[int, ...]
+
+    @property
+    def planned(self) -> int:
+        """Trials of this cell known to the store, however they stand."""
+        return sum(self.outcomes.values())
+
+
+def catalog_knobs(trial: TrialRecord) -> dict[str, Any]:
+    """The trial's knobs under their catalog names, where a spec gave the dotted path."""
+    return {_NAME_OF_PATH.get(name, name): value for name, value in trial.knobs.items()}
+
+
+def varied_knobs(record: StudyRecord) -> tuple[str, ...]:
+    """Knobs that take more than one value over the study's trials; being absent counts as a value."""
+    every = [catalog_knobs(trial) for trial in record.trials]
+    names = sorted({name for knobs in every for name in knobs})
+    return tuple(name for name in names if len({repr(knobs[name]) if name in knobs else None for knobs in every}) > 1)
+
+
+def group_cells(record: StudyRecord) -> tuple[Cell, ...]:
+    """Trials grouped by cell, in the order in which the cells first appear."""
+    groups: dict[str, list[TrialRecord]] = {}
+    for trial in record.trials:
+        groups.setdefault(trial.cell_id, []).append(trial)
+    varied = varied_knobs(record)
+    return tuple(_cell(cell_id, trials, varied) for cell_id, trials in groups.items())
+
+
+def _cell(cell_id: str, trials: Sequence[TrialRecord], varied: Sequence[str]) -> Cell:
+    knobs = catalog_knobs(trials[0])
+    shown = {name: knobs[name] for name in varied if name in knobs}
+    values: dict[str, dict[int, float]] = {}
+    for trial in trials:
+        if trial.outcome == "complete":
+            for metric, value in trial.metrics.items():
+                if math.isfinite(value):
+                    values.setdefault(metric, {})[trial.seed] = value
+    return Cell(
+        cell_id=cell_id,
+        label=cell_label(shown or knobs) or "the only setting",
+        knobs=knobs,
+        values=values,
+        metrics={metric: t_interval(list(of_seed.values())) for metric, of_seed in values.items()},
+        outcomes=dict(Counter(trial.outcome for trial in trials)),
+        trials=tuple(trial.number for trial in trials),
+    )
+
+
+def ranked(record: StudyRecord) -> tuple[Cell, ...]:
+    """Cells that have a value of the study's metric, best mean first."""
+    sign = -1.0 if record.direction == "maximize" else 1.0
+    scored = [cell for cell in group_cells(record) if record.metric in cell.metrics]
+    return tuple(sorted(scored, key=lambda cell: sign * cell.metrics[record.metric].mean))
+
+
+def best_cell(record: StudyRecord) -> Cell | None:
+    """The cell with the best mean of the study's metric, or None where nothing is complete."""
+    return next(iter(ranked(record)), None)

@@ -1,0 +1,109 @@
+"""Cells ranked, and every trial in a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from study.analysis.cells import Cell, NotShown, catalog_knobs, group_cells, ranked, varied_knobs
+from study.analysis.labels import metric_label
+from study.records import Outcome, StudyRecord
+
+RANKED_SHOWN = 20
+"""Longer rankings are cut here; the trial table has the rest."""
+
+_METRIC_ORDER = ("dev_map", "dev_accuracy", "train_accuracy", "dev_probe_accuracy")
+
+
+@dataclass(frozen=True)
+class RankingInfo:
+    """Cells by the deciding metric.
+
+    Attributes:
+        metric: The deciding metric.
+        label: Its name in words.
+        cells: Best first, at most `RANKED_SHOWN`.
+        hidden: How many ranked cells are not in `cells`.
+        unranked: Cells without a complete trial that measured the metric.
+    """
+
+    metric: str
+    label: str
+    cells: tuple[Cell, ...]
+    hidden: int
+    unranked: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """One trial.
+
+    Attributes:
+        number: Its number.
+        seed: Its seed.
+        knobs: The knobs that vary in the study; a conditional knob it lacks is absent.
+        outcome: How it stands or ended.
+        reason: Why, where that is not plain success.
+        step: The last step logged, 0 before the first entry.
+        metrics: The table's metrics that it has.
+        duration_s: Wall time in seconds, 0 where unknown.
+    """
+
+    number: int
+    seed: int
+    knobs: Mapping[str, Any]
+    outcome: Outcome
+    reason: str
+    step: int
+    metrics: Mapping[str, float]
+    duration_s: float
+
+
+@dataclass(frozen=True)
+class TrialTableInfo:
+    """Every trial of the study.
+
+    Attributes:
+        knobs: Columns of knobs, those that vary.
+        metrics: Columns of metrics, the deciding one first.
+        rows: By trial number.
+    """
+
+    knobs: tuple[str, ...]
+    metrics: tuple[str, ...]
+    rows: tuple[TrialRow, ...]
+
+
+def ranking_info(record: StudyRecord) -> RankingInfo | NotShown:
+    """The cells that can be ranked, or why none can."""
+    order = ranked(record)
+    if not order:
+        return NotShown(f"No complete trial has measured {metric_label(record.metric)}.", True)
+    unranked = tuple(cell for cell in group_cells(record) if record.metric not in cell.metrics)
+    return RankingInfo(record.metric, metric_label(record.metric), order[:RANKED_SHOWN], len(order[RANKED_SHOWN:]), unranked)
+
+
+def trial_table_info(record: StudyRecord) -> TrialTableInfo | NotShown:
+    """A row per trial, or that there is none."""
+    if not record.trials:
+        return NotShown("No trial has started yet.", True)
+    knobs = varied_knobs(record)
+    present = {metric for trial in record.trials for metric in trial.metrics}
+    metrics = tuple(metric for metric in dict.fromkeys((record.metric, *_METRIC_ORDER)) if metric in present)
+    rows = []
+    for trial in record.trials:
+        own = catalog_knobs(trial)
+        rows.append(
+            TrialRow(
+                number=trial.number,
+                seed=trial.seed,
+                knobs={name: own[name] for name in knobs if name in own},
+                outcome=trial.outcome,
+                reason=trial.reason,
+                step=trial.history[-1].step if trial.history else 0,
+                metrics={metric: trial.metrics[metric] for metric in metrics if metric in trial.metrics},
+                duration_s=trial.duration_s,
+            )
+        )
+    return TrialTableInfo(knobs, metrics, tuple(rows))

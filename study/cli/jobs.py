@@ -1,0 +1,98 @@
+"""`cpc study submit|status|logs|stop`: studies as jobs on a Ray cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from study.cli.folders import HOME
+from study.cli.output import Format, emit, next_steps, say
+from study.errors import NotFoundError
+from study.spec import StudySpec
+
+LOCAL_HEAD = "http://127.0.0.1:8265"
+"""Where `ray start --head` serves jobs."""
+
+Address = Annotated[str, Parameter(help="The cluster's job server, its dashboard's address.")]
+
+
+def submit(
+    spec: str,
+    /,
+    *,
+    address: Address = LOCAL_HEAD,
+    set: Annotated[list[str] | None, Parameter(negative="")] = None,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+) -> None:
+    """Run a study on a Ray cluster as a Ray job.
+
+    Parameters
+    ----------
+    spec
+        A spec file, or the name of a preset.
+    set
+        Override a field of the spec: `--set a.b=c`, as often as needed.
+    out
+        The study folder, at this path on every node; studies/NAME under the current folder by default.
+    """
+    from cluster import jobs
+
+    loaded = StudySpec.load(spec, set or [])
+    folder = (out or HOME / loaded.name).absolute()
+    submission = jobs.submit(loaded, folder, address=address)
+    job = submission.job
+    say(f"{'submitted' if submission.is_new else 'already running'} as {job.job_id}, study folder {folder}")
+    at = "" if address == LOCAL_HEAD else f" --address {address}"
+    next_steps(f"cpc study status {job.job_id}{at}", f"cpc study logs {job.job_id} --follow{at}", f"cpc dashboard {folder}")
+
+
+def status(
+    job: str | None = None, /, *, address: Address = LOCAL_HEAD, output: Annotated[Format, Parameter(name=["--output", "-o"])] = "table"
+) -> None:
+    """Show submitted studies and how they stand.
+
+    Parameters
+    ----------
+    job
+        A job that `submit` named; without one, all of them.
+    output
+        Format of the result.
+    """
+    from cluster import jobs
+
+    found = jobs.jobs(address=address) if job is None else [jobs.status(job, address=address)]
+    if not found:
+        raise NotFoundError(f"no study was submitted to {address} yet")
+    emit([{"job": each.job_id, "status": each.status, "folder": each.folder, "message": each.message} for each in found], output)
+
+
+def logs(job: str, /, *, address: Address = LOCAL_HEAD, follow: bool = False) -> None:
+    """Print what a submitted study has printed.
+
+    Parameters
+    ----------
+    job
+        A job that `submit` named.
+    follow
+        Go on until the job ends.
+    """
+    from cluster import jobs
+
+    for text in jobs.logs(job, address=address, follow=follow):
+        print(text, end="", flush=True)  # noqa: T201
+
+
+def stop(job: str, /, *, address: Address = LOCAL_HEAD) -> None:
+    """Stop a submitted study; submitting it again goes on where it was.
+
+    Parameters
+    ----------
+    job
+        A job that `submit` named.
+    """
+    from cluster import jobs
+
+    stopped = jobs.stop(job, address=address)
+    say(f"{stopped.job_id}: {stopped.status}; `cpc study resume {stopped.folder}` goes on with it on this machine")

@@ -1,0 +1,61 @@
+"""Results on stdout in the asked format, everything else on stderr."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.table import Table
+
+Format = Literal["table", "json", "yaml", "csv"]
+
+stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """Tells the user something that is no result."""
+    stderr.print(text, markup=False)
+
+
+def next_steps(*commands: str) -> None:
+    """Ends a command with what to type next."""
+    stderr.print("\n[bold]next[/bold]")
+    for command in commands:
+        stderr.print(f"  {command}", markup=False)
+
+
+def emit(rows: Sequence[Mapping[str, Any]], output: Format) -> None:
+    """Prints rows that share their keys, which become the columns."""
+    match output:
+        case "json":
+            print(json.dumps([dict(row) for row in rows], indent=2, ensure_ascii=False))  # noqa: T201
+        case "yaml":
+            import yaml
+
+            print(yaml.safe_dump([dict(row) for row in rows], sort_keys=False, allow_unicode=True), end="")  # noqa: T201
+        case "csv":
+            writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]) if rows else [])
+            writer.writeheader()
+            writer.writerows(rows)
+        case "table":
+            _print_table(rows)
+
+
+def _print_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in rows[0] if rows else ():
+        numeric = all(isinstance(row[name], int | float | None) for row in rows)
+        table.add_column(name.replace("_", " "), justify="right" if numeric else "left")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    Console(highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,176 @@
+"""`cpc study`: plan, run, resume and read studies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from study.analysis.answer import answer_info
+from study.analysis.cells import ranked
+from study.analysis.labels import cell_label, count_text
+from study.cli.folders import HOME, known, study_folder
+from study.cli.output import Format, emit, next_steps, say
+from study.errors import StudyFailedError
+from study.reading import read_spec, read_study
+from study.records import StudyRecord
+from study.spec import StudySpec, preset_names
+
+app = App(name="study", help="Plan, run, submit, resume and read studies.")
+for _name, _help in (
+    ("submit", "Run a study on a Ray cluster as a Ray job."),
+    ("status", "Show submitted studies and how they stand."),
+    ("logs", "Print what a submitted study has printed."),
+    ("stop", "Stop a submitted study; it can be resumed."),
+):
+    app.command(f"study.cli.jobs:{_name}", name=_name, help=_help)
+
+Overrides = Annotated[list[str] | None, Parameter(negative="", help="Override a field of the spec: `--set a.b=c`, as often as needed.")]
+Output = Annotated[Format, Parameter(name=["--output", "-o"], help="Format of the result.")]
+Out = Annotated[Path | None, Parameter(name=["--out", "-o"], help="The study folder; studies/NAME by default.")]
+Address = Annotated[str | None, Parameter(help="A running Ray cluster; without one, Ray is started on this machine.")]
+
+
+@app.command
+def validate(spec: str, /, *, set: Overrides = None) -> None:
+    """Check a spec file or preset completely, without starting anything."""
+    loaded = StudySpec.load(spec, set or [])
+    say(f"{loaded.name} is valid: {_size(loaded)}, spec {loaded.hash}")
+    next_steps(f"cpc study plan {spec}", f"cpc study run {spec}")
+
+
+@app.command
+def plan(spec: str, /, *, set: Overrides = None, calibrate: bool = True, output: Output = "table") -> None:
+    """Show what a study would train, and how long that would take on this machine.
+
+    Parameters
+    ----------
+    spec
+        A spec file, or the name of a preset.
+    calibrate
+        Time a few real steps of each cell for the estimate.
+    """
+    from study.cli.planning import planned_rows, total
+
+    loaded = StudySpec.load(spec, set or [])
+    rows = planned_rows(loaded, calibrate=calibrate)
+    emit([vars(row) for row in rows], output)
+    say(f"\n{_size(loaded)}{total(loaded, rows) if calibrate else ''}")
+    next_steps(f"cpc study run {spec}")
+
+
+@app.command
+def run(spec: str, /, *, set: Overrides = None, out: Out = None, address: Address = None) -> None:
+    """Run a study on Ray. Run again, it goes on with what is missing; with nothing missing, it says so.
+
+    Parameters
+    ----------
+    spec
+        A spec file, or the name of a preset.
+    """
+    loaded = StudySpec.load(spec, set or [])
+    _run(out or HOME / loaded.name, loaded, address)
+
+
+@app.command
+def resume(study: str, /, *, address: Address = None) -> None:
+    """Finish a study that was interrupted: exactly the missing trials, each from its last checkpoint."""
+    folder = study_folder(study)
+    _run(folder, read_spec(folder), address)
+
+
+@app.command
+def ls(*, output: Output = "table") -> None:
+    """List the studies in studies/."""
+    rows = []
+    for folder in known():
+        record = read_study(folder)
+        best = ranked(record)[:1]
+        rows.append(
+            {
+                "study": folder.name,
+                "ended": sum(trial.outcome not in ("waiting", "running") for trial in record.trials),
+                "planned": record.planned,
+                "best": best[0].label if best else None,
+                record.metric: best[0].metrics[record.metric].mean if best else None,
+            }
+        )
+    if rows:
+        emit(rows, output)
+    else:
+        say("no study in studies/ yet")
+        next_steps("cpc study run demo")
+
+
+@app.command
+def show(study: str, /, *, output: Output = "table") -> None:
+    """Show every trial of a study, and what it says so far."""
+    record = read_study(study_folder(study))
+    emit([_trial_row(record, number) for number in range(len(record.trials))], output)
+    _answer(record)
+
+
+@app.command
+def best(study: str, /, *, output: Output = "table") -> None:
+    """Show the cells from best to worst, each with its interval over seeds."""
+    record = read_study(study_folder(study))
+    cells = ranked(record)
+    if not cells:
+        raise StudyFailedError(answer_info(record).headline)
+    rows = []
+    for cell in cells:
+        score = cell.metrics[record.metric]
+        rows.append({"cell": cell.label, record.metric: score.mean, "low": score.low, "high": score.high, "seeds": score.n})
+    emit(rows, output)
+    _answer(record)
+
+
+@app.command
+def presets() -> None:
+    """List the shipped specs, with the question each answers."""
+    emit(
+        [{"preset": name, "trials": (spec := StudySpec.load(name)).planned_trials, "question": spec.question} for name in preset_names()],
+        "table",
+    )
+
+
+def _run(folder: Path, spec: StudySpec, address: str | None) -> None:
+    from cluster.runner import run_study
+    from study.cli.progress import StudyProgress
+
+    ended = (
+        sum(trial.outcome not in ("waiting", "running") for trial in read_study(folder).trials) if (folder / "spec.yaml").is_file() else 0
+    )
+    say(f"{spec.name}: {_size(spec)}" + (f", {ended} already ended" if ended else "") + f", in {folder}")
+    try:
+        with StudyProgress() as progress:
+            record = run_study(folder, spec, address=address, on_event=progress.on_event)
+    except KeyboardInterrupt:
+        say(f"interrupted; nothing is lost: `cpc study resume {folder}` goes on")
+        raise
+    if ended == record.planned:
+        say("already complete: nothing to train")
+    _answer(record)
+    if not any(trial.outcome == "complete" for trial in record.trials):
+        raise StudyFailedError(f"no trial completed; `cpc study show {folder}` says why for each")
+    next_steps(f"cpc dashboard {folder}", f"cpc report {folder} -o report.html", f"cpc export {folder} --best -o model")
+
+
+def _answer(record: StudyRecord) -> None:
+    answer = answer_info(record)
+    say("\n" + "\n".join(text for text in (answer.headline, answer.detail, answer.state) if text))
+
+
+def _size(spec: StudySpec) -> str:
+    trials, seeds = spec.planned_trials, len(spec.seeds)
+    points = count_text(trials // seeds, "cell" if spec.sampler.kind == "grid" else "point")
+    return f"{count_text(trials, 'trial')} = {points} × {count_text(seeds, 'seed')}"
+
+
+def _trial_row(record: StudyRecord, index: int) -> dict[str, Any]:
+    trial = record.trials[index]
+    step = trial.history[-1].step if trial.history else 0
+    metrics = {name: trial.metrics.get(name) for name in ("train_accuracy", "dev_accuracy", "dev_map", "dev_probe_accuracy")}
+    outcome = f"{trial.outcome}: {trial.reason}" if trial.reason else trial.outcome
+    return {"trial": trial.number, "cell": cell_label(trial.knobs), "seed": trial.seed, "step": step, **metrics, "outcome": outcome}

@@ -1,0 +1,85 @@
+"""What happened, as plain frozen values: the only thing that analysis, dashboards, tables and exports read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Outcome = Literal["waiting", "running", "complete", "pruned", "diverged", "failed", "cancelled"]
+"""How a trial stands or ended. `diverged` covers non-finite losses and collapse to the constant answer."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """One entry of a trial's metrics log.
+
+    Attributes:
+        step: Optimizer steps taken.
+        metrics: Metric name → value; training metrics are means since the last entry.
+    """
+
+    step: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial of a study: one cell of the space with one seed.
+
+    Attributes:
+        number: Position in the study, from 0.
+        trial_id: Signature of its full configuration and corpus.
+        cell_id: Signature without the seed: replicates share it.
+        seed: The seed of this replicate.
+        knobs: Sampled knob name → value, for example `{"similarity": "dot", "temperature": 1.0}`. A conditional
+            knob that was not sampled is absent.
+        outcome: How it stands or ended.
+        reason: Why, in words, where the outcome is not plain success.
+        metrics: Final metrics of a complete trial, the latest ones otherwise. Names follow the paper's columns:
+            `train_accuracy`, `dev_accuracy`, `dev_map`, beside `train_loss`, `dev_loss`, `dev_balanced_accuracy`,
+            `dev_ranking_accuracy`, `dev_probe_accuracy`, `latent_spread`, `clips_per_s`, …
+        history: The metrics log in step order.
+        duration_s: Wall time, 0 where unknown.
+    """
+
+    number: int
+    trial_id: str
+    cell_id: str
+    seed: int
+    knobs: Mapping[str, Any]
+    outcome: Outcome
+    reason: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    history: tuple[Report, ...] = ()
+    duration_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """One study folder, read at one moment.
+
+    Attributes:
+        name: The study's name.
+        question: The question it answers, in words.
+        metric: Name of the metric that decides which cell is best, for example `dev_map`.
+        direction: Whether more of it is better.
+        planned: Trials the study asks for in all.
+        trials: Every trial known to the store, by number.
+        corpus: Corpus name and totals, for captions.
+        provenance: Versions, hardware and hashes, for the foot of a report.
+    """
+
+    name: str
+    question: str
+    metric: str
+    direction: Literal["maximize", "minimize"]
+    planned: int
+    trials: tuple[TrialRecord, ...]
+    corpus: str = ""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every planned trial has ended."""
+        return len(self.trials) >= self.planned and all(trial.outcome not in ("waiting", "running") for trial in self.trials)

@@ -1,0 +1,144 @@
+"""One trial's folder: its configuration, its metrics log, its checkpoints.
+
+trials/t00007/
+  config.json              the resolved configuration
+  metrics.jsonl            one line per report, appended
+  checkpoint-000000240/    complete once it has this name; the newest two are kept
+
+Beside them lie the few files that Ray Train keeps of its run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cpc_core.config import CpcConfig, canonical_json
+from cpc_core.errors import CheckpointError
+from study.files import write_atomically
+from study.records import Outcome, Report
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """One line of the metrics log.
+
+    Attributes:
+        step: Optimizer steps taken.
+        metrics: Metric name → value.
+        outcome: `running`, or how the training ended; only a trial's last line has the latter.
+        reason: Why it ended, where that is not plain success.
+        elapsed_s: Seconds of training so far, over all attempts.
+    """
+
+    step: int
+    metrics: Mapping[str, float]
+    outcome: Outcome
+    reason: str
+    elapsed_s: float
+
+    @property
+    def report(self) -> Report:
+        """The part that analysis reads."""
+        return Report(self.step, self.metrics)
+
+
+class TrialFolder:
+    """Reads and writes the files of one trial. One process writes: rank 0 of the trial's workers."""
+
+    def __init__(self, study: Path, number: int) -> None:
+        self.study, self.number = study, number
+        self.path = study / "trials" / self.name
+
+    @property
+    def name(self) -> str:
+        """The folder's name, which is also the name of the Ray Train run."""
+        return f"t{self.number:05d}"
+
+    def create(self, config: CpcConfig) -> None:
+        """Makes the folder and records the configuration."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.path / "config.json", canonical_json(config) + "\n")
+
+    def log(self) -> tuple[LogEntry, ...]:
+        """The metrics log in step order. A last line without its line end is still being written, and left out."""
+        try:
+            text = (self.path / "metrics.jsonl").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ()
+        return tuple(_entry(json.loads(line)) for line in text.splitlines(keepends=True) if line.endswith("\n"))
+
+    def append(self, entry: LogEntry) -> None:
+        """Adds one line, on disk before this returns."""
+        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(_line(entry))
+            file.flush()
+            os.fsync(file.fileno())
+
+    def rewind(self, step: int) -> None:
+        """Forgets the lines after `step`: those steps are about to be taken again."""
+        kept = [entry for entry in self.log() if entry.step <= step]
+        write_atomically(self.path / "metrics.jsonl", "".join(_line(entry) for entry in kept))
+
+    def save_checkpoint(self, step: int, save: Callable[[Path], None]) -> Path:
+        """Lets `save` fill a folder and gives it its final name once it is whole."""
+        target = self.path / f"checkpoint-{step:09d}"
+        partial = self.path / f".{target.name}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        save(partial)
+        # A run killed after this rename but before Ray Train knew of the checkpoint saves the same step again.
+        shutil.rmtree(target, ignore_errors=True)
+        partial.rename(target)
+        return target
+
+    def checkpoint(self) -> Path | None:
+        """The newest complete checkpoint."""
+        return max(self.path.glob("checkpoint-*"), default=None)
+
+    def ending(self) -> LogEntry | None:
+        """The last log entry where training has ended and what it left is on disk."""
+        entry = next(reversed(self.log()), None)
+        if entry is None or entry.outcome == "running":
+            return None
+        checkpoint = self.checkpoint()
+        saved = checkpoint is not None and checkpoint_step(checkpoint) == entry.step
+        return entry if saved or entry.outcome == "diverged" else None
+
+
+def checkpoint_step(checkpoint: Path) -> int:
+    """Optimizer steps taken when the checkpoint was made."""
+    return int(checkpoint.name.removeprefix("checkpoint-"))
+
+
+def checkpoint_folder(study: Path, number: int) -> Path:
+    """Where the newest checkpoint of a trial lies: the final one if the trial is complete.
+
+    Raises:
+        CheckpointError: The trial has none.
+    """
+    folder = TrialFolder(study, number)
+    checkpoint = folder.checkpoint()
+    if checkpoint is None:
+        raise CheckpointError(f"trial {number} of {study} has no checkpoint: run it, or choose a complete trial")
+    return checkpoint
+
+
+def _line(entry: LogEntry) -> str:
+    content = {
+        "step": entry.step,
+        "outcome": entry.outcome,
+        "reason": entry.reason,
+        "elapsed_s": entry.elapsed_s,
+        "metrics": dict(entry.metrics),
+    }
+    return json.dumps(content) + "\n"
+
+
+def _entry(content: dict[str, Any]) -> LogEntry:
+    return LogEntry(**content)

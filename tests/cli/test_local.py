@@ -1,0 +1,92 @@
+"""Without a cluster: import, train, look, export, probe; what a first hour looks like."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import cpc
+from tests.cpc_core.recordings import write_tone
+
+TINY = (
+    "--width", "8", "--batch-size", "4", "--crop-s", "0.25", "--threads", "1", "--learning-rate", "0.002",
+    "--set", "base.similarity.hidden=8", "--set", "base.training.report_every=10", "--set", "base.training.dev_clips=4",
+    "--set", "base.optimizer.warmup_steps=5", "--set", "base.adversary.warmup_steps=0",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a corpus of two pitches."""
+    home = tmp_path_factory.mktemp("home")
+    source = home / "tones"
+    for index in range(24):
+        write_tone(source / ("low", "high")[index % 2] / f"{index}.wav", hz=(300, 2500)[index % 2] * (1 + index / 100), seconds=0.5)
+    result = cpc("data", "import", source, "-o", "corpus", "--clip-s", "0.5", "--dev-fraction", "0.3", cwd=home)
+    assert result.code == 0, result.err
+    return home
+
+
+def test_a_corpus_at_a_glance(home: Path) -> None:
+    result = cpc("data", "info", "corpus", "-o", "json", cwd=home)
+    assert {row["split"]: row["clips"] for row in json.loads(result.out)}.keys() == {"train", "dev"}
+
+
+def test_a_trial_from_nothing_to_a_probed_export(home: Path) -> None:
+    first = cpc("trial", "run", "--corpus", "corpus", "--steps", "20", *TINY, "-o", "trial", cwd=home)
+    assert first.code == 0, first.err
+    assert "step     20" in first.err
+    assert "mAP" in first.err
+
+    again = cpc("trial", "run", "--corpus", "corpus", "--steps", "20", *TINY, "-o", "trial", cwd=home)
+    assert again.code == 0
+    assert "already trained, nothing to do" in again.err
+
+    shown = cpc("study", "show", "trial", "-o", "json", cwd=home)
+    (row,) = json.loads(shown.out)
+    assert (row["step"], row["outcome"]) == (20, "complete")
+
+    assert cpc("report", "trial", "-o", "report.html", cwd=home).code == 0
+    assert "<html" in (home / "report.html").read_text()[:2000]
+
+    exported = cpc("export", "trial", "--best", "-o", "model", cwd=home)
+    assert exported.code == 0, exported.err
+    assert {path.name for path in (home / "model").iterdir()} == {"config.json", "model.safetensors", "provenance.json"}
+    refused = cpc("export", "trial", "--best", "-o", "model", cwd=home)
+    assert (refused.code, "already there" in refused.err) == (2, True)
+
+    probed = cpc("probe", "model", "corpus", "--split", "dev", "-o", "json", cwd=home)
+    scores = {row["metric"]: row["value"] for row in json.loads(probed.out)}
+    assert scores["macro mAP"] == pytest.approx(row["dev_map"])
+    assert scores["accuracy"] == pytest.approx(row["dev_probe_accuracy"])
+
+
+def test_an_interrupted_trial_goes_on_from_its_checkpoint(home: Path) -> None:
+    command = ["trial", "run", "--corpus", "corpus", "--steps", "4000", "--adversary", "none", *TINY, "-o", "long"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    running = subprocess.Popen([sys.executable, "-m", "study.cli", *command], cwd=home, env=environment, stderr=subprocess.PIPE, text=True)
+    log = home / "long" / "trials" / "t00000" / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not (log.exists() and len(log.read_text().splitlines()) >= 3):
+        assert time.monotonic() < deadline, "no third report in two minutes"
+        time.sleep(0.1)
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "the same command goes on from the last checkpoint" in err
+    before = log.read_text().splitlines()
+
+    resumed = subprocess.Popen([sys.executable, "-m", "study.cli", *command], cwd=home, env=environment, stderr=subprocess.PIPE, text=True)
+    while len(log.read_text().splitlines()) <= len(before):
+        assert time.monotonic() < deadline + 60
+        time.sleep(0.1)
+    resumed.kill()
+    resumed.communicate(timeout=60)
+    assert log.read_text().splitlines()[: len(before) - 1] == before[:-1]

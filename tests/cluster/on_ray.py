@@ -1,0 +1,82 @@
+"""Real Ray processes in tests: marked, so that every last one of them can be found again."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from study.spec import StudySpec
+
+MARK = "CPC_TEST_MARK"
+END_S = 20.0
+"""How long processes may take to end after their driver was killed, on a busy machine."""
+
+
+class Marked:
+    """Environment of a process and, because the environment is inherited, a way to find all its descendants.
+
+    Args:
+        cache: Where the bundled corpus is imported to.
+    """
+
+    def __init__(self, cache: Path) -> None:
+        self.mark = uuid.uuid4().hex
+        self.environment = {**os.environ, MARK: self.mark, "CPC_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+
+    def processes(self) -> list[int]:
+        """Living processes that inherited the mark."""
+        wanted = f"{MARK}={self.mark}".encode()
+        return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and wanted in _environment(entry)]
+
+    def all_ended(self) -> bool:
+        """Whether none is left, soon."""
+        deadline = time.monotonic() + END_S
+        while self.processes() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return not self.processes()
+
+
+class Driver:
+    """A study driven by a process of its own, in a process group of its own, as a shell would start it."""
+
+    def __init__(self, marked: Marked, spec: StudySpec, folder: Path) -> None:
+        file = folder.with_suffix(".yaml")
+        file.write_text(spec.to_yaml())
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.cluster.drive", str(file), str(folder)],
+            env=marked.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def events(self) -> Iterator[tuple[str, int, int, str]]:
+        """Kind, trial, step and outcome of each event, as they come."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            kind, number, step, outcome = json.loads(line)
+            yield kind, number, step, outcome
+
+    def until_report(self) -> None:
+        """Returns at the next report of a trial."""
+        assert any(kind == "report" for kind, *_ in self.events()), self.finish()
+
+    def finish(self) -> tuple[int, str]:
+        """Exit code, and what it printed on stderr."""
+        _, errors = self.process.communicate(timeout=300)
+        return self.process.returncode, errors
+
+
+def _environment(process: Path) -> bytes:
+    try:
+        # A zombie has ended, and its environment reads as empty.
+        return (process / "environ").read_bytes()
+    except OSError:
+        return b""

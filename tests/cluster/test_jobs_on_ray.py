@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from cluster import jobs
+from study.errors import NotFoundError, UnreachableError
+from study.reading import read_study
+from study.store import StudyStore
+from tests.cluster.on_ray import Marked
+from tests.study.specs import TINY_BASE, tiny_spec
+
+pytestmark = pytest.mark.integration
+
+START_S = 60.0
+SHORT = tiny_spec(name="short", space={"temperature": [0.05]})
+LONG = tiny_spec(
+    name="long", space={"temperature": [0.05]}, base={**TINY_BASE, "training": {"steps": 10**6, "report_every": 20, "dev_clips": 8}}
+)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def head(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a head node's job server, started as a user starts it: `ray start --head`."""
+    marked = Marked(cache)
+    binaries = Path(sys.executable).parent
+    environment = {**marked.environment, "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}", "RAY_USAGE_STATS_ENABLED": "0"}
+    port, dashboard = free_port(), free_port()
+    # A socket in Ray's folder must fit into 107 bytes, which pytest's folders leave no room for.
+    folder = Path("/tmp") / f"cpc-{marked.mark[:8]}"
+    arguments = f"start --head --block --num-cpus=2 --object-store-memory={200 * 2**20} --temp-dir={folder}"
+    ports = f"--port={port} --dashboard-port={dashboard} --ray-client-server-port={free_port()}"
+    with (tmp_path_factory.mktemp("head") / "log").open("w") as log:
+        process = subprocess.Popen(
+            [str(binaries / "ray"), *arguments.split(), *ports.split()],
+            env={**environment, "RAY_AUTH_MODE": "disabled"},
+            stdout=log,
+            stderr=log,
+        )
+    address = f"http://127.0.0.1:{dashboard}"
+    await_answer(f"{address}/api/version")
+    yield address
+    process.terminate()
+    process.wait(30)
+    assert marked.all_ended()
+
+
+def await_answer(url: str) -> None:
+    deadline = time.monotonic() + START_S
+    while True:
+        try:
+            requests.get(url, timeout=5).raise_for_status()
+        except requests.exceptions.RequestException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return
+
+
+def test_submitted_study_runs_to_its_end_on_the_cluster(head: str, tmp_path: Path) -> None:
+    submission = jobs.submit(SHORT, tmp_path / "study", address=head)
+    assert submission.is_new
+    job_id = submission.job.job_id
+    assert job_id == f"cpc-short-{SHORT.hash}"
+    again = jobs.submit(SHORT, tmp_path / "study", address=head)
+    assert (again.job.job_id, again.is_new) == (job_id, False)
+    text = "".join(jobs.logs(job_id, address=head, follow=True))
+    job = jobs.status(job_id, address=head)
+    assert (job.status, job.folder) == ("SUCCEEDED", str(tmp_path / "study")), text
+    assert "trial 0" in text
+    record = read_study(tmp_path / "study")
+    assert [trial.outcome for trial in record.trials] == ["complete"]
+    assert record.finished
+    assert [each.job_id for each in jobs.jobs(address=head)] == [job_id]
+
+
+def test_stopped_study_ends_and_can_be_resumed(head: str, tmp_path: Path) -> None:
+    job_id = jobs.submit(LONG, tmp_path / "study", address=head).job.job_id
+    for text in jobs.logs(job_id, address=head, follow=True):
+        if "trial 0" in text:
+            break
+    assert jobs.status(job_id, address=head).status == "RUNNING"
+    assert jobs.stop(job_id, address=head).status == "STOPPED"
+    assert jobs.stop(job_id, address=head).status == "STOPPED"
+    assert [trial.outcome for trial in read_study(tmp_path / "study").trials] == ["running"]
+    store = StudyStore.create_or_open(tmp_path / "study", LONG, read_study(tmp_path / "study").provenance["corpus_hash"], "")
+    try:
+        resumed = store.ask()
+        assert resumed is not None
+        assert resumed.number == 0
+    finally:
+        store.close()
+
+
+def test_unknown_job_is_not_found(head: str) -> None:
+    with pytest.raises(NotFoundError, match="knows no study job cpc-nothing"):
+        jobs.status("cpc-nothing", address=head)
+
+
+def test_address_where_nothing_answers_is_named_with_what_to_do() -> None:
+    address = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(UnreachableError, match=f"{address}: start one with `ray start --head`"):
+        jobs.jobs(address=address)

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import torch
+
+from cluster import stream
+from cluster.stream import ray_batches
+from cpc_core.corpus.plan import ReadPlan, WindowRead, read_window
+from cpc_core.corpus.stream import Batch, batches_in_process
+from tests.cpc_core.recordings import noise_corpus
+
+
+def same(ours: Iterable[Batch], theirs: Iterable[Batch]) -> bool:
+    pairs = list(zip(ours, theirs, strict=True))
+    return bool(pairs) and all(
+        left.step == right.step and torch.equal(left.clip_ids, right.clip_ids) and torch.equal(left.audio, right.audio)
+        for left, right in pairs
+    )
+
+
+@pytest.fixture
+def executions(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Reads windows in this process, as Ray Data would, and notes the size of each execution when it starts."""
+    sizes: list[int] = []
+
+    def tables(windows: list[WindowRead]) -> Iterator[pa.Table]:
+        sizes.append(len(windows))
+        yield from map(read_window, windows)
+
+    monkeypatch.setattr(stream, "_tables", tables)
+    return sizes
+
+
+@pytest.mark.parametrize(("start", "rank", "world"), [(0, 0, 1), (7, 0, 1), (0, 1, 2)])
+def test_chained_executions_give_the_batches_of_one_process(
+    tmp_path: Path, executions: list[int], monkeypatch: pytest.MonkeyPatch, start: int, rank: int, world: int
+) -> None:
+    monkeypatch.setattr(stream, "EXECUTION_WINDOWS", 3)
+    monkeypatch.setattr(stream, "AHEAD_WINDOWS", 1)
+    corpus = noise_corpus(tmp_path, train=20)
+    arguments = (corpus, 5, 4, start, 40, rank, world)
+    assert same(ray_batches(*arguments), batches_in_process(*arguments))
+    windows = list(ReadPlan(corpus.row_groups("train"), 5, 4).windows(start, 40, rank, world))
+    assert sum(executions) == len(windows)
+    assert max(executions) == 3
+
+
+def test_next_execution_starts_while_the_last_windows_are_used(
+    tmp_path: Path, executions: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "EXECUTION_WINDOWS", 4)
+    monkeypatch.setattr(stream, "AHEAD_WINDOWS", 2)
+    corpus = noise_corpus(tmp_path, train=20)
+    tables = stream.read_tables(ReadPlan(corpus.row_groups("train"), 0, 20).windows(0, 12))
+    list(islice(tables, 2))
+    assert executions == [4]
+    next(tables)
+    tables.close()  # type: ignore[attr-defined]
+    assert executions == [4, 4]
+
+
+def test_windows_of_a_long_training_are_not_made_at_once(tmp_path: Path, executions: list[int]) -> None:
+    corpus = noise_corpus(tmp_path, train=20)
+    taken = 0
+
+    def counted() -> Iterator[WindowRead]:
+        nonlocal taken
+        for window in ReadPlan(corpus.row_groups("train"), 0, 20).windows(0, 10**9):
+            taken += 1
+            yield window
+
+    tables = stream.read_tables(counted())
+    next(tables)
+    assert taken <= 2 * stream.EXECUTION_WINDOWS
+    tables.close()  # type: ignore[attr-defined]

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cpc_core.checkpoint import read_config
+from study.reading import read_study
+from study.spec import StudySpec
+from study.trial_folder import TrialFolder, checkpoint_folder, checkpoint_step
+from tests.cluster.on_ray import Driver, Marked
+from tests.study.specs import TINY_BASE, tiny_spec
+
+pytestmark = pytest.mark.integration
+
+STEPS = 300
+SPEC: StudySpec = tiny_spec(
+    base={**TINY_BASE, "training": {"steps": STEPS, "report_every": 20, "dev_clips": 8}},
+    resources={"concurrent_trials": 2, "cpus_per_worker": 0.5},
+)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+    """A study of two trials run from beginning to end by a driver that then ended by itself."""
+    folder, marked = tmp_path_factory.mktemp("uninterrupted") / "study", Marked(cache)
+    driver = Driver(marked, SPEC, folder)
+    events = list(driver.events())
+    assert driver.finish() == (0, "")
+    assert marked.all_ended()
+    assert sorted(event for event in events if event[0] == "ended") == [("ended", number, STEPS, "complete") for number in (0, 1)]
+    assert sum(kind == "report" for kind, *_ in events) == 2 * 15
+    return folder
+
+
+def log_without_timing(folder: Path, number: int) -> list[dict[str, Any]]:
+    entries = []
+    for line in (TrialFolder(folder, number).path / "metrics.jsonl").read_text().splitlines():
+        entry = json.loads(line)
+        del entry["elapsed_s"], entry["metrics"]["clips_per_s"]
+        entries.append(entry)
+    return entries
+
+
+def test_study_ends_with_every_trial_its_metrics_and_its_files(uninterrupted: Path) -> None:
+    record = read_study(uninterrupted)
+    assert record.finished
+    assert [(trial.outcome, trial.reason) for trial in record.trials] == [("complete", "")] * 2
+    assert [trial.knobs for trial in record.trials] == SPEC.space.grid()
+    for trial in record.trials:
+        assert [report.step for report in trial.history] == list(range(20, STEPS + 1, 20))
+        assert trial.metrics == trial.history[-1].metrics
+        assert {"train_loss", "train_accuracy", "dev_accuracy", "dev_map", "dev_probe_accuracy"} <= trial.metrics.keys()
+        assert 0 < trial.duration_s < 300
+        checkpoint = checkpoint_folder(uninterrupted, trial.number)
+        assert checkpoint_step(checkpoint) == STEPS
+        assert read_config(checkpoint) == SPEC.config(trial.knobs, trial.seed)
+        assert len(list(checkpoint.parent.glob("checkpoint-*"))) == 2
+    assert record.provenance["spec_hash"] == SPEC.hash
+    assert {path.name for path in uninterrupted.iterdir()} == {"spec.yaml", "provenance.json", "journal.log", "driver.lock", "trials"}
+
+
+def test_finished_study_is_run_again_without_doing_anything(uninterrupted: Path, marked: Marked) -> None:
+    before = {path: path.read_bytes() for path in (uninterrupted / "trials").rglob("*") if path.is_file()}
+    driver = Driver(marked, SPEC, uninterrupted)
+    assert list(driver.events()) == []
+    assert driver.finish() == (0, "")
+    assert {path: path.read_bytes() for path in (uninterrupted / "trials").rglob("*") if path.is_file()} == before
+
+
+def test_killed_and_interrupted_study_ends_as_if_nothing_had_happened(uninterrupted: Path, tmp_path: Path, marked: Marked) -> None:
+    folder = tmp_path / "study"
+    killed = Driver(marked, SPEC, folder)
+    killed.until_report()
+    killed.process.send_signal(signal.SIGKILL)
+    killed.finish()
+    assert marked.all_ended()
+    assert {trial.outcome for trial in read_study(folder).trials} == {"running"}
+    first_lines = [TrialFolder(folder, number).log()[:1] for number in (0, 1)]
+    assert any(first_lines)
+
+    interrupted = Driver(marked, SPEC, folder)
+    interrupted.until_report()
+    os.killpg(interrupted.process.pid, signal.SIGINT)
+    assert interrupted.finish() == (130, "")
+    assert not marked.processes()
+    assert {trial.outcome for trial in read_study(folder).trials} <= {"running", "complete"}
+
+    resumed = Driver(marked, SPEC, folder)
+    started = [number for kind, number, *_ in resumed.events() if kind == "started"]
+    assert resumed.finish() == (0, "")
+    assert sorted(started) == sorted(set(started))
+    record = read_study(folder)
+    assert record.finished
+    assert [trial.outcome for trial in record.trials] == ["complete"] * 2
+    for number in (0, 1):
+        assert log_without_timing(folder, number) == log_without_timing(uninterrupted, number)
+        # Bitwise the same line, timing included: the steps before the kill were not taken again.
+        assert TrialFolder(folder, number).log()[:1] == first_lines[number] or not first_lines[number]
+
+
+def test_more_workers_than_the_machine_has_are_refused_before_anything_starts(tmp_path: Path, marked: Marked) -> None:
+    spec = tiny_spec(resources={"concurrent_trials": 1, "workers": 500, "cpus_per_worker": 1})
+    driver = Driver(marked, spec, tmp_path / "study")
+    code, errors = driver.finish()
+    assert code == 1
+    assert f"500 workers × 1 CPU + 125 for data = 625 CPUs, the cluster has {len(os.sched_getaffinity(0))}" in errors

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from cpc_core.corpus.corpus import Corpus
+from cpc_core.corpus.sample import open_corpus, sample_corpus
+from cpc_core.errors import CorpusError
+from tests.cpc_core.recordings import noise_corpus
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CPC_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_the_bundled_corpus_is_imported_once_whoever_comes_first(cache: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        folders = list(pool.map(lambda _: sample_corpus(), range(4)))
+    assert list(cache.iterdir()) == [folders[0]]
+    assert set(folders) == {folders[0]}
+    before = (folders[0] / "manifest.json").stat().st_mtime_ns
+    corpus = open_corpus("sample")
+    assert (folders[0] / "manifest.json").stat().st_mtime_ns == before
+    assert corpus.manifest.rows == {"train": 67, "dev": 29, "test": 27}
+    assert corpus.name == "sample"
+    assert len({label for split in corpus.splits for label in corpus.read_split(split).labels}) == 12
+    assert len((corpus.folder / "rejected.csv").read_text().splitlines()) == 1
+
+
+def test_no_recording_of_the_bundled_corpus_is_in_two_splits(cache: Path) -> None:
+    corpus = open_corpus("sample")
+    groups = [set(corpus.read_split(split).groups) for split in corpus.splits]
+    assert len(set.union(*groups)) == sum(len(split) for split in groups)
+
+
+def test_a_damaged_copy_says_to_delete_it(cache: Path) -> None:
+    folder = sample_corpus()
+    (folder / "dev-00000.parquet").unlink()
+    with pytest.raises(CorpusError, match=f"the copy of the bundled corpus in {folder} is damaged .*: delete that folder"):
+        open_corpus("sample")
+
+
+def test_a_cache_that_cannot_be_written_is_named(cache: Path) -> None:
+    cache.touch()
+    with pytest.raises(CorpusError, match=r"cannot be written .*CPC_CACHE names the folder for it"):
+        open_corpus("sample")
+
+
+def test_any_other_name_is_a_folder(tmp_path: Path) -> None:
+    corpus = noise_corpus(tmp_path, train=4)
+    assert open_corpus(str(corpus.folder)) == Corpus.open(corpus.folder)

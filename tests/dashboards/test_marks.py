@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import plotly.graph_objects as go
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from plotly.subplots import make_subplots
+
+from dashboards.marks import REACH, add_interval, spread, tick_format, value_range
+from dashboards.theme import COLOURS, FAINT, INK, MUTED, PAPER_GREY, blended, faded, slot
+from study.analysis.panels import Panel, Point, Series
+from study.statistics import Interval, t_interval
+
+
+def panel(*seeds: list[float]) -> Panel:
+    points = [Point(float(index), "", t_interval(values), dict(enumerate(values))) for index, values in enumerate(seeds)]
+    return Panel("dev_map", "dev mAP", (Series("", "", tuple(points), True),))
+
+
+def traces(figure: go.Figure, meta: str) -> list[go.Scatter]:
+    return [trace for trace in figure.data if trace.meta == meta]
+
+
+def test_axis_holds_intervals_that_are_not_much_wider_than_the_seeds() -> None:
+    drawn = panel([0.40, 0.41, 0.42, 0.43, 0.44], [0.5, 0.51, 0.52, 0.53, 0.54])
+    low, high = value_range(drawn)
+    for point in drawn.points:
+        assert point.interval.low is not None and point.interval.high is not None
+        assert low < point.interval.low and point.interval.high < high
+
+
+def test_axis_is_not_flattened_by_two_seeds() -> None:
+    low, high = value_range(panel([0.40, 0.45], [0.5, 0.501]))
+    # The interval of the first cell spans 0.64, the seeds 0.101.
+    assert high - low == pytest.approx(0.101 * (1 + 2 * REACH) * 1.14, rel=0.01)
+
+
+def test_an_interval_beyond_the_axis_is_cut_and_says_so() -> None:
+    figure = make_subplots(rows=1, cols=1)
+    add_interval(figure, 1, 0.0, Interval(0.5, 0.1, 0.55, 2), (0.4, 0.6), COLOURS[0])
+    assert list(traces(figure, "interval")[0].y) == [0.4, 0.55]
+    (arrow,) = traces(figure, "cut")
+    assert arrow.marker.symbol == "triangle-down"
+
+
+def test_no_interval_draws_no_bar() -> None:
+    figure = make_subplots(rows=1, cols=1)
+    add_interval(figure, 1, 0.0, Interval(0.5, None, None, 1), (0.4, 0.6), COLOURS[0])
+    assert not figure.data
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=6), st.floats(0.01, 0.3))
+def test_labels_keep_their_order_and_distance(heights: list[float], gap: float) -> None:
+    moved = spread(heights, gap)
+    order = sorted(range(len(heights)), key=lambda index: heights[index])
+    steps = [moved[b] - moved[a] for a, b in pairwise(order)]
+    assert all(step >= gap * 0.9 for step in steps)
+
+
+def test_labels_with_room_stay_where_they_are() -> None:
+    assert spread([0.9, 0.1, 0.5], 0.05) == [0.9, 0.1, 0.5]
+
+
+def test_ticks_of_a_narrow_axis_have_three_decimals() -> None:
+    assert (tick_format((0.962, 0.971)), tick_format((0.4, 0.5))) == (".3f", ".2f")
+
+
+def _contrast_on_white(colour: str) -> float:
+    parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 1.05 / (0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05)
+
+
+@pytest.mark.parametrize(("colour", "least"), [(INK, 7), (MUTED, 4.5), (PAPER_GREY, 3), *((colour, 2.9) for colour in COLOURS)])
+def test_colours_can_be_read_on_white(colour: str, least: float) -> None:
+    assert _contrast_on_white(colour) >= least
+
+
+def test_colours_stay_with_what_the_paper_names() -> None:
+    assert slot("dot", 3) == slot("dot", 0) != slot("nonlinear_cosine", 0)
+    assert slot("something else", 7) == 1
+
+
+def test_colour_arithmetic() -> None:
+    assert faded("#0a0b0c", 0.5) == "rgba(10,11,12,0.5)"
+    assert (blended("#000000", 0.0), blended("#000000", 1.0), blended(FAINT, 0.0)) == ("#000000", "#ffffff", FAINT)

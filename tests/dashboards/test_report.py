@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+import pytest
+from dash import dcc, html
+
+from dashboards.report import report_html, write_report
+from dashboards.static_html import to_html
+from dashboards.tables import Sort, beside_published, duration_text, provenance_list, trial_table
+from dashboards.theme import PLOTLY_CONFIG
+from study.analysis import EpsilonInfo, TrialTableInfo, epsilon_info, trial_table_info
+from study.records import StudyRecord
+from tests.study import synthetic
+
+VOID = {"meta", "link", "br", "img", "input"}
+
+
+class Document(HTMLParser):
+    """Ids, tags, attributes and text of a page, and whether its tags are balanced."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.attributes: list[tuple[str, str, str]] = []
+        self.texts: list[str] = []
+        self.open: list[str] = []
+        self.feed(source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in ("script", "style"):
+            self.texts.append(data)
+
+    @property
+    def ids(self) -> set[str]:
+        return {value for _, name, value in self.attributes if name == "id"}
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+
+def document(record: StudyRecord) -> Document:
+    page = Document(report_html(record))
+    assert page.open == []
+    return page
+
+
+STUDIES = {
+    "temperature": (synthetic.temperature_study(), {"temperature-figure", "ranking-figure", "history-dev_accuracy", "trials"}),
+    "epsilon": (synthetic.epsilon_study(), {"epsilon-figure", "epsilon-published", "ranking-figure", "trials"}),
+    "sampling": (synthetic.sampling_study(), {"sampling-figure", "sampling-published", "ranking-figure", "trials"}),
+    "running": (synthetic.running_study(), {"temperature-figure", "ranking-figure", "history-train_accuracy", "trials"}),
+    "diverged": (synthetic.diverged_study(), {"temperature", "ranking", "history-dev_accuracy", "trials"}),
+    "empty": (synthetic.empty_study(), {"ranking", "history", "trials"}),
+    "search": (synthetic.search_study(), {"temperature-figure", "epsilon-figure", "sampling-figure", "trials"}),
+}
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_page_shows_the_figures_that_make_sense(name: str) -> None:
+    record, expected = STUDIES[name]
+    ids = document(record).ids
+    assert expected <= ids
+    for knob in {"temperature", "epsilon", "sampling"} - {name} if name in ("temperature", "epsilon", "sampling") else set():
+        assert knob not in ids
+
+
+def test_report_asks_the_network_for_nothing() -> None:
+    page = document(synthetic.epsilon_study())
+    loading = [(tag, name, value) for tag, name, value in page.attributes if name in ("src", "href", "srcset", "action", "data")]
+    assert loading == [("link", "href", "data:,")]
+    style = (Path(__file__).parents[2] / "dashboards" / "assets" / "style.css").read_text(encoding="utf-8")
+    assert "url(" not in style and "@import" not in style
+
+
+def test_plotly_is_inlined_once_without_its_upload_button() -> None:
+    source = report_html(synthetic.temperature_study())
+    assert len(re.findall(r"plotly\.js v\d", source)) == 1
+    config = json.loads(re.findall(r"^const config = (.*);$", source, re.MULTILINE)[0])
+    assert config == PLOTLY_CONFIG
+    assert (config["showSendToCloud"], config["displaylogo"]) == (False, False)
+
+
+def test_report_says_answer_numbers_and_sources() -> None:
+    text = document(synthetic.epsilon_study()).text
+    for words in (
+        "Does training on adversarial audio help",
+        "Ahead, but undecided: FGSM, ε = −55 dB.",
+        "The paper, Table 1 AudioSet, 512 channels, 400 k steps",
+        "0.275",
+        "21 of 21",
+        "sample: 106 clips",
+        "hardware.memory_gib 16",
+    ):
+        assert words in text
+
+
+def test_paper_and_study_share_the_rows_of_the_table() -> None:
+    source, _ = to_html(_epsilon_table())
+    rows = re.findall(r"<tr><th scope=\"row\">(.*?)</th>(.*?)</tr>", source)
+    cells = {name: re.findall(r'<td class="number paper">(.*?)</td>', row) for name, row in rows}
+    assert cells["−55 dB"] == ["0.963", "0.886", "0.275"]
+    assert cells["no adversary"] == ["0.970", "0.905", "0.268"]
+    assert len(rows) == 7
+
+
+def _epsilon_table() -> Any:
+    info = epsilon_info(synthetic.epsilon_study())
+    assert isinstance(info, EpsilonInfo)
+    return beside_published("Perturbation ε", info.panels, info.published)
+
+
+def test_a_study_cannot_inject_markup() -> None:
+    record = replace(synthetic.search_study(), name="<script>alert(1)</script>", question='"><img src=x onerror=alert(1)>')
+    source = report_html(record)
+    assert "<script>alert" not in source and "<img" not in source
+    assert "RuntimeError: &lt;worker&gt; died twice" in source
+
+
+def test_figures_cannot_end_their_script() -> None:
+    _, figures = to_html(dcc.Graph(id="g", figure=go.Figure(layout={"title": "</script><b>"}), style={"height": "1px"}))
+    assert "<" not in figures["g"]
+    assert json.loads(figures["g"])["layout"]["title"]["text"] == "</script><b>"
+
+
+def test_report_is_written_whole(tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "report.html"
+    assert write_report(synthetic.temperature_study(), out) == out
+    assert out.read_text(encoding="utf-8").rstrip().endswith("</html>")
+    assert [path.name for path in out.parent.iterdir()] == ["report.html"]
+
+
+def test_components_become_html() -> None:
+    data: dict[str, Any] = {"data-value": '"q"'}
+    node = html.Table(html.Td(["a & b", None, 3], colSpan=2, className="x", **data), tabIndex=0)
+    assert to_html(node)[0] == '<table tabindex="0"><td class="x" colspan="2" data-value="&quot;q&quot;">a &amp; b3</td></table>'
+
+
+def _column(sort: Sort, index: int) -> list[str]:
+    info = trial_table_info(synthetic.running_study())
+    assert isinstance(info, TrialTableInfo)
+    source, _ = to_html(trial_table(info, sort))
+    rows = re.findall(r"<tr>(<td.*?)</tr>", source)
+    return [re.sub(r"<.*?>", "", re.findall(r"<td.*?</td>", row)[index]) for row in rows]
+
+
+def test_trial_table_sorts_and_keeps_what_is_missing_last() -> None:
+    rising, falling = _column(Sort("metric:dev_map", descending=False), 5), _column(Sort("metric:dev_map", descending=True), 5)
+    assert rising[:5] == sorted(rising[:5]) and falling[:5] == rising[4::-1]
+    assert rising[5:] == falling[5:] == ["–"] * 5
+    assert _column(Sort("number", descending=True), 0) == [str(number) for number in range(9, -1, -1)]
+
+
+def test_long_provenance_is_folded() -> None:
+    source, _ = to_html(provenance_list({"git": {"diff": "x" * 500, "dirty": False}}))
+    assert "<dt>git.diff</dt><dd><details><summary>500 characters</summary>" in source
+    assert "<dt>git.dirty</dt><dd>False</dd>" in source
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(38.4, "38 s"), (59.9, "1 min 00 s"), (250, "4 min 10 s"), (7500, "2 h 05 min")])
+def test_durations(seconds: float, text: str) -> None:
+    assert duration_text(seconds) == text

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import shutil
+import stat
+import struct
+from pathlib import Path
+
+import pytest
+
+import dashboards.screenshot
+from dashboards.figures import draw_temperature
+from dashboards.screenshot import SCALE, ScreenshotError, screenshot
+from study.analysis import TemperatureInfo, temperature_info
+from tests.study import synthetic
+
+INFO = temperature_info(synthetic.temperature_study())
+assert isinstance(INFO, TemperatureInfo)
+FIGURE = draw_temperature(INFO)
+
+
+def test_no_chromium_is_one_sentence_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ScreenshotError, match=r"no Chromium was found .* apt-get install chromium"):
+        screenshot(FIGURE, tmp_path / "figure.png", 800)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failing_chromium_is_reported_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = tmp_path / "bin" / "chromium"
+    fake.parent.mkdir()
+    fake.write_text("#!/bin/sh\necho 'cannot open display' >&2\nexit 3\n")
+    fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setattr(dashboards.screenshot, "find_chromium", lambda: str(fake))
+    with pytest.raises(ScreenshotError, match=r"code 3 and drew nothing \(cannot open display\)"):
+        screenshot(FIGURE, tmp_path / "out" / "figure.png", 800)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.integration
+def test_picture_has_the_size_asked_for(tmp_path: Path) -> None:
+    assert shutil.which("chromium"), "this test needs Chromium: apt-get install chromium"
+    out = screenshot(FIGURE, tmp_path / "figure.png", 800)
+    content = out.read_bytes()
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    width, height = struct.unpack(">II", content[16:24])
+    assert (width, height) == (800 * SCALE, (400 + 48) * SCALE)
+    assert len(content) > 20_000

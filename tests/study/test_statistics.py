@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from study.statistics import Interval, paired_difference, t_interval, wilson_interval
+
+FINITE = st.integers(-(10**6), 10**6).map(lambda thousandths: thousandths / 1000)
+
+
+@settings(deadline=None)
+@given(st.lists(FINITE, min_size=2, max_size=12, unique=True))
+def test_t_interval_is_scipys(values: list[float]) -> None:
+    interval = t_interval(values)
+    low, high = stats.t.interval(0.95, len(values) - 1, loc=np.mean(values), scale=stats.sem(values))
+    assert (interval.mean, interval.low, interval.high) == pytest.approx((np.mean(values), low, high), rel=1e-9, abs=1e-9)
+    assert interval.n == len(values)
+
+
+def test_one_value_has_no_interval() -> None:
+    assert t_interval([0.4]) == Interval(0.4, None, None, 1)
+
+
+def test_two_values_by_hand() -> None:
+    # t(0.975, 1) = 12.7062; s = 0.2 / √2, s / √2 = 0.1
+    interval = t_interval([0.4, 0.6])
+    assert (interval.low, interval.high) == pytest.approx((0.5 - 1.270620, 0.5 + 1.270620), abs=1e-6)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 10])
+def test_interval_covers_the_truth_in_95_percent(n: int) -> None:
+    draws = np.random.default_rng(n).normal(0.3, 0.05, (4000, n))
+    covered = [interval.low <= 0.3 <= interval.high for interval in map(t_interval, draws.tolist()) if interval.low and interval.high]
+    assert len(covered) == 4000
+    # Four standard errors of a share of 4000.
+    assert np.mean(covered) == pytest.approx(0.95, abs=4 * math.sqrt(0.95 * 0.05 / 4000))
+
+
+@settings(deadline=None)
+@given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_is_scipys(case: tuple[int, int]) -> None:
+    successes, n = case
+    expected = stats.binomtest(successes, n).proportion_ci(method="wilson")
+    interval = wilson_interval(successes, n)
+    assert (interval.mean, interval.low, interval.high) == pytest.approx((successes / n, expected.low, expected.high), abs=1e-12)
+
+
+def test_dcase_accuracies_of_the_paper_are_within_each_others_noise() -> None:
+    worst, best = wilson_interval(94, 100), wilson_interval(98, 100)
+    assert worst.overlaps(best)
+
+
+def test_overlap_is_unknown_without_an_interval() -> None:
+    assert t_interval([0.1]).overlaps(t_interval([0.1, 0.2])) is None
+    assert t_interval([0.1, 0.11]).overlaps(t_interval([9.0, 9.01])) is False
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(FINITE, FINITE), min_size=3, max_size=8))
+def test_paired_difference_is_scipys_paired_test(pairs: list[tuple[float, float]]) -> None:
+    first, second = ({seed: pair[side] for seed, pair in enumerate(pairs)} for side in (0, 1))
+    differences = [a - b for a, b in pairs]
+    result = paired_difference(first, second)
+    assert result is not None
+    if np.std(differences) > 1e-6:
+        expected = stats.ttest_rel(*zip(*pairs, strict=True)).confidence_interval()
+        assert (result.interval.low, result.interval.high) == pytest.approx((expected.low, expected.high), rel=1e-6, abs=1e-6)
+        assert result.effect_size == pytest.approx(np.mean(differences) / np.std(differences, ddof=1), rel=1e-6, abs=1e-9)
+
+
+def test_only_shared_seeds_are_paired() -> None:
+    result = paired_difference({0: 1.0, 1: 2.0, 7: 100.0}, {0: 0.5, 1: 1.0, 8: -100.0})
+    assert result is not None
+    assert result.seeds == (0, 1)
+    assert result.interval.mean == pytest.approx(0.75)
+
+
+def test_no_shared_seed_gives_no_difference() -> None:
+    assert paired_difference({0: 1.0}, {1: 1.0}) is None
+
+
+def test_equal_differences_have_no_effect_size() -> None:
+    result = paired_difference({0: 1.5, 1: 2.5}, {0: 1.0, 1: 2.0})
+    assert result is not None
+    assert (result.interval.low, result.interval.high, result.effect_size) == (0.5, 0.5, None)
+
+
+def test_pairing_removes_what_seeds_share() -> None:
+    luck = np.random.default_rng(0).normal(0, 1, 6)
+    first = {seed: 0.1 + value for seed, value in enumerate(luck)}
+    second = {seed: value + 0.01 * (-1) ** seed for seed, value in enumerate(luck)}
+    result = paired_difference(first, second)
+    assert result is not None and result.interval.low is not None
+    assert result.interval.low > 0
+    assert t_interval(list(first.values())).overlaps(t_interval(list(second.values())))
+
+
+@pytest.mark.parametrize("values", [[], [math.nan], [0.1, math.inf]])
+def test_what_is_not_a_number_is_refused(values: list[float]) -> None:
+    with pytest.raises(ValueError, match=r"no values|not a finite value"):
+        t_interval(values)
+
+
+@pytest.mark.parametrize(("successes", "n"), [(1, 0), (3, 2), (-1, 4)])
+def test_impossible_counts_are_refused(successes: int, n: int) -> None:
+    with pytest.raises(ValueError, match=f"{successes} successes of {n}"):
+        wilson_interval(successes, n)
