@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, cast
 
 import requests
 from ray.job_submission import JobDetails, JobSubmissionClient
 
-import cluster
-import cpc_core
-import dashboards
-import search_spaces
-import study
 from cluster.profile import ClusterError
 from cpc_core.corpus.sample import SAMPLE_NAME
 from study.errors import NotFoundError, UnreachableError
@@ -30,8 +28,10 @@ Status = Literal["PENDING", "RUNNING", "STOPPED", "SUCCEEDED", "FAILED"]
 POLL_S = 1.0
 STOP_TIMEOUT_S = 30.0
 
-_PACKAGES = (cpc_core, search_spaces, study, cluster, dashboards)
+_PACKAGES = ("cpc_core", "search_spaces", "study", "cluster", "dashboards")
 _FOLDER = "study_folder"
+_CHATTY = ("ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk", "ray._private.runtime_env.packaging")
+"""Loggers that set their own level and print a line per uploaded package."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def submit(spec: StudySpec, folder: Path, *, address: str) -> Submission:
         job_id = client.submit_job(
             entrypoint=f"python -m study.cli study run spec.yaml -o {shlex.quote(str(folder))} --address auto",
             submission_id=f"{base}-{len(earlier) + 1}" if earlier else base,
-            runtime_env={"working_dir": working_dir, "py_modules": [_folder_of(package.__file__) for package in _PACKAGES]},
+            runtime_env={"working_dir": working_dir, "py_modules": [_folder_of(package) for package in _PACKAGES]},
             metadata={_FOLDER: str(folder)},
         )
         return Submission(_job(client.get_job_info(job_id)), is_new=True)
@@ -147,7 +147,9 @@ def logs(job_id: str, *, address: str, follow: bool) -> Iterator[str]:
 
 
 def stop(job_id: str, *, address: str) -> Job:
-    """Stops a job and waits for its end; the study can be resumed. A job that has ended stays as it is.
+    """Stops a job and waits until Ray calls it ended; the study can be resumed. A job that has ended stays as it is.
+
+    Ray says so up to three seconds before the process is gone; until then the study's lock refuses another driver.
 
     Raises:
         UnreachableError: No cluster answers at the address.
@@ -167,6 +169,8 @@ def stop(job_id: str, *, address: str) -> Job:
 
 @contextmanager
 def _client(address: str) -> Iterator[JobSubmissionClient]:
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         yield JobSubmissionClient(address)
     except (ConnectionError, requests.exceptions.ConnectionError) as error:
@@ -200,5 +204,6 @@ def _job(details: JobDetails) -> Job:
     )
 
 
-def _folder_of(module_file: str | None) -> str:
-    return str(Path(cast(str, module_file)).parent)
+def _folder_of(package: str) -> str:
+    """Where a package lies; found, not imported, because the dashboards are no business of this process."""
+    return str(Path(cast(str, cast(ModuleSpec, find_spec(package)).origin)).parent)

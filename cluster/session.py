@@ -83,8 +83,6 @@ def _start(resources: Resources, temporary: str) -> None:
     profile.require(resources)
     port = _free_port()
     os.environ[API_SERVER] = f"http://127.0.0.1:{port}"
-    # If this process is killed, Ray's agents end after they have waited this long for its head node to come back.
-    os.environ["RAY_gcs_rpc_server_reconnect_timeout_s"] = "5"
     logging.getLogger("ray").setLevel(logging.ERROR)
     ray.init(
         address="local",

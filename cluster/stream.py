@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from typing import Any
 import pyarrow as pa
 import ray.data
 from ray.data import DataContext
+from ray.data._internal.execution.execution_callback import ExecutionCallback
+from ray.data._internal.execution.streaming_executor import StreamingExecutor
 
 from cluster.profile import DATA_CPUS
 from cpc_core.corpus.corpus import Corpus
@@ -23,6 +26,9 @@ EXECUTION_WINDOWS = 256
 
 AHEAD_WINDOWS = 4
 """Windows left when the next execution starts, so that its start-up seconds pass unseen."""
+
+ROUND_S = 0.02
+"""Rest between two rounds of an execution's scheduling loop: short against reading a window, long against a round."""
 
 READERS = 2
 """Windows read at the same time for one worker."""
@@ -99,9 +105,23 @@ def _read(batch: dict[str, Any]) -> pa.Table:
     return read_window(batch["window"][0])
 
 
+class Paced(ExecutionCallback):
+    """Lets the scheduling loop rest after each round.
+
+    While a window waits for the consumer to make room, the loop finds it ready again at once and spins. It is a thread of
+    the training process, and would take its interpreter for more than half of the time.
+    """
+
+    def on_execution_step(self, executor: StreamingExecutor) -> None:
+        """Rests."""
+        time.sleep(ROUND_S)
+
+
 def _configure() -> None:
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = DataContext.get_current()
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
     context.print_on_execution_start = False
+    if Paced not in context.custom_execution_callback_classes:
+        context.custom_execution_callback_classes.append(Paced)

@@ -6,7 +6,8 @@ ever. Here three things are set on the first batch:
 
 1. Layer by layer, each LayerNorm's gain and bias, so that every channel has zero mean and unit variance over the batch
    (LSUV's idea, Mishkin and Matas, 2016).
-2. The projection's output bias, so that projected latents have zero mean and their cosines spread around 0.
+2. The projection's output layer, so that projected latents are white: cosines then spread around 0 no wider than their
+   dimensions allow. Correlated ones give logits of ±1/τ, and falling from there ends at the constant answer.
 3. The predictors' scale. A dot product grows with it and with 1/τ, so it is chosen for logits of a given deviation
    whatever τ is. A cosine ignores length, but its predictions must lie among the latents that they are compared with.
 """
@@ -14,6 +15,7 @@ ever. Here three things are set on the first batch:
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cpc_core.config import InitialisationConfig
@@ -21,6 +23,9 @@ from cpc_core.distributed import mean_over_workers
 from cpc_core.model import CpcModel
 from cpc_core.objective import Objective
 from cpc_core.similarity import Cosine, Dot, NonlinearCosine
+
+WHITENING_FLOOR = 1e-3
+"""Smallest variance that whitening divides by, relative to the largest: below it the first batch tells nothing."""
 
 
 @torch.no_grad()
@@ -35,9 +40,25 @@ def initialise(model: CpcModel, audio: Tensor, config: InitialisationConfig) -> 
         hook.remove()
     similarity = model.objective.similarity
     if isinstance(similarity, NonlinearCosine):
-        similarity.output.bias.sub_(_channel_mean(similarity.project(latents)))
+        _whiten(similarity, latents)
     for context, predictor in zip(contexts, model.objective.predictors, strict=True):
         _scale_predictors(predictor, context, latents, model.objective, config)
+
+
+def _whiten(projection: NonlinearCosine, latents: Tensor) -> None:
+    """Turns the output layer so that p(z) has mean 0 and equal variance in every direction; its norm stays."""
+    hidden = F.relu(projection.hidden(latents)).double()
+    mean = _channel_mean(hidden)
+    centred = (hidden - mean).flatten(0, 1)
+    variances, directions = torch.linalg.eigh(mean_over_workers(centred.T @ centred / len(centred)))
+    weight = projection.output.weight
+    rank = min(weight.shape)
+    kept, axes = variances[-rank:], directions[:, -rank:]
+    turn, _ = torch.linalg.qr(weight.double()[:, :rank])
+    white = turn @ (kept.clamp_min(WHITENING_FLOOR * kept[-1]).rsqrt()[:, None] * axes.T)
+    white *= weight.double().norm() / white.norm()
+    projection.output.bias.copy_(-(white @ mean))
+    weight.copy_(white)
 
 
 def _scale_predictors(predictor: nn.Module, context: Tensor, latents: Tensor, objective: Objective, config: InitialisationConfig) -> None:

@@ -24,7 +24,6 @@ from cpc_core.objective import constant_answer_loss
 from cpc_core.probe import PROBE_CLIPS, probe
 from cpc_core.step import StepMetrics, TrainState, learning_rate, train_step
 
-
 CONSTANT_MARGIN = 0.01
 """How near the constant answer's loss, relative to it, a collapsed model is. A loss far above it is a model that has not
 learnt yet, not one that has given up."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from cpc_core.config import CpcConfig, Section
 from cpc_core.errors import ConfigError
@@ -19,6 +19,10 @@ from search_spaces.knobs import resolve
 from search_spaces.space import Sample, SearchSpace, apply
 from study.document import Document, parse
 from study.spec_problems import described, sentence
+
+
+MEASURED_AT_EVERY_REPORT = ("dev_accuracy", "dev_loss")
+"""Metrics that a pruner can judge by; those of the probe exist at the end only."""
 
 
 class Objective(Section):
@@ -146,6 +150,15 @@ class StudySpec(Section):
             raise ValueError(f"a seed is listed twice: {list(seeds)}")
         return seeds
 
+    @model_validator(mode="after")
+    def _prunable(self) -> StudySpec:
+        if self.pruner.kind != "none" and self.objective.metric not in MEASURED_AT_EVERY_REPORT:
+            raise ValueError(
+                f"pruner {self.pruner.kind} judges a trial before its end, but {self.objective.metric} is measured at the end only: "
+                f"set objective.metric to {' or '.join(MEASURED_AT_EVERY_REPORT)}, or pruner.kind to none"
+            )
+        return self
+
     def config(self, sample: Sample, seed: int) -> CpcConfig:
         """The configuration of one trial."""
         return apply(self.base, sample, seed)
@@ -158,8 +171,8 @@ class StudySpec(Section):
 
     @property
     def hash(self) -> str:
-        """Twelve hex digits over everything but `resources`."""
-        content = json.dumps(self.model_dump(mode="json", exclude={"resources"}), sort_keys=True)
+        """Twelve hex digits over everything but `resources`, and `corpus`, which counts by its content and not by its place."""
+        content = json.dumps(self.model_dump(mode="json", exclude={"resources", "corpus"}), sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     def to_yaml(self) -> str:
@@ -202,7 +215,7 @@ class StudySpec(Section):
         else:
             problems = problems or _space_problems(document) or spec._untrainable(document)
             if not problems:
-                return spec
+                return spec if spec.corpus == "sample" else spec.model_copy(update={"corpus": str(Path(spec.corpus).absolute())})
         raise SpecError(document.name, sorted(problems, key=_line))
 
 

@@ -9,16 +9,20 @@ import sys
 
 from cyclopts import App
 
-HELP = """Studies of Contrastive Predictive Coding of audio with an adversary.
+HELP = (
+    "Studies of Contrastive Predictive Coding of audio with an adversary.\n\n"
+    "New here? `cpc study run demo` trains eight small models on the bundled audio in minutes; "
+    "`cpc dashboard demo` shows what came of them."
+)
 
-New here? **cpc study run demo** trains eight small models on the bundled audio in minutes;
-**cpc dashboard studies/demo** shows what came of them.
-"""
+EXIT_CODES = (
+    "Exit codes: 0 done · 1 the study or trial failed · 2 wrong usage, spec or input · 3 not found · 4 cluster unreachable · "
+    "130 interrupted. `--debug` shows the traceback of an error."
+)
 
-EXIT_CODES = """Exit codes: 0 done · 1 the study or trial failed · 2 wrong usage, spec or input · 3 not found ·
-4 cluster unreachable · 130 interrupted. `--debug` before a command shows tracebacks."""
-
-app = App(name="cpc", help=HELP, help_epilogue=EXIT_CODES, version_flags=["--version"], suppress_keyboard_interrupt=False)
+app = App(
+    name="cpc", help=HELP, help_epilogue=EXIT_CODES, version_flags=["--version"], help_format="plaintext", suppress_keyboard_interrupt=False
+)
 app.command("study.cli.data:app", name="data", help="Import audio into a corpus, and look at one.")
 app.command("study.cli.trial:app", name="trial", help="Train single models on this machine, without a cluster.")
 app.command("study.cli.studies:app", name="study", help="Plan, run, submit, resume and read studies.")

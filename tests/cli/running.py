@@ -22,6 +22,12 @@ def cpc(*arguments: str | Path, cwd: Path) -> Result:
     """Runs `cpc` in `cwd` with one thread."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120", "NO_COLOR": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "study.cli", *map(str, arguments)], cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=300
+        [sys.executable, "-m", "study.cli", *map(str, arguments)],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
     )
     return Result(done.returncode, done.stdout, done.stderr)

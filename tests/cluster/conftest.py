@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +20,5 @@ def marked(cache: Path) -> Iterator[Marked]:
     marked = Marked(cache)
     yield marked
     left = marked.processes()
-    for pid in left:
-        os.kill(pid, signal.SIGKILL)
+    marked.end()
     assert not left

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from study.spec import StudySpec
 
 MARK = "CPC_TEST_MARK"
+AGENTS = (b"ray::DashboardAgent", b"ray::RuntimeEnvAgent")
+"""After a SIGKILL of the driver these two wait a minute for Ray's head node before they end, too."""
+
 END_S = 20.0
 """How long processes may take to end after their driver was killed, on a busy machine."""
 
@@ -27,12 +34,16 @@ class Marked:
 
     def __init__(self, cache: Path) -> None:
         self.mark = uuid.uuid4().hex
-        self.environment = {**os.environ, MARK: self.mark, "CPC_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+        # A socket in Ray's folder must fit into 107 bytes, which pytest's folders leave no room for.
+        self.folder = Path(tempfile.mkdtemp(prefix="cpc-"))
+        own = {MARK: self.mark, "CPC_CACHE": str(cache), "TMPDIR": str(self.folder), "OMP_NUM_THREADS": "1"}
+        self.environment = {**os.environ, **own}
 
-    def processes(self) -> list[int]:
-        """Living processes that inherited the mark."""
+    def processes(self, *, agents: bool = False) -> list[int]:
+        """Living processes that inherited the mark, with or without Ray's idle agents."""
         wanted = f"{MARK}={self.mark}".encode()
-        return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and wanted in _environment(entry)]
+        found = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit() and wanted in _read(entry / "environ")]
+        return [int(entry.name) for entry in found if agents or not _read(entry / "cmdline").startswith(AGENTS)]
 
     def all_ended(self) -> bool:
         """Whether none is left, soon."""
@@ -40,6 +51,15 @@ class Marked:
         while self.processes() and time.monotonic() < deadline:
             time.sleep(0.1)
         return not self.processes()
+
+    def end(self) -> None:
+        """Ends all of them as `ray stop` would, by SIGTERM and then SIGKILL, but no others."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for pid in self.processes(agents=True):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            self.all_ended()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Driver:
@@ -74,9 +94,9 @@ class Driver:
         return self.process.returncode, errors
 
 
-def _environment(process: Path) -> bytes:
+def _read(file: Path) -> bytes:
     try:
-        # A zombie has ended, and its environment reads as empty.
-        return (process / "environ").read_bytes()
+        # Both files of a zombie, which has ended, read as empty.
+        return file.read_bytes()
     except OSError:
         return b""

@@ -12,10 +12,11 @@ import pytest
 import requests
 
 from cluster import jobs
+from cpc_core.errors import CpcError
 from study.errors import NotFoundError, UnreachableError
 from study.reading import read_study
 from study.store import StudyStore
-from tests.cluster.on_ray import Marked
+from tests.cluster.on_ray import END_S, Marked
 from tests.study.specs import TINY_BASE, tiny_spec
 
 pytestmark = pytest.mark.integration
@@ -39,25 +40,22 @@ def head(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     """Address of a head node's job server, started as a user starts it: `ray start --head`."""
     marked = Marked(cache)
     binaries = Path(sys.executable).parent
-    environment = {**marked.environment, "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}", "RAY_USAGE_STATS_ENABLED": "0"}
-    port, dashboard = free_port(), free_port()
-    # A socket in Ray's folder must fit into 107 bytes, which pytest's folders leave no room for.
-    folder = Path("/tmp") / f"cpc-{marked.mark[:8]}"
-    arguments = f"start --head --block --num-cpus=2 --object-store-memory={200 * 2**20} --temp-dir={folder}"
-    ports = f"--port={port} --dashboard-port={dashboard} --ray-client-server-port={free_port()}"
+    environment = {**marked.environment, "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+    environment["PATH"] = f"{binaries}{os.pathsep}{environment['PATH']}"
+    dashboard = free_port()
+    arguments = f"--num-cpus=2 --object-store-memory={200 * 2**20} --temp-dir={marked.folder}"
+    ports = f"--port={free_port()} --dashboard-port={dashboard} --ray-client-server-port={free_port()}"
+    command = [str(binaries / "ray"), "start", "--head", "--block", *arguments.split(), *ports.split()]
     with (tmp_path_factory.mktemp("head") / "log").open("w") as log:
-        process = subprocess.Popen(
-            [str(binaries / "ray"), *arguments.split(), *ports.split()],
-            env={**environment, "RAY_AUTH_MODE": "disabled"},
-            stdout=log,
-            stderr=log,
-        )
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{dashboard}"
-    await_answer(f"{address}/api/version")
-    yield address
-    process.terminate()
-    process.wait(30)
-    assert marked.all_ended()
+    try:
+        await_answer(f"{address}/api/version")
+        yield address
+    finally:
+        marked.end()
+        process.wait()
+    assert not marked.processes()
 
 
 def await_answer(url: str) -> None:
@@ -71,6 +69,18 @@ def await_answer(url: str) -> None:
             time.sleep(0.2)
         else:
             return
+
+
+def opened_soon(folder: Path) -> StudyStore:
+    """The stopped study, once its driver is gone: Ray calls a job stopped up to three seconds before."""
+    deadline = time.monotonic() + END_S
+    while True:
+        try:
+            return StudyStore.create_or_open(folder, LONG, read_study(folder).provenance["corpus_hash"], "")
+        except CpcError as error:
+            assert "is being run by process" in str(error)
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
 
 
 def test_submitted_study_runs_to_its_end_on_the_cluster(head: str, tmp_path: Path) -> None:
@@ -99,7 +109,7 @@ def test_stopped_study_ends_and_can_be_resumed(head: str, tmp_path: Path) -> Non
     assert jobs.stop(job_id, address=head).status == "STOPPED"
     assert jobs.stop(job_id, address=head).status == "STOPPED"
     assert [trial.outcome for trial in read_study(tmp_path / "study").trials] == ["running"]
-    store = StudyStore.create_or_open(tmp_path / "study", LONG, read_study(tmp_path / "study").provenance["corpus_hash"], "")
+    store = opened_soon(tmp_path / "study")
     try:
         resumed = store.ask()
         assert resumed is not None

@@ -26,7 +26,7 @@ class Tune:
         self.search = StudySearch(store, concurrent, self.events.append)
         self.scheduler = StorePruning(self.search)
 
-    def start(self, trial_id: str) -> dict[str, Any] | None:
+    def start(self, trial_id: str) -> object:
         return self.search.suggest(trial_id=trial_id)
 
     def result(self, trial_id: str, step: int, outcome: str = "running", reason: str = "", **metrics: float) -> str:

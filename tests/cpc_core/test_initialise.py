@@ -45,12 +45,15 @@ def test_dot_logits_start_at_the_asked_deviation_whatever_the_temperature(temper
 
 
 @torch.no_grad()
-def test_projected_latents_are_centred() -> None:
+def test_projected_latents_are_white_in_every_direction_that_the_batch_tells_of() -> None:
     model, audio = model_of("nonlinear_cosine", 0.05), noise(8, 8000)
     initialise(model, audio, DEFAULT)
     similarity = model.objective.similarity
     assert isinstance(similarity, NonlinearCosine)
-    torch.testing.assert_close(similarity.project(model.encoder(audio)).mean(dim=(0, 1)), torch.zeros(512), atol=1e-4, rtol=0)
+    projected = similarity.project(model.encoder(audio)).flatten(0, 1).double()
+    torch.testing.assert_close(projected.mean(dim=0), torch.zeros(512, dtype=torch.float64), atol=1e-4, rtol=0)
+    variances = torch.linalg.eigvalsh(torch.cov(projected.T)).flip(0)
+    torch.testing.assert_close(variances[:12] / variances[0], torch.ones(12, dtype=torch.float64), atol=1e-2, rtol=0)
 
 
 def test_it_can_be_switched_off() -> None:

@@ -48,7 +48,11 @@ def test_a_sample_asks_only_for_what_its_conditions_allow() -> None:
 
 def test_distributions_follow_the_fields_type() -> None:
     space = SearchSpace.model_validate(
-        {"width": {"low": 32, "high": 512, "log": True}, "temperature": {"low": 0.02, "high": 1.0, "log": True}, "negatives": ["local", "cross"]}
+        {
+            "width": {"low": 32, "high": 512, "log": True},
+            "temperature": {"low": 0.02, "high": 1.0, "log": True},
+            "negatives": ["local", "cross"],
+        }
     )
     assert space.distribution("width") == IntDistribution(32, 512, log=True)
     assert space.distribution("temperature") == FloatDistribution(0.02, 1.0, log=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,13 @@ from tests.study.test_store import asked, log_up_to, opened
 
 def entry(step: int) -> LogEntry:
     return LogEntry(step, {"dev_map": step / 3}, "running", "", 0.1 * step)
+
+
+def writes(content: bytes) -> Callable[[Path], None]:
+    def save(target: Path) -> None:
+        (target / "state.pt").write_bytes(content)
+
+    return save
 
 
 def test_record_shows_waiting_running_and_ended_trials(tmp_path: Path) -> None:
@@ -99,9 +107,8 @@ def test_checkpoint_is_seen_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="disk full"):
         folder.save_checkpoint(10, fails)
     assert folder.checkpoint() is None
-    for step in (990, 1000):
-        folder.save_checkpoint(step, lambda target: (target / "state.pt").write_bytes(b"whole") and None)
-    folder.save_checkpoint(1000, lambda target: (target / "state.pt").write_bytes(b"again") and None)
+    for step, content in ((990, b"earlier"), (1000, b"whole"), (1000, b"again")):
+        folder.save_checkpoint(step, writes(content))
     newest = checkpoint_folder(tmp_path, 3)
     assert checkpoint_step(newest) == 1000
     assert (newest / "state.pt").read_bytes() == b"again"

@@ -114,10 +114,19 @@ def test_numbers_and_words_are_those_of_yaml_1_2() -> None:
     assert data == {"a": 1e-4, "b": "no", "c": 2e5, "d": True, "e": 0.5, "f": 12, "g": "none", "h": 16}
 
 
-def test_resources_do_not_change_the_hash(tmp_path: Path) -> None:
+def test_a_pruner_needs_something_to_judge_before_the_end(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, "name: a\npruner: {kind: median}\n")
+    assert "dev_map is measured at the end only: set objective.metric to dev_accuracy or dev_loss" in problem
+    overrides = ["objective.metric=dev_loss", "objective.direction=minimize"]
+    assert StudySpec.load(written(tmp_path, "name: a\npruner: {kind: median}\n"), overrides).pruner.kind == "median"
+
+
+def test_neither_resources_nor_the_corpus_place_change_the_hash(tmp_path: Path) -> None:
     text = "name: a\n"
     plain, elsewhere = StudySpec.load(written(tmp_path, text)), StudySpec.load(written(tmp_path, text), ["resources.workers=4"])
-    assert plain.hash == elsewhere.hash != StudySpec.load(written(tmp_path, text), ["seeds=[1]"]).hash
+    moved = StudySpec.load(written(tmp_path, text), ["corpus=elsewhere"])
+    assert Path(moved.corpus).is_absolute()
+    assert plain.hash == elsewhere.hash == moved.hash != StudySpec.load(written(tmp_path, text), ["seeds=[1]"]).hash
 
 
 def test_a_spec_survives_its_own_yaml(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from cpc_core.errors import ConfigError, CpcError
 from study.reading import read_study
 from study.records import Outcome
 from study.spec import StudySpec
-from study.store import Assignment, StudyStore
+from study.store import Assignment, Ending, StudyStore
 from study.trial_folder import LogEntry
 from tests.study.specs import tiny_spec
 
@@ -110,11 +110,11 @@ def test_final_log_line_without_its_checkpoint_is_trained_again(tmp_path: Path) 
         ("cancelled", TrialState.FAIL, None),
     ],
 )
-def test_each_outcome_is_recorded_as_what_it_is(tmp_path: Path, outcome: str, state: TrialState, value: float | None) -> None:
+def test_each_outcome_is_recorded_as_what_it_is(tmp_path: Path, outcome: Ending, state: TrialState, value: float | None) -> None:
     with opened(tmp_path, tiny_spec()) as store:
         first = asked(store)
         store.report(first.number, 10, {"dev_map": 0.4})
-        store.tell(first.number, outcome, {"dev_map": 0.5}, "why")  # type: ignore[arg-type]
+        store.tell(first.number, outcome, {"dev_map": 0.5}, "why")
         assert (states(store)[0], store._frozen()[0].value) == (state, value)
     record = read_study(tmp_path).trials[0]
     assert (record.outcome, record.reason, record.metrics) == (outcome, "why", {"dev_map": 0.5})
@@ -151,7 +151,9 @@ def run_through(store: StudyStore, count: int) -> list[Assignment]:
         assignment = store.ask()
         if assignment is None:
             break
-        value = -abs(float(assignment.sample.get("epsilon_db") or -90) + 55) / 100  # type: ignore[arg-type]
+        epsilon_db = assignment.sample.get("epsilon_db", -90)
+        assert isinstance(epsilon_db, int | float)
+        value = -abs(epsilon_db + 55) / 100
         store.tell(assignment.number, "complete", {"dev_map": value})
         assignments.append(assignment)
     return assignments

@@ -1,0 +1,72 @@
+"""What the README says is what the program does."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+
+from cpc_core.checkpoint import export_model, save_checkpoint
+from cpc_core.step import TrainState
+from study.cli import app
+from study.spec import StudySpec
+from tests.cli.test_usage import COMMANDS
+from tests.cpc_core.recordings import write_tone
+from tests.cpc_core.tiny import tiny_config
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """The README's fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def command_lines() -> list[str]:
+    """Every `cpc …` line of the README."""
+    return [line.partition("#")[0].strip() for block in blocks("console") for line in block.splitlines() if line.startswith("cpc ")]
+
+
+@pytest.mark.parametrize("line", command_lines())
+def test_every_command_in_the_readme_parses(line: str) -> None:
+    app.parse_args(shlex.split(line)[1:], exit_on_error=False, print_error=False)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_in_the_readme(command: str) -> None:
+    assert f"cpc {command}" in README
+
+
+@pytest.mark.parametrize("target", re.findall(r"^make (\w+)", "\n".join(blocks("console")), flags=re.MULTILINE))
+def test_every_make_target_in_the_readme_exists(target: str) -> None:
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+def test_the_spec_in_the_readme_is_valid(tmp_path: Path) -> None:
+    (text,) = blocks("yaml")
+    (tmp_path / "my_study.yaml").write_text(text, encoding="utf-8")
+    spec = StudySpec.load(str(tmp_path / "my_study.yaml"))
+    assert spec.planned_trials == (1 + 3) * 2 * 3
+
+
+def test_the_python_in_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "checkpoint").mkdir()
+    save_checkpoint(TrainState.create(tiny_config(), torch.device("cpu")), {}, tmp_path / "checkpoint")
+    export_model(tmp_path / "checkpoint", tmp_path / "exports" / "demo", {})
+    write_tone(tmp_path / "recording.wav", hz=440, seconds=0.2)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(blocks("python")[0], names)
+    features = names["features"]
+    assert features.contexts.shape[-1] == 2 * features.latents.shape[-1]  # type: ignore[attr-defined]
+
+
+def test_the_files_the_readme_names_exist() -> None:
+    named = re.findall(r"`([\w./]+\.(?:py|md|yaml))`|\]\(([\w./]+\.png)\)", README)
+    paths = [first or second for first, second in named]
+    assert ".github/figures/temperature.png" in paths
+    assert [path for path in paths if not (ROOT / path).exists()] == []
