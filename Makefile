@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 export RAY_USAGE_STATS_ENABLED := 0
 export UV_NO_CONFIG := 1
 
-.PHONY: demo test lint install bench lock clean
+.PHONY: demo test lint install lock clean
 
 install: $(INSTALLED)
 

@@ -9,7 +9,8 @@ ever. Here three things are set on the first batch:
 2. The projection's output layer, so that projected latents are white: cosines then spread around 0 no wider than their
    dimensions allow. Correlated ones give logits of ±1/τ, and falling from there ends at the constant answer.
 3. The predictors' scale. A dot product grows with it and with 1/τ, so it is chosen for logits of a given deviation
-   whatever τ is. A cosine ignores length, but its predictions must lie among the latents that they are compared with.
+   whatever τ is. A cosine ignores length: there the predictions start small beside what biases give them, nearly alike.
+   The offset that makes "negative" the usual answer is then learnt as one push on all latents, and their differences live.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def _scale_predictors(predictor: nn.Module, context: Tensor, latents: Tensor, ob
         logits = (predicted * latents.roll(1, dims=0).unsqueeze(2)).sum(-1) / objective.temperature
         predictor.weight.mul_(config.logit_deviation / _deviation(logits))
     else:
-        predictor.weight.mul_(_deviation(latents) / _deviation(predicted))
+        predictor.weight.mul_(config.predictor_scale * _deviation(latents) / _deviation(predicted))
         if isinstance(objective.similarity, Cosine):
             # Swish leaves the latents a common component that no projection removes: predictions need it too.
             predictor.bias.copy_(_channel_mean(latents).repeat(len(objective.steps)) - _channel_mean(predictor(context)))

@@ -20,7 +20,6 @@ from search_spaces.space import Sample, SearchSpace, apply
 from study.document import Document, parse
 from study.spec_problems import described, sentence
 
-
 MEASURED_AT_EVERY_REPORT = ("dev_accuracy", "dev_loss")
 """Metrics that a pruner can judge by; those of the probe exist at the end only."""
 

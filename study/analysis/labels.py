@@ -72,9 +72,9 @@ def setting_label(name: str, value: Any) -> str:
 
 
 def cell_label(knobs: Mapping[str, Any]) -> str:
-    """A cell by the knobs given, in the order of the catalog."""
+    """A cell by the knobs given, in the order of the catalog; a study that varies nothing has one, the base."""
     ordered = sorted(knobs, key=lambda name: (list(KNOBS).index(name) if name in KNOBS else len(KNOBS), name))
-    return ", ".join(setting_label(name, knobs[name]) for name in ordered)
+    return ", ".join(setting_label(name, knobs[name]) for name in ordered) or "base configuration"
 
 
 def number(value: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import dashboards.app
 from dashboards.app import create_app, open_server
 from dashboards.report import write_report
 from study.records import StudyRecord
+from tests.dashboards.chromium import installed_chromium
 from tests.study import synthetic
 
 pytestmark = pytest.mark.integration
@@ -25,8 +25,7 @@ WAIT_MS = 30_000
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    assert chromium, "this test needs Chromium: apt-get install chromium chromium-driver"
+    chromium = installed_chromium()
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield started

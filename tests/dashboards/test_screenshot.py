@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 import stat
 import struct
 from pathlib import Path
@@ -11,6 +10,7 @@ import dashboards.screenshot
 from dashboards.figures import draw_temperature
 from dashboards.screenshot import SCALE, ScreenshotError, screenshot
 from study.analysis import TemperatureInfo, temperature_info
+from tests.dashboards.chromium import installed_chromium
 from tests.study import synthetic
 
 INFO = temperature_info(synthetic.temperature_study())
@@ -38,7 +38,7 @@ def test_a_failing_chromium_is_reported_and_leaves_nothing(tmp_path: Path, monke
 
 @pytest.mark.integration
 def test_picture_has_the_size_asked_for(tmp_path: Path) -> None:
-    assert shutil.which("chromium"), "this test needs Chromium: apt-get install chromium"
+    installed_chromium()
     out = screenshot(FIGURE, tmp_path / "figure.png", 800)
     content = out.read_bytes()
     assert content[:8] == b"\x89PNG\r\n\x1a\n"
