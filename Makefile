@@ -25,6 +25,8 @@ demo: $(INSTALLED)
 	@$(CPC) report demo --out studies/demo/report.html
 	@$(CPC) export demo --best --out exports/demo --overwrite
 	@$(CPC) probe exports/demo sample
+	@echo; echo "report: studies/demo/report.html    model: exports/demo"; echo
+	@$(CPC) study best demo
 
 test: $(INSTALLED)
 	$(VENV)/bin/python -m pytest

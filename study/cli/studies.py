@@ -124,6 +124,7 @@ def best(study: str, /, *, output: Output = "table") -> None:
         rows.append({"cell": cell.label, record.metric: score.mean, "low": score.low, "high": score.high, "seeds": score.n})
     emit(rows, output)
     _answer(record)
+    next_steps(f"cpc dashboard {study}", f"cpc export {study} --best -o model", "cpc study plan table1_epsilon")
 
 
 @app.command
