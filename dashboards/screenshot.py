@@ -51,12 +51,12 @@ def screenshot(figure: go.Figure, out: Path, width_px: int) -> Path:
         width_px: Width in CSS pixels; the picture has `SCALE` times as many.
 
     Returns:
-        `out`.
+        `out`, made absolute.
 
     Raises:
         ScreenshotError: There is no Chromium, or it failed.
     """
-    chromium = find_chromium()
+    chromium, out = find_chromium(), out.absolute()
     out.parent.mkdir(parents=True, exist_ok=True)
     height_px = int(figure.layout.height) + 2 * PADDING_PX
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:

@@ -37,9 +37,11 @@ def test_a_failing_chromium_is_reported_and_leaves_nothing(tmp_path: Path, monke
 
 
 @pytest.mark.integration
-def test_picture_has_the_size_asked_for(tmp_path: Path) -> None:
+def test_picture_has_the_size_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     installed_chromium()
-    out = screenshot(FIGURE, tmp_path / "figure.png", 800)
+    monkeypatch.chdir(tmp_path)
+    out = screenshot(FIGURE, Path("figure.png"), 800)
+    assert out == tmp_path / "figure.png"
     content = out.read_bytes()
     assert content[:8] == b"\x89PNG\r\n\x1a\n"
     width, height = struct.unpack(">II", content[16:24])
