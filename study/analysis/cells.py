@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from search_spaces.knobs import KNOBS
-from study.analysis.labels import cell_label
+from study.analysis.labels import BASE, cell_label
 from study.records import Outcome, StudyRecord, TrialRecord
 from study.statistics import Interval, t_interval
 

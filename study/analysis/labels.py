@@ -71,10 +71,14 @@ def setting_label(name: str, value: Any) -> str:
     return f"{KNOBS[name].label if name in KNOBS else name.rsplit('.', 1)[-1]} {shown}{unit}"
 
 
+BASE = "base configuration"
+"""What the only cell is called of a study that varies nothing."""
+
+
 def cell_label(knobs: Mapping[str, Any]) -> str:
-    """A cell by the knobs given, in the order of the catalog; a study that varies nothing has one, the base."""
+    """A cell by the knobs given, in the order of the catalog. Empty without any: see `BASE`."""
     ordered = sorted(knobs, key=lambda name: (list(KNOBS).index(name) if name in KNOBS else len(KNOBS), name))
-    return ", ".join(setting_label(name, knobs[name]) for name in ordered) or "base configuration"
+    return ", ".join(setting_label(name, knobs[name]) for name in ordered)
 
 
 def number(value: float) -> str:

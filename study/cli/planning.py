@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cpc_core.config import CpcConfig, canonical_json
-from study.analysis.labels import cell_label
+from study.analysis.labels import BASE, cell_label
 from study.spec import GridSampler, StudySpec
 
 START_S = 8.0
@@ -55,7 +55,7 @@ def planned_rows(spec: StudySpec, *, calibrate: bool) -> list[PlannedCell]:
             seconds = measured[cost] / spec.resources.workers
         steps = config.training.steps
         minutes = None if seconds is None else (steps * seconds + TRIAL_OVERHEAD_S) / 60
-        rows.append(PlannedCell(cell_label(sample), len(spec.seeds) if grid else 0, steps, seconds, minutes))
+        rows.append(PlannedCell(cell_label(sample) or BASE, len(spec.seeds) if grid else 0, steps, seconds, minutes))
     return rows
 
 

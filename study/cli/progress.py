@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from study.analysis.labels import cell_label
+from study.analysis.labels import BASE, cell_label
 from study.cli.output import say, stderr
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class StudyProgress:
     def on_event(self, event: StudyEvent) -> None:
         """Shows one event."""
         assignment = event.assignment
-        label = f"trial {assignment.number} · {cell_label(assignment.sample)} · seed {assignment.seed}"
+        label = f"trial {assignment.number} · {cell_label(assignment.sample) or BASE} · seed {assignment.seed}"
         if self._study is None:
             self._study = self._bar.add_task("trials ended", total=event.planned, state="")
         self._bar.update(self._study, completed=event.ended, total=event.planned)

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from study.analysis.answer import answer_info
 from study.analysis.cells import ranked
-from study.analysis.labels import cell_label, count_text
+from study.analysis.labels import BASE, cell_label, count_text
 from study.cli.folders import HOME, known, study_folder
 from study.cli.output import Format, emit, next_steps, say
 from study.errors import StudyFailedError
@@ -174,4 +174,4 @@ def _trial_row(record: StudyRecord, index: int) -> dict[str, Any]:
     step = trial.history[-1].step if trial.history else 0
     metrics = {name: trial.metrics.get(name) for name in ("train_accuracy", "dev_accuracy", "dev_map", "dev_probe_accuracy")}
     outcome = f"{trial.outcome}: {trial.reason}" if trial.reason else trial.outcome
-    return {"trial": trial.number, "cell": cell_label(trial.knobs), "seed": trial.seed, "step": step, **metrics, "outcome": outcome}
+    return {"trial": trial.number, "cell": cell_label(trial.knobs) or BASE, "seed": trial.seed, "step": step, **metrics, "outcome": outcome}
