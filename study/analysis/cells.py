@@ -89,7 +89,7 @@ def _cell(cell_id: str, trials: Sequence[TrialRecord], varied: Sequence[str]) ->
                     values.setdefault(metric, {})[trial.seed] = value
     return Cell(
         cell_id=cell_id,
-        label=cell_label(shown or knobs) or "the only setting",
+        label=cell_label(shown or knobs) or BASE,
         knobs=knobs,
         values=values,
         metrics={metric: t_interval(list(of_seed.values())) for metric, of_seed in values.items()},

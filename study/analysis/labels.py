@@ -71,7 +71,7 @@ def setting_label(name: str, value: Any) -> str:
     return f"{KNOBS[name].label if name in KNOBS else name.rsplit('.', 1)[-1]} {shown}{unit}"
 
 
-BASE = "base configuration"
+BASE = "the only setting"
 """What the only cell is called of a study that varies nothing."""
 
 
