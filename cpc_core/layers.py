@@ -13,8 +13,7 @@ class FrameConv(nn.Module):
     """Strided convolution with valid padding, computed as one matrix product per stride that the kernel spans.
 
     The input is read as frames of `stride` samples, which are rows of a matrix without copying. A kernel of n strides
-    is then the sum of n products, each shifted by one frame. On CPU, forward and backward together take about 0.6 of
-    the time of `Conv1d` with transposes around it.
+    is then the sum of n products, each shifted by one frame.
 
     Args:
         in_channels: Channels of the input.
