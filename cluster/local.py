@@ -11,6 +11,7 @@ from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.stream import batches_in_process
 from cpc_core.step import StepMetrics
 from cpc_core.training import Progress, pretrain
+from study.reading import read_study
 from study.records import StudyRecord
 from study.spec import StudySpec
 from study.store import StudyStore
@@ -49,8 +50,6 @@ def run_trial(
             store.tell(assignment.number, "complete" if final.outcome == "complete" else "diverged", final.metrics, final.reason)
     finally:
         store.close()
-    from study.reading import read_study
-
     return read_study(folder)
 
 

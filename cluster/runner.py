@@ -47,7 +47,7 @@ def run_study(folder: Path, spec: StudySpec, *, address: str | None, on_event: C
     """
     folder = folder.absolute()
     corpus = open_corpus(spec.corpus)
-    store = StudyStore.create_or_open(folder, spec, corpus.hash, _caption(corpus))
+    store = StudyStore.create_or_open(folder, spec, corpus.hash, corpus.caption)
     try:
         if not store.finished:
             with connected(address, spec.resources), _interruptible() as interrupted:
@@ -109,8 +109,3 @@ def _train(store: StudyStore, corpus: Corpus, interrupted: _Interrupted, on_even
         ).fit()
     if interrupted.by is not None:
         raise KeyboardInterrupt
-
-
-def _caption(corpus: Corpus) -> str:
-    clips = ", ".join(f"{corpus.rows(split)} {split}" for split in corpus.splits)
-    return f"{corpus.name} ({clips} clips)"

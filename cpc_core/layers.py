@@ -12,7 +12,7 @@ from torch import Tensor, nn
 class FrameConv(nn.Module):
     """Strided convolution with valid padding, computed as one matrix product per stride that the kernel spans.
 
-    The input is read as frames of `stride` samples, which are rows of a matrix without copying. A kernel of n strides
+    The input is read as frames of `stride` samples, the rows of a matrix. A kernel of n strides
     is then the sum of n products, each shifted by one frame.
 
     Args:

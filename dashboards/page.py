@@ -66,7 +66,7 @@ def graph(name: str, figure: go.Figure) -> Component:
 def _header(record: StudyRecord) -> Component:
     answer = answer_info(record)
     spent = sum(trial.duration_s for trial in record.trials)
-    ended = sum(trial.outcome not in ("waiting", "running") for trial in record.trials)
+    ended = record.ended
     facts = [("trials ended", f"{ended} of {max(record.planned, len(record.trials))}", answer.state.partition(": ")[2])]
     if answer.score is not None:
         span = "one seed, no interval" if answer.score.low is None or answer.score.high is None else None

@@ -80,6 +80,11 @@ class StudyRecord:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def ended(self) -> int:
+        """Trials that have ended, however."""
+        return sum(trial.outcome not in ("waiting", "running") for trial in self.trials)
+
+    @property
     def finished(self) -> bool:
         """Whether every planned trial has ended."""
-        return len(self.trials) >= self.planned and all(trial.outcome not in ("waiting", "running") for trial in self.trials)
+        return len(self.trials) >= self.planned and self.ended == len(self.trials)

@@ -90,7 +90,7 @@ def ls(*, output: Output = "table") -> None:
         rows.append(
             {
                 "study": folder.name,
-                "ended": sum(trial.outcome not in ("waiting", "running") for trial in record.trials),
+                "ended": record.ended,
                 "planned": record.planned,
                 "best": best[0].label if best else None,
                 record.metric: best[0].metrics[record.metric].mean if best else None,
@@ -140,9 +140,7 @@ def _run(folder: Path, spec: StudySpec, address: str | None) -> None:
     from cluster.runner import run_study
     from study.cli.progress import StudyProgress
 
-    ended = (
-        sum(trial.outcome not in ("waiting", "running") for trial in read_study(folder).trials) if (folder / "spec.yaml").is_file() else 0
-    )
+    ended = read_study(folder).ended if (folder / "spec.yaml").is_file() else 0
     say(f"{spec.name}: {_size(spec)}" + (f", {ended} already ended" if ended else "") + f", in {folder}")
     try:
         with StudyProgress() as progress:
