@@ -74,7 +74,7 @@ def _train(
     return pretrain(
         config,
         corpus,
-        lambda start: batches_in_process(corpus, config.seed, config.data.batch_size, start, config.training.steps),
+        lambda start: batches_in_process(corpus, config.seed, config.data.batch_size, start, config.batches),
         record,
         resume=resume,
         on_step=lambda step, measured: on_step(config, step, measured),

@@ -46,9 +46,9 @@ def _train(folder: TrialFolder, corpus: Corpus) -> None:
     resume = None if checkpoint is None else Path(checkpoint.path)
     if rank == 0:
         folder.rewind(-1 if resume is None else checkpoint_step(resume))
-    start = 0 if resume is None else checkpoint_step(resume)
+    start = 0 if resume is None else checkpoint_step(resume) // config.updates_per_batch
     # Begun before the model is built: the readers need seconds to start, and the model does, too.
-    stream = ray_batches(corpus, config.seed, config.data.batch_size, start, config.training.steps, rank, world)
+    stream = ray_batches(corpus, config.seed, config.data.batch_size, start, config.batches, rank, world)
     pretrain(config, corpus, lambda _: stream, _Reporter(folder, rank), resume=resume)
 
 

@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import math
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cpc_core.config import ContextConfig
-from cpc_core.layers import CausalConv
+from cpc_core.config import ContextConfig, Norm
+from cpc_core.layers import Conv, LayerNorm, causal_conv
 
 
 class ContextLayer(nn.Module):
-    """Causal conv → LayerNorm over channels → ReLU, the order of the encoder's layers."""
+    """conv → LayerNorm → ReLU, the order of the encoder's layers."""
 
-    def __init__(self, channels: int, kernel: int) -> None:
+    def __init__(self, conv: Conv, channels: int, norm: Norm) -> None:
         super().__init__()
-        self.conv = CausalConv(channels, kernel)
-        self.norm = nn.LayerNorm(channels)
+        self.conv = conv
+        self.norm = LayerNorm(channels, norm)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps `[B, T, C]` to `[B, T, C]`."""
+        """Maps `[B, T, C_in]` to `[B, T, C_out]`."""
         return F.relu(self.norm(self.conv(x)))
 
 
 class ContextNetwork(nn.Module):
-    """Twelve causal convolutions that see 79 latents, 1.62 s.
+    """Causal convolutions whose every layer adds to, or replaces, what the next one reads.
 
-    With `dense` connections layer n receives (x_0 + … + x_{n-1}) / √n, x_0 being the latents: one running sum, however
-    many layers there are, and a variance that does not grow with depth.
+    `dense` feeds layer n with (x_0 + … + x_{n-1}) / √n, x_0 being the latents: one running sum, however many layers there
+    are, and a variance that does not grow with depth.
 
     Args:
         latent_channels: Channels of the latents.
@@ -40,7 +41,7 @@ class ContextNetwork(nn.Module):
         width = config.width or latent_channels
         self.connections = config.connections
         self.entry = nn.Identity() if width == latent_channels else nn.Linear(latent_channels, width)
-        self.layers = nn.ModuleList(ContextLayer(width, kernel) for kernel in config.kernels)
+        self.layers = nn.ModuleList(ContextLayer(causal_conv(width, width, kernel), width, config.norm) for kernel in config.kernels)
 
     def forward(self, latents: Tensor) -> Tensor:
         """Maps latents `[B, T, C]` to contexts `[B, T, C_c]`; context t depends on latents ≤ t only."""
@@ -54,3 +55,41 @@ class ContextNetwork(nn.Module):
             else:
                 x = x + y if self.connections == "residual" else y
         return x
+
+
+class ConcatenatedContextNetwork(nn.Module):
+    """DenseNet's reading (Huang et al., 2017): layer n reads the latents and all earlier outputs side by side.
+
+    The context is the output of the last layer. With a bottleneck, a 1×1 layer brings the concatenation down to `growth`
+    channels before each convolution over time.
+
+    Args:
+        latent_channels: Channels of the latents.
+        config: Kernels, width, growth and whether there are bottlenecks.
+    """
+
+    def __init__(self, latent_channels: int, config: ContextConfig) -> None:
+        super().__init__()
+        width, growth = config.width or latent_channels, config.channels(latent_channels)
+        bottleneck = config.connections == "dense_concat_bottleneck"
+        self.entry = nn.Identity() if width == latent_channels else nn.Linear(latent_channels, width)
+        self.narrow, self.layers = nn.ModuleList(), nn.ModuleList()
+        for depth, kernel in enumerate(config.kernels):
+            read = width + depth * growth
+            self.narrow.append(ContextLayer(Conv(read, growth, 1), growth, config.norm) if bottleneck else nn.Identity())
+            self.layers.append(ContextLayer(causal_conv(growth if bottleneck else read, growth, kernel), growth, config.norm))
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Maps latents `[B, T, C]` to contexts `[B, T, growth]`; context t depends on latents ≤ t only."""
+        read: Tensor = self.entry(latents)
+        y = read
+        for narrow, layer in zip(self.narrow, self.layers, strict=True):
+            y = layer(narrow(read))
+            read = torch.cat((read, y), dim=-1)
+        return y
+
+
+def build_context(latent_channels: int, config: ContextConfig) -> ContextNetwork | ConcatenatedContextNetwork:
+    """The configured context network of one direction."""
+    concatenates = config.connections.startswith("dense_concat")
+    return (ConcatenatedContextNetwork if concatenates else ContextNetwork)(latent_channels, config)

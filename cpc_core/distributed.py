@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -34,3 +35,27 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
         flat = mean_over_workers(torch.cat([gradient.reshape(-1) for gradient in gradients]))
         for gradient, averaged in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
             gradient.copy_(averaged.view_as(gradient))
+
+
+def gather_clips(own: Tensor) -> Tensor:
+    """Every worker's `[B, …]`, one after the other: `[W·B, …]`, with gradients that reach the worker a clip came from.
+
+    A worker's gradient is then the sum over all workers' losses: averaged over workers, it is that of their mean loss.
+    """
+    gathered: Tensor = _Gather.apply(own) if world()[1] > 1 else own
+    return gathered
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, own: Tensor) -> Tensor:
+        parts = [torch.empty_like(own, memory_format=torch.contiguous_format) for _ in range(world()[1])]
+        dist.all_gather(parts, own.contiguous())
+        ctx.clips = len(own)
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        summed = gradient.contiguous().clone()
+        dist.all_reduce(summed)
+        return summed.narrow(0, world()[0] * ctx.clips, ctx.clips)

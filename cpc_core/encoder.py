@@ -7,20 +7,18 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cpc_core.config import EncoderConfig
-from cpc_core.layers import FrameConv
+from cpc_core.config import EncoderConfig, Norm
+from cpc_core.geometry import same_padding
+from cpc_core.layers import Conv, LayerNorm, Runner, at_once
 
 
 class EncoderLayer(nn.Module):
-    """conv → LayerNorm over channels → Swish.
+    """conv → LayerNorm → Swish."""
 
-    Normalising over channels only keeps each frame to itself: statistics over time would show every latent the future.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int) -> None:
+    def __init__(self, conv: Conv, channels: int, norm: Norm) -> None:
         super().__init__()
-        self.conv = FrameConv(in_channels, out_channels, kernel, stride)
-        self.norm = nn.LayerNorm(out_channels)
+        self.conv = conv
+        self.norm = LayerNorm(channels, norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps `[B, T, C_in]` to `[B, T', C_out]`."""
@@ -28,19 +26,25 @@ class EncoderLayer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """The stack of strided convolutions; the paper's preset sees 955 samples every 320."""
+    """The stack of strided convolutions; the paper's preset sees 955 samples every 320.
 
-    def __init__(self, config: EncoderConfig) -> None:
+    Args:
+        config: Layers, width and norm.
+        run: How a layer is applied.
+    """
+
+    def __init__(self, config: EncoderConfig, run: Runner = at_once) -> None:
         super().__init__()
+        self.run = run
+        self.layers = nn.ModuleList()
         channels = (1, *(config.width for _ in config.kernels))
-        self.layers = nn.ModuleList(
-            EncoderLayer(narrow, wide, kernel, stride)
-            for (narrow, wide), kernel, stride in zip(pairwise(channels), config.kernels, config.strides, strict=True)
-        )
+        for (narrow, wide), kernel, stride in zip(pairwise(channels), config.kernels, config.strides, strict=True):
+            padding = same_padding(kernel, stride) if config.padding == "same" else (0, 0)
+            self.layers.append(EncoderLayer(Conv(narrow, wide, kernel, stride, padding), wide, config.norm))
 
     def forward(self, audio: Tensor) -> Tensor:
         """Maps audio `[B, L]` in [-1, 1] to latents `[B, T, C]`."""
         x = audio.unsqueeze(-1)
         for layer in self.layers:
-            x = layer(x)
+            x = self.run(layer, x)
         return x

@@ -24,16 +24,21 @@ class CheckpointError(CpcError):
 
 
 class NonFiniteError(CpcError):
-    """A loss or gradient stopped being finite; the trial ends instead of training on.
+    """A number of a step stopped being finite; the trial ends instead of training on.
 
     Args:
         step: The step at which it was seen, counted from 0.
-        term: Which quantity it was, for example `"loss"` or `"gradient"`.
+        term: Which quantity it was: `"audio"`, `"loss"` or `"gradient"`.
         value: Its value.
     """
 
     def __init__(self, step: int, term: str, value: float) -> None:
-        super().__init__(f"{term} became {value} at step {step}: lower optimizer.learning_rate or raise optimizer.warmup_steps")
+        cure = (
+            "the corpus holds samples that are no numbers, import it again"
+            if term == "audio"
+            else "lower optimizer.learning_rate or raise optimizer.warmup_steps"
+        )
+        super().__init__(f"{term} became {value} at step {step}: {cure}")
         self.step, self.term, self.value = step, term, value
 
     def __reduce__(self) -> tuple[type[NonFiniteError], tuple[int, str, float]]:

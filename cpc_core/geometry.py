@@ -22,20 +22,25 @@ class Geometry:
         hop_samples: Distance between neighbouring latents.
         patch_samples: Samples one latent sees.
         context_frames: Latents one context frame sees.
+        lead_samples: How far before sample t · hop the patch of latent t begins; 0 without padding.
+        padded: Whether each layer's input is surrounded by kernel - stride zeros.
     """
 
     hop_samples: int
     patch_samples: int
     context_frames: int
+    lead_samples: int = 0
+    padded: bool = False
 
     @classmethod
-    def of(cls, kernels: Sequence[int], strides: Sequence[int], context_kernels: Sequence[int]) -> Geometry:
-        """Geometry of valid convolutions `kernels`/`strides` and causal convolutions `context_kernels`."""
-        hop, patch = 1, 1
+    def of(cls, kernels: Sequence[int], strides: Sequence[int], context_kernels: Sequence[int], *, padded: bool = False) -> Geometry:
+        """Geometry of convolutions `kernels`/`strides` followed by causal convolutions `context_kernels`."""
+        hop, patch, lead = 1, 1, 0
         for kernel, stride in zip(kernels, strides, strict=True):
             patch += (kernel - 1) * hop
+            lead += same_padding(kernel, stride)[0] * hop if padded else 0
             hop *= stride
-        return cls(hop, patch, 1 + sum(kernel - 1 for kernel in context_kernels))
+        return cls(hop, patch, 1 + sum(kernel - 1 for kernel in context_kernels), lead, padded)
 
     @property
     def context_samples(self) -> int:
@@ -46,15 +51,24 @@ class Geometry:
     def first_safe_step(self) -> int:
         """Smallest k for which z_{t+k} and c_t share no sample (section 2.1: skipping avoids the leak).
 
-        z_{t+k} begins at sample (t+k)·hop; c_t ends before sample t·hop + patch. Both directions agree, because
-        the reversed latents keep the same hop and patch.
+        z_{t+k} begins at sample (t+k)·hop - lead; c_t ends before sample t·hop - lead + patch. Both directions agree,
+        because the reversed latents keep the same hop and patch.
         """
         return -(-self.patch_samples // self.hop_samples)
 
     def frames(self, samples: int) -> int:
-        """Number of latents of a clip of `samples` samples, 0 where it is shorter than one patch."""
+        """Number of latents of a clip of `samples` samples, 0 where it is too short for one."""
+        if self.padded:
+            return samples // self.hop_samples
         return max(0, (samples - self.patch_samples) // self.hop_samples + 1)
 
     def samples(self, frames: int) -> int:
         """Fewest samples that give `frames` latents."""
+        if self.padded:
+            return frames * self.hop_samples
         return (frames - 1) * self.hop_samples + self.patch_samples
+
+
+def same_padding(kernel: int, stride: int) -> tuple[int, int]:
+    """Zeros before and after a layer's input that give one output for each whole stride of it."""
+    return (kernel - stride) // 2, kernel - stride - (kernel - stride) // 2

@@ -20,7 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cpc_core.config import InitialisationConfig
-from cpc_core.distributed import mean_over_workers
+from cpc_core.distributed import mean_over_workers, world
+from cpc_core.layers import LayerNorm
 from cpc_core.model import CpcModel
 from cpc_core.objective import Objective
 from cpc_core.similarity import Cosine, Dot, NonlinearCosine
@@ -29,14 +30,22 @@ WHITENING_FLOOR = 1e-3
 """Smallest variance that whitening divides by, relative to the largest: below it the first batch tells nothing."""
 
 
+INITIAL_CLIPS = 32
+"""Clips of the first batch that are looked at, over all workers: enough for statistics of channels, and few enough to be
+held at once. They are spread over the batch, so that any number of workers looks at the same ones."""
+
+
 @torch.no_grad()
 def initialise(model: CpcModel, audio: Tensor, config: InitialisationConfig) -> None:
     """Sets the first weights from the first batch `audio` `[B, L]`, in place; nothing where the configuration wants defaults."""
     if not config.data_dependent:
         return
-    hooks = [norm.register_forward_hook(_standardise) for norm in model.modules() if isinstance(norm, nn.LayerNorm)]
-    latents = model.encoder(audio)
-    contexts = model.contextualise(latents)
+    audio = audio[:: max(1, len(audio) * world()[1] // INITIAL_CLIPS)]
+    hooks = [norm.register_forward_hook(_standardise) for norm in model.modules() if isinstance(norm, LayerNorm)]
+    # Eagerly and without passes: a layer's hook sets its weights from all clips before the next layer runs.
+    with torch.compiler.set_stance("force_eager"):
+        latents = model.encoder(audio)
+        contexts = model.future_context(latents), model.past_context(latents.flip(1))
     for hook in hooks:
         hook.remove()
     similarity = model.objective.similarity
@@ -79,7 +88,7 @@ def _scale_predictors(predictor: nn.Module, context: Tensor, latents: Tensor, ob
 
 def _standardise(norm: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
     """Sets a LayerNorm's gain and bias so that each channel of its output `[B, T, C]` has mean 0 and variance 1."""
-    assert isinstance(norm, nn.LayerNorm)
+    assert isinstance(norm, LayerNorm)
     mean = _channel_mean(output)
     deviation = _channel_mean((output - mean).square()).sqrt().clamp_min(1e-6)  # a channel may be silent on the first batch
     norm.weight.div_(deviation)

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from cpc_core.config import CpcConfig
-from cpc_core.context import ContextNetwork
+from cpc_core.context import build_context
 from cpc_core.encoder import Encoder
+from cpc_core.layers import at_once, in_passes, recomputed
 from cpc_core.objective import Objective
 from cpc_core.similarity import build_similarity
 
@@ -39,26 +40,34 @@ class CpcModel(nn.Module):
     def __init__(self, config: CpcConfig) -> None:
         super().__init__()
         width = config.encoder.width
+        self.clips_per_pass = config.compute.clips_per_pass
         with torch.random.fork_rng(devices=[]):
             parts = _seeded_parts(config.seed)
             next(parts)
-            self.encoder = Encoder(config.encoder)
+            self.encoder = Encoder(config.encoder, recomputed if config.compute.checkpoint_layers else at_once)
             next(parts)
-            self.future_context = ContextNetwork(width, config.context)
+            self.future_context = build_context(width, config.context)
             next(parts)
-            self.past_context = ContextNetwork(width, config.context)
+            self.past_context = build_context(width, config.context)
             next(parts)
             similarity = build_similarity(width, config.similarity)
             next(parts)
-            self.objective = Objective(config.context.width or width, width, similarity, config.objective)
+            self.objective = Objective(config.context.channels(width), width, similarity, config.objective)
+
+    def encode(self, audio: Tensor) -> Tensor:
+        """Latents `[B, T, C]` of audio `[B, L]` in [-1, 1] at 16 kHz."""
+        return in_passes(self.encoder, audio, self.clips_per_pass)
 
     def contextualise(self, latents: Tensor) -> tuple[Tensor, Tensor]:
         """Contexts of latents `[B, T, C]`: past → future, and future → past with time reversed, each `[B, T, C_c]`."""
-        return self.future_context(latents), self.past_context(latents.flip(1))
+        return (
+            in_passes(self.future_context, latents, self.clips_per_pass),
+            in_passes(self.past_context, latents.flip(1), self.clips_per_pass),
+        )
 
     def forward(self, audio: Tensor) -> Features:
         """Features of audio `[B, L]` in [-1, 1] at 16 kHz."""
-        latents = self.encoder(audio)
+        latents = self.encode(audio)
         future, past = self.contextualise(latents)
         return Features(latents, torch.cat((future, past.flip(1)), dim=-1))
 

@@ -6,20 +6,35 @@
     exclusive    the other clips of the pool
 
 Each distribution numbers its candidates without a gap and then steps over what is forbidden, so that a draw is uniform
-and the positive is never its own negative.
+and the positive is never its own negative. Draws belong to a target frame: the anchor k frames before it is told it from them.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from cpc_core.config import NegativesConfig
 from cpc_core.draws import Key, uniform_integers
 from cpc_core.errors import ConfigError
 
 Sampling = Literal["local", "cross", "exclusive"]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The clips that negatives may come from.
+
+    Attributes:
+        clips: How many there are.
+        first: Where in it this worker's own clips begin.
+    """
+
+    clips: int
+    first: int = 0
 
 
 def candidates(sampling: Sampling, clips: int, frames: int) -> int:
@@ -41,29 +56,34 @@ def candidates(sampling: Sampling, clips: int, frames: int) -> int:
     return count
 
 
-def draw_negatives(key: Key, clip_ids: Tensor, sampling: Sampling, frames: int, steps: range, count: int) -> Tensor:
-    """Draws the negatives of every direction, predicted step and anchor, independently.
+def draw_negatives(key: Key, clip_ids: Tensor, pool: Pool, frames: int, tasks: int, config: NegativesConfig) -> Tensor:
+    """Draws the negatives of every direction, task and target, independently.
 
     Args:
         key: Which family of draws; the clip ids complete it, so that no other clip of the batch changes a draw's number.
-        clip_ids: `[B]`, the clips of the pool in order.
-        sampling: The distribution.
+        clip_ids: `[B]`, this worker's clips in order.
+        pool: Where negatives come from.
         frames: T, latents of a clip.
-        steps: The predicted steps k.
-        count: n, negatives per anchor.
+        tasks: K, predicted steps.
+        config: Sampling, count, and whether the tasks share their draws.
 
     Returns:
-        Flat positions in the pool, `[2, K, B, T, n]`. Directions are past → future, then future → past with time
-        reversed. Anchors beyond T - k have no positive and are not to be used.
+        Flat positions in the pool, `[2, K, B, T, n]`: row t is for the positive z_t. Directions are past → future, then
+        future → past with time reversed.
+
+    Raises:
+        ConfigError: There is no candidate.
     """
-    clips, tasks = len(clip_ids), len(steps)
-    high = candidates(sampling, clips, frames)
-    drawn = uniform_integers(key, clip_ids, (2, tasks, frames, count), high).permute(1, 2, 0, 3, 4)
-    start = torch.arange(clips, device=clip_ids.device).mul(frames).view(1, 1, clips, 1, 1)
-    if sampling == "exclusive":
-        return drawn + (drawn >= start) * frames
-    frame = torch.arange(frames, device=clip_ids.device).view(1, 1, 1, frames, 1)
-    positive = frame + torch.tensor(steps, device=clip_ids.device).view(1, tasks, 1, 1, 1)
-    if sampling == "local":
-        return start + drawn + (drawn >= positive)
-    return drawn + (drawn >= start + positive)
+    high = candidates(config.sampling, pool.clips, frames)
+    drawn_tasks = 1 if config.share_over_k else tasks
+    drawn = uniform_integers(key, clip_ids, (2, drawn_tasks, frames, config.count), high).permute(1, 2, 0, 3, 4)
+    start = torch.arange(pool.first, pool.first + len(clip_ids), device=clip_ids.device).mul(frames).view(1, 1, -1, 1, 1)
+    positive = torch.arange(frames, device=clip_ids.device).view(1, 1, 1, frames, 1)
+    match config.sampling:
+        case "exclusive":
+            drawn = drawn + (drawn >= start) * frames
+        case "local":
+            drawn = start + drawn + (drawn >= positive)
+        case "cross":
+            drawn = drawn + (drawn >= start + positive)
+    return drawn.expand(-1, tasks, -1, -1, -1)

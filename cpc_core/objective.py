@@ -9,7 +9,7 @@ loss does not depend on the clip's length; the losses of all k and of both direc
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cpc_core.config import ObjectiveConfig
+from cpc_core.inner_products import inner_products
 from cpc_core.similarity import Cosine, Dot, NonlinearCosine
 
 
@@ -57,42 +58,46 @@ class Objective(nn.Module):
         self.loss, self.temperature, self.steps = config.loss, config.temperature, config.steps
         self.predictors = nn.ModuleList(nn.Linear(context_channels, config.n_steps * latent_channels) for _ in ("future", "past"))
 
-    def forward(self, contexts: tuple[Tensor, Tensor], latents: Tensor, negatives: Tensor) -> ObjectiveResult:
+    def forward(
+        self,
+        contexts: tuple[Tensor, Tensor],
+        latents: Tensor,
+        negatives: Tensor,
+        gather: Callable[[Tensor], Tensor] = lambda embedded: embedded,
+    ) -> ObjectiveResult:
         """Computes the loss and the accuracies.
 
         Args:
             contexts: Past → future `[B, T, C_c]`, and future → past with time reversed `[B, T, C_c]`.
             latents: `[B, T, C]`, of the same audio or of its perturbed copy.
-            negatives: Flat positions in the pool, `[2, K, B, T, n]`.
+            negatives: Flat positions in the pool, `[2, K, B, T, n]`, by target frame.
+            gather: Makes the pool `[P, T, E]` of this worker's embedded latents `[B, T, E]`.
         """
-        embedded = self.similarity(latents)
+        targets = self.similarity(latents)
+        pool = gather(targets)
         losses, tallies = [], []
-        for direction, (context, targets) in enumerate(zip(contexts, (embedded, embedded.flip(1)), strict=True)):
+        for direction, context in enumerate(contexts):
             predictions = self.predict(direction, context)
-            pool = targets.reshape(-1, targets.shape[-1])
             for task, step in enumerate(self.steps):
-                anchors = targets.shape[1] - step
-                predicted = predictions[task][:, :anchors]
-                drawn = negatives[direction, task, :, :anchors]
-                positive = (predicted * targets[:, step:]).sum(-1) / self.temperature
-                negative = (predicted.unsqueeze(2) * pool.index_select(0, drawn.flatten()).view(*drawn.shape, -1)).sum(
-                    -1
-                ) / self.temperature
+                anchored = predictions[task][:, :-step]
+                positive = (anchored * targets[:, step:]).sum(-1) / self.temperature
+                negative = inner_products(anchored, pool.flatten(0, 1), negatives[direction, task, :, step:]) / self.temperature
                 losses.append(self._loss(positive, negative))
                 tallies.append(_tally(positive.detach(), negative.detach()))
+            targets, pool = targets.flip(1), pool.flip(1)
         accuracy, balanced, ranking = torch.stack(tallies).mean(0)
         return ObjectiveResult(torch.stack(losses).sum(), accuracy, balanced, ranking)
 
     def predict(self, direction: int, context: Tensor) -> Sequence[Tensor]:
-        """h_k(c) for every k, embedded for the similarity: K tensors `[B, T, P]` from contexts `[B, T, C_c]`."""
+        """h_k(c) for every k, embedded for the similarity: K tensors `[B, T, E]` from contexts `[B, T, C_c]`."""
         stacked = self.predictors[direction](context).unflatten(-1, (len(self.steps), -1))
         return self.similarity(stacked).unbind(2)  # type: ignore[no-any-return]
 
     def _loss(self, positive: Tensor, negative: Tensor) -> Tensor:
         """One task's loss from logits `[B, A]` and `[B, A, n]`."""
         if self.loss == "infonce":
-            candidates = torch.cat((positive.unsqueeze(-1), negative), dim=-1)
-            return (torch.logsumexp(candidates, dim=-1) - positive).mean()
+            logits = torch.cat((positive.unsqueeze(-1), negative), dim=-1)
+            return (torch.logsumexp(logits, dim=-1) - positive).mean()
         return F.softplus(-positive).mean() + F.softplus(negative).sum(-1).mean()
 
 

@@ -9,13 +9,16 @@ import torch
 from torch import Tensor
 
 from cpc_core.adversary import Adversary, CleanPass, build_adversary
+from cpc_core.compute import compile_networks, precision
 from cpc_core.config import CpcConfig, OptimizerConfig
 from cpc_core.corpus.stream import Batch
-from cpc_core.distributed import average_gradients
+from cpc_core.distributed import average_gradients, gather_clips, world
 from cpc_core.draws import Key, Purpose
 from cpc_core.errors import NonFiniteError
 from cpc_core.model import CpcModel
-from cpc_core.negatives import draw_negatives
+from cpc_core.negatives import Pool, draw_negatives
+
+SNR_QUANTILES = (0.05, 0.5, 0.95)
 
 
 @dataclass(frozen=True)
@@ -27,16 +30,22 @@ class StepMetrics:
         accuracy: CPC accuracy on it; see `ObjectiveResult`.
         balanced_accuracy: Likewise.
         ranking_accuracy: Likewise.
-        snr_db: Median over clips of the audio's power over the perturbation's, infinite without one.
         gradient_norm: Length of the whole gradient.
+        latent_spread: Standard deviation of the clean latents over the batch's frames, by their root mean square.
+        snr_db_p05: 5 % quantile over clips of the audio's power over the perturbation's, in decibels; infinite without one.
+        snr_db: Its median.
+        snr_db_p95: Its 95 % quantile.
     """
 
     loss: Tensor
     accuracy: Tensor
     balanced_accuracy: Tensor
     ranking_accuracy: Tensor
-    snr_db: Tensor
     gradient_norm: Tensor
+    latent_spread: Tensor
+    snr_db_p05: Tensor
+    snr_db: Tensor
+    snr_db_p95: Tensor
 
 
 @dataclass
@@ -61,7 +70,9 @@ class TrainState:
     def create(cls, config: CpcConfig, device: torch.device) -> TrainState:
         """A fresh model and optimizer on `device`."""
         model = CpcModel(config).to(device)
-        optimizer = torch.optim.Adam(model.parameters(), lr=config.optimizer.learning_rate, betas=config.optimizer.betas)
+        if config.compute.compile:
+            compile_networks(model)
+        optimizer = torch.optim.Adam(model.parameters(), lr=config.optimizer.learning_rate, betas=config.optimizer.betas, fused=True)
         return cls(config, model, optimizer, build_adversary(config.adversary))
 
 
@@ -72,38 +83,61 @@ def train_step(state: TrainState, batch: Batch) -> StepMetrics:
     alone. Latents and negatives of the update come from the perturbed audio, with negatives drawn anew.
 
     Raises:
-        NonFiniteError: The loss or the gradient is not finite; no weight was changed.
+        NonFiniteError: The audio, the loss or the gradient is not finite; no weight was changed.
+        ConfigError: There is no negative to draw in a batch of this size.
     """
-    model, config = state.model, state.config
-    audio = batch.audio.requires_grad_(state.adversary.needs_gradient)
+    model, adversary = state.model, state.adversary
 
-    latents = model.encoder(audio)
-    contexts = model.contextualise(latents)
-    drawn = _negatives(state, batch, Purpose.NEGATIVES, latents.shape[1])
-
-    clean = CleanPass(
-        audio, latents, model.encoder, lambda z: model.objective(contexts, z, drawn).loss, batch.clip_ids, config.seed, state.step
-    )
-    perturbed = state.adversary.perturb(clean)
-    if perturbed is None:
-        result = model.objective(contexts, latents, drawn)
-    else:
-        redrawn = _negatives(state, batch, Purpose.PERTURBED_NEGATIVES, latents.shape[1])
-        result = model.objective(contexts, model.encoder(perturbed), redrawn)
+    with precision(state.config.compute, batch.audio.device):
+        clean = clean_pass(state, batch)
+        perturbed = adversary.perturb(clean)
+        if perturbed is None:
+            result, loss = clean.result, clean.result.loss
+        else:
+            contexts, latents = clean.views(perturbed, adversary.branch)
+            result = clean.objective(contexts, latents, _negatives(state, batch, Purpose.PERTURBED_NEGATIVES))
+            loss = result.loss
+            if adversary.clean_weight:
+                loss = torch.lerp(loss, clean.result.loss, adversary.clean_weight)
 
     state.optimizer.zero_grad(set_to_none=True)
-    result.loss.backward()
+    loss.backward()
     average_gradients(model.parameters())
     gradient_norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
-    _require_finite(state.step, loss=result.loss, gradient=gradient_norm)
+    _require_finite(state.step, audio=batch.audio.detach().sum(), loss=loss, gradient=gradient_norm)
+    if perturbed is not None:
+        adversary.after_update(perturbed)
 
     for group in state.optimizer.param_groups:
-        group["lr"] = learning_rate(config.optimizer, state.step, config.training.steps)
+        group["lr"] = learning_rate(state.config.optimizer, state.step, state.config.training.steps)
     state.optimizer.step()
     state.step += 1
-    snr_db = _median_snr_db(batch.audio.detach(), perturbed)
+    snr_db = _snr_db(clean.audio.detach(), perturbed.detach() if perturbed is not None and adversary.additive else None)
     return StepMetrics(
-        result.loss.detach(), result.accuracy, result.balanced_accuracy, result.ranking_accuracy, snr_db, gradient_norm.detach()
+        loss.detach(),
+        result.accuracy,
+        result.balanced_accuracy,
+        result.ranking_accuracy,
+        gradient_norm.detach(),
+        relative_spread(clean.latents.detach()),
+        *snr_db,
+    )
+
+
+def clean_pass(state: TrainState, batch: Batch) -> CleanPass:
+    """Computes z = f(x), c = g(z) and z̃ ~ z."""
+    audio = batch.audio.detach().requires_grad_(state.adversary.needs_gradient)
+    latents = state.model.encode(audio)
+    return CleanPass(
+        model=state.model,
+        audio=audio,
+        latents=latents,
+        contexts=state.model.contextualise(latents),
+        negatives=_negatives(state, batch, Purpose.NEGATIVES),
+        gather=gather_clips if state.config.negatives.pool == "global" else torch.nn.Identity(),
+        clip_ids=batch.clip_ids,
+        seed=state.config.seed,
+        step=state.step,
     )
 
 
@@ -115,21 +149,42 @@ def learning_rate(config: OptimizerConfig, step: int, steps: int) -> float:
     return config.final_learning_rate + (config.learning_rate - config.final_learning_rate) * (1 + math.cos(math.pi * progress)) / 2
 
 
-def _negatives(state: TrainState, batch: Batch, purpose: Purpose, frames: int) -> Tensor:
+def relative_spread(latents: Tensor) -> Tensor:
+    """Standard deviation of latents `[B, T, C]` over frames, by their root mean square: 0 where they all are alike."""
+    latents = latents.float()
+    centred = latents - latents.mean(dim=(0, 1))
+    return (centred.square().mean() / latents.square().mean().clamp_min(1e-12)).sqrt()
+
+
+def training_pool(config: CpcConfig, clips: int) -> Pool:
+    """The clips that a worker with `clips` of a step's clips draws its negatives from."""
+    rank, size = world() if config.negatives.pool == "global" else (0, 1)
+    return Pool(clips=clips * size, first=clips * rank)
+
+
+def _negatives(state: TrainState, batch: Batch, purpose: Purpose) -> Tensor:
     config = state.config
-    key = Key(config.seed, state.step, purpose)
-    return draw_negatives(key, batch.clip_ids, config.negatives.sampling, frames, config.objective.steps, config.negatives.count)
+    return draw_negatives(
+        Key(config.seed, state.step, purpose),
+        batch.clip_ids,
+        training_pool(config, len(batch.clip_ids)),
+        config.geometry.frames(batch.audio.shape[1]),
+        config.objective.n_steps,
+        config.negatives,
+    )
 
 
 def _require_finite(step: int, **terms: Tensor) -> None:
-    for term, value in terms.items():
-        if not math.isfinite(number := value.item()):
-            raise NonFiniteError(step, term, number)
+    """Waits for the device once, whatever the number of terms."""
+    for term, value in zip(terms, torch.stack([term.detach().double() for term in terms.values()]).tolist(), strict=True):
+        if not math.isfinite(value):
+            raise NonFiniteError(step, term, value)
 
 
-def _median_snr_db(audio: Tensor, perturbed: Tensor | None) -> Tensor:
-    """Median over clips of 10·log10(power of the audio / power of the perturbation)."""
+def _snr_db(audio: Tensor, perturbed: Tensor | None) -> tuple[Tensor, ...]:
+    """Quantiles over clips of 10·log10(power of the audio / power of the perturbation)."""
     if perturbed is None:
-        return audio.new_tensor(math.inf)
+        return tuple(audio.new_full((len(SNR_QUANTILES),), math.inf))
     noise = (perturbed - audio).square().mean(dim=1)
-    return (10 * torch.log10(audio.square().mean(dim=1) / noise)).median()
+    ratio_db = 10 * torch.log10(audio.square().mean(dim=1) / noise)
+    return tuple(torch.quantile(ratio_db.float(), ratio_db.new_tensor(SNR_QUANTILES).float()))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
 from cpc_core.checkpoint import load_checkpoint, save_checkpoint
 from cpc_core.config import CpcConfig
@@ -17,16 +18,20 @@ from cpc_core.corpus.corpus import Clips, Corpus
 from cpc_core.corpus.stream import Batch, crop
 from cpc_core.distributed import mean_over_workers, world
 from cpc_core.errors import ConfigError, NonFiniteError
-from cpc_core.evaluate import evaluate
+from cpc_core.evaluate import evaluate, evaluate_attacked
 from cpc_core.geometry import SAMPLE_RATE_HZ
 from cpc_core.initialise import initialise
 from cpc_core.objective import constant_answer_loss
 from cpc_core.probe import PROBE_CLIPS, probe
-from cpc_core.step import StepMetrics, TrainState, learning_rate, train_step
+from cpc_core.step import StepMetrics, TrainState, learning_rate, train_step, training_pool
 
 CONSTANT_MARGIN = 0.01
 """How near the constant answer's loss, relative to it, a collapsed model is. A loss far above it is a model that has not
 learnt yet, not one that has given up."""
+
+RANKING_MARGIN = 0.03
+"""How far above chance the ranking of a collapsed model can be. A cosine at τ = 1 can rank well long before any of its
+logits crosses zero, with the loss and the accuracy of a constant answer."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class Progress:
 
 
 Batches = Callable[[int], Iterator[Batch]]
-"""This worker's batches from a step on."""
+"""This worker's batches from the one with that number on; a batch serves `CpcConfig.updates_per_batch` steps."""
 
 OnReport = Callable[[Progress, Callable[[Path], None]], None]
 """Called on every worker at the same steps; the second argument writes a checkpoint into an existing folder."""
@@ -84,11 +89,12 @@ def pretrain(
     state = TrainState.create(config, device)
     history = _History(config)
     if resume is not None:
-        history.streak = load_checkpoint(state, resume)["constant_answer_reports"]
+        history.streak = load_checkpoint(state, resume)["collapsed_reports"]
 
     running = _Running()
     progress = Progress(state.step, {})
-    for stored in batches(state.step):
+    replays = config.updates_per_batch
+    for stored in (batch for batch in batches(state.step // replays) for _ in range(replays)):
         batch = _prepared(stored, crop_samples, config.seed, device)
         if state.step == 0:
             initialise(state.model, batch.audio, config.initialisation)
@@ -126,7 +132,15 @@ def _report(state: TrainState, corpus: Corpus, held_out: Clips, crop_samples: in
             "dev_ranking_accuracy": measured.ranking_accuracy,
             "latent_spread": measured.latent_spread,
             "dev_pool_clips": measured.pool_clips,
+            "train_pool_clips": training_pool(config, config.data.batch_size // world()[1]).clips,
         }
+        if config.training.attacked_clips:
+            attacked = evaluate_attacked(state.model, config, held_out, crop_samples)
+            metrics |= {
+                "dev_attacked_clean_accuracy": attacked.clean_accuracy,
+                "dev_fgsm_accuracy": attacked.fgsm_accuracy,
+                "dev_attack_accuracy": attacked.attack_accuracy,
+            }
         if finished and not reason:
             scores = probe(state.model, corpus.read_split("train", limit=PROBE_CLIPS), corpus.read_split("dev"), config.probe)
             metrics |= {
@@ -137,50 +151,55 @@ def _report(state: TrainState, corpus: Corpus, held_out: Clips, crop_samples: in
     return Progress(state.step, metrics, "diverged" if reason else "complete" if finished else "running", reason)
 
 
-@dataclass
 class _Running:
-    """Training metrics since the last report."""
+    """Training metrics since the last report, kept on the device until then."""
 
-    steps: int = 0
-    clips: int = 0
-    sums: dict[str, float] = field(default_factory=dict)
-    started: float = field(default_factory=time.monotonic)
+    def __init__(self) -> None:
+        self.clips = 0
+        self.steps: list[Tensor] = []
+        self.started = time.monotonic()
 
     def add(self, measured: StepMetrics, clips: int) -> None:
-        self.steps += 1
         self.clips += clips
-        for name, value in vars(measured).items():
-            self.sums[name] = self.sums.get(name, 0.0) + float(value)
+        self.steps.append(torch.stack([value.double() for value in vars(measured).values()]))
 
     def metrics(self) -> dict[str, float]:
-        """Means over the steps and the workers."""
-        names = ("loss", "accuracy", "balanced_accuracy", "ranking_accuracy", "gradient_norm", "snr_db")
-        means = mean_over_workers(torch.tensor([self.sums[name] / self.steps for name in names], dtype=torch.float64)).tolist()
-        metrics = {f"train_{name}": mean for name, mean in zip(names, means, strict=True) if math.isfinite(mean)}
+        """Means over the steps and the workers; a ratio to no perturbation is infinite and left out."""
+        table = torch.stack(self.steps)
+        known = table.isfinite()
+        means = mean_over_workers(torch.where(known, table, 0).sum(0) / known.sum(0)).tolist()
+        metrics = {f"train_{column.name}": mean for column, mean in zip(fields(StepMetrics), means, strict=True) if math.isfinite(mean)}
         return {**metrics, "clips_per_s": self.clips * world()[1] / (time.monotonic() - self.started)}
 
 
 @dataclass
 class _History:
-    """Counts reports in a row at the constant answer."""
+    """Counts reports in a row at which the model has given up."""
 
     config: CpcConfig
     streak: int = 0
 
     def saved(self) -> dict[str, Any]:
-        return {"constant_answer_reports": self.streak}
+        return {"collapsed_reports": self.streak}
 
     def collapse(self, step: int, metrics: dict[str, float]) -> str:
         """Why the model counts as collapsed, or nothing: too many reports in a row, or a run that ends there."""
-        constant = constant_answer_loss(self.config.objective, self.config.negatives.count)
-        constant_answer = abs(metrics["train_loss"] / constant - 1) < CONSTANT_MARGIN and metrics["train_balanced_accuracy"] < 0.51
-        self.streak = self.streak + 1 if constant_answer else 0
+        symptom = self._symptom(metrics)
+        self.streak = self.streak + 1 if symptom else 0
         training = self.config.training
         if self.streak >= training.collapse_window or (self.streak and step == training.steps):
-            return (
-                f"collapsed to the constant answer: {self.streak} report(s) in a row up to step {step} at loss "
-                f"{metrics['train_loss']:.3f} (the constant answer gives {constant:.3f})"
-            )
+            return f"collapsed: {self.streak} report(s) in a row up to step {step} {symptom}"
+        return ""
+
+    def _symptom(self, metrics: dict[str, float]) -> str:
+        constant = constant_answer_loss(self.config.objective, self.config.negatives.count)
+        loss, spread, limit = metrics["train_loss"], metrics["train_latent_spread"], self.config.training.collapse_spread
+        if spread < limit:
+            return f"with latents all alike: relative spread {spread:.2g}, below training.collapse_spread {limit:g}"
+        chance = 1 / (self.config.negatives.count + 1)
+        unranked = metrics["train_ranking_accuracy"] < chance + RANKING_MARGIN
+        if abs(loss / constant - 1) < CONSTANT_MARGIN and metrics["train_balanced_accuracy"] < 0.51 and unranked:
+            return f"at the constant answer: loss {loss:.3f}, which it reaches without listening at {constant:.3f}"
         return ""
 
 

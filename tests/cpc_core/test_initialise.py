@@ -5,6 +5,7 @@ import torch
 
 from cpc_core.config import CpcConfig, InitialisationConfig
 from cpc_core.initialise import initialise
+from cpc_core.layers import LayerNorm
 from cpc_core.model import CpcModel
 from cpc_core.similarity import NonlinearCosine
 from tests.cpc_core.tiny import noise
@@ -23,7 +24,7 @@ def test_every_normalised_channel_has_mean_zero_and_variance_one_on_the_batch() 
     model, audio = model_of("dot", 1.0), noise(8, 8000)
     initialise(model, audio, DEFAULT)
     seen: list[torch.Tensor] = []
-    for norm in (module for module in model.modules() if isinstance(module, torch.nn.LayerNorm)):
+    for norm in (module for module in model.modules() if isinstance(module, LayerNorm)):
         norm.register_forward_hook(lambda module, inputs, output: seen.append(output))
     model(audio)
     assert len(seen) == 9 + 2 * 12

@@ -1,72 +1,91 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
+from torch import Tensor
 
+from cpc_core.config import NegativesConfig
 from cpc_core.draws import Key, Purpose
 from cpc_core.errors import ConfigError
-from cpc_core.negatives import Sampling, candidates, draw_negatives
+from cpc_core.negatives import Pool, Sampling, candidates, draw_negatives
 
 SAMPLINGS: tuple[Sampling, ...] = ("local", "cross", "exclusive")
+
+
+def draw(sampling: Sampling, ids: Tensor, frames: int, tasks: int = 2, seed: int = 0, pool: Pool | None = None, **changes: Any) -> Tensor:
+    config = NegativesConfig(sampling=sampling, **changes)
+    return draw_negatives(Key(seed, 0, Purpose.NEGATIVES), ids, pool or Pool(len(ids)), frames, tasks, config)
 
 
 @given(
     sampling=st.sampled_from(SAMPLINGS),
     clips=st.integers(2, 5),
+    others=st.tuples(st.integers(0, 3), st.integers(0, 3)),
     frames=st.integers(8, 500),
-    first=st.integers(1, 6),
+    share=st.booleans(),
     seed=st.integers(0, 2**32),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_a_negative_is_never_its_positive_and_comes_from_where_it_should(
-    sampling: Sampling, clips: int, frames: int, first: int, seed: int
+    sampling: Sampling, clips: int, others: tuple[int, int], frames: int, share: bool, seed: int
 ) -> None:
-    steps = range(first, first + 2)
-    drawn = draw_negatives(Key(seed, 0, Purpose.NEGATIVES), torch.arange(clips) + 11, sampling, frames, steps, 2)
+    before, after = others
+    pool = Pool(before + clips + after, first=before)
+    drawn = draw(sampling, torch.arange(clips) + 11, frames, seed=seed, pool=pool, share_over_k=share)
     assert drawn.shape == (2, 2, clips, frames, 2)
     assert drawn.min() >= 0
-    assert drawn.max() < clips * frames
-    own = torch.arange(clips).view(1, 1, clips, 1, 1)
-    for task, step in enumerate(steps):
-        anchors = frames - step
-        used = drawn[:, task, :, :anchors]
-        positive = own[0, 0] * frames + torch.arange(anchors).view(1, anchors, 1) + step
-        assert (used != positive).all()
+    assert drawn.max() < pool.clips * frames
+    own = torch.arange(before, before + clips).view(1, 1, clips, 1, 1)
+    positive = own * frames + torch.arange(frames).view(1, 1, 1, frames, 1)
+    assert (drawn != positive).all()
     if sampling == "local":
         assert (drawn // frames == own).all()
     if sampling == "exclusive":
         assert (drawn // frames != own).all()
+    assert torch.equal(drawn[:, 0], drawn[:, 1]) == share
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
-def test_every_candidate_is_equally_likely(sampling: Sampling) -> None:
-    clips, frames, step, rounds = 3, 8, 2, 3000
-    counts = torch.zeros(clips * frames)
-    for index in range(rounds):
-        drawn = draw_negatives(Key(index, 0, Purpose.NEGATIVES), torch.arange(clips), sampling, frames, range(step, step + 1), 2)
-        counts += torch.bincount(drawn[0, 0, 1, 3], minlength=clips * frames)
-    seen = counts[counts > 0]
-    assert len(seen) == candidates(sampling, clips, frames)
-    assert counts[1 * frames + 3 + step] == 0
-    assert chisquare(seen.numpy()).pvalue > 1e-4
+@pytest.mark.parametrize("frames", [8, 83, 500])
+def test_every_candidate_is_equally_likely(sampling: Sampling, frames: int) -> None:
+    clips, frame = 3, frames // 2
+    drawn = draw(sampling, torch.arange(clips), frames, tasks=1, count=12 * frames)
+    counts = torch.bincount(drawn[0, 0, 1, frame], minlength=clips * frames)
+    assert counts[frames + frame] == 0
+    allowed = torch.ones(clips * frames, dtype=torch.bool)
+    allowed[frames + frame] = False
+    if sampling != "cross":
+        inside = torch.arange(clips * frames) // frames == 1
+        allowed &= inside if sampling == "local" else ~inside
+    assert int(allowed.sum()) == candidates(sampling, clips, frames)
+    assert not counts[~allowed].any()
+    assert chisquare(counts[allowed].numpy()).pvalue > 1e-4
 
 
-def test_directions_steps_and_anchors_draw_independently() -> None:
-    drawn = draw_negatives(Key(0, 0, Purpose.NEGATIVES), torch.arange(4), "cross", 50, range(4, 8), 2).double()
+def test_directions_tasks_and_targets_draw_independently() -> None:
+    drawn = draw("cross", torch.arange(4), 50, tasks=4).double()
     flat = drawn.flatten(2).flatten(0, 1)
     correlation = torch.corrcoef(flat) - torch.eye(len(flat))
     assert correlation.abs().max() < 0.2
 
 
 def test_a_clips_local_negatives_do_not_depend_on_its_batch() -> None:
-    ids = torch.tensor([5, 9, 2])
-    key = Key(1, 4, Purpose.NEGATIVES)
-    together = draw_negatives(key, ids, "local", 20, range(3, 5), 2)
-    alone = draw_negatives(key, ids[1:2], "local", 20, range(3, 5), 2)
+    together = draw("local", torch.tensor([5, 9, 2]), 20)
+    alone = draw("local", torch.tensor([9]), 20)
     assert torch.equal(together[:, :, 1] - 20, alone[:, :, 0])
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_a_worker_draws_from_the_global_pool_what_one_worker_would(sampling: Sampling) -> None:
+    ids = torch.tensor([5, 9, 2, 7])
+    whole = draw(sampling, ids, 20)
+    halves = [draw(sampling, ids[part], 20, pool=Pool(4, first)) for first, part in ((0, slice(0, 2)), (2, slice(2, 4)))]
+    assert torch.equal(torch.cat(halves, dim=2), whole)
 
 
 @pytest.mark.parametrize(("sampling", "clips", "frames"), [("exclusive", 1, 50), ("local", 4, 1), ("cross", 1, 1)])

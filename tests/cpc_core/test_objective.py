@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from cpc_core.config import ObjectiveConfig
+from cpc_core.config import NegativesConfig, ObjectiveConfig
 from cpc_core.draws import Key, Purpose
 from cpc_core.model import CpcModel
-from cpc_core.negatives import Sampling, draw_negatives
+from cpc_core.negatives import Pool, Sampling, draw_negatives
 from cpc_core.objective import Objective, constant_answer_loss
 from cpc_core.similarity import Dot
 from tests.cpc_core.tiny import noise, tiny_config
@@ -37,7 +37,7 @@ def loop_loss(model: CpcModel, kind: str, contexts: tuple[Tensor, Tensor], laten
                         return float(similarity(ordered[position]) @ guess) / objective.temperature
 
                     positive = logit((clip, anchor + step))
-                    drawn = [divmod(int(flat), frames) for flat in negatives[direction, task, clip, anchor]]
+                    drawn = [divmod(int(flat), frames) for flat in negatives[direction, task, clip, anchor + step]]
                     others = [logit(position) for position in drawn]
                     if kind == "bce":
                         rejected = sum(math.log(1 / (1 + math.exp(other))) for other in others)
@@ -58,16 +58,18 @@ def loop_loss(model: CpcModel, kind: str, contexts: tuple[Tensor, Tensor], laten
 @pytest.mark.parametrize("similarity", ["dot", "cosine", "nonlinear_cosine"])
 @pytest.mark.parametrize("sampling", ["local", "cross", "exclusive"])
 @pytest.mark.parametrize("loss", ["bce", "infonce"])
-def test_loss_and_accuracies_equal_the_plain_loop(similarity: str, sampling: Sampling, loss: str) -> None:
+@pytest.mark.parametrize("share_over_k", [False, True])
+def test_loss_and_accuracies_equal_the_plain_loop(similarity: str, sampling: Sampling, loss: str, share_over_k: bool) -> None:
     config = tiny_config(
-        similarity={"kind": similarity}, objective={"first_step": 3, "n_steps": 2, "temperature": 0.3, "loss": loss}, negatives={"count": 3}
+        similarity={"kind": similarity},
+        objective={"first_step": 3, "n_steps": 2, "temperature": 0.3, "loss": loss},
+        negatives={"sampling": sampling, "count": 3, "share_over_k": share_over_k},
     )
     model = CpcModel(config).double()
     latents = model.encoder(noise(3, 60).double())
     contexts = model.contextualise(latents)
-    drawn = draw_negatives(
-        Key(0, 0, Purpose.NEGATIVES), torch.arange(3), sampling, latents.shape[1], config.objective.steps, config.negatives.count
-    )
+    key = Key(0, 0, Purpose.NEGATIVES)
+    drawn = draw_negatives(key, torch.arange(3), Pool(3), latents.shape[1], config.objective.n_steps, config.negatives)
     with torch.no_grad():
         result = model.objective(contexts, latents, drawn)
         expected = loop_loss(model, loss, contexts, latents, drawn)
@@ -85,7 +87,7 @@ def orthogonal_case(scale: float) -> tuple[Objective, tuple[Tensor, Tensor], Ten
         torch.nn.init.eye_(predictor.weight)  # type: ignore[arg-type]
         torch.nn.init.zeros_(predictor.bias)  # type: ignore[arg-type]
     contexts = latents.roll(-1, dims=1), latents.flip(1).roll(-1, dims=1)
-    negatives = draw_negatives(Key(0, 0, Purpose.NEGATIVES), torch.arange(1), "local", frames, range(1, 2), 2)
+    negatives = draw_negatives(Key(0, 0, Purpose.NEGATIVES), torch.arange(1), Pool(1), frames, 1, NegativesConfig(sampling="local"))
     return objective, contexts, latents, negatives
 
 
@@ -106,7 +108,7 @@ def test_identical_latents_leave_only_the_constant_answer() -> None:
     for predictor in objective.predictors:
         torch.nn.init.zeros_(predictor.weight)  # type: ignore[arg-type]
         torch.nn.init.constant_(predictor.bias, -math.log(2) / 4)  # type: ignore[arg-type]
-    negatives = draw_negatives(Key(0, 0, Purpose.NEGATIVES), torch.arange(2), "cross", 12, objective.steps, 2)
+    negatives = draw_negatives(Key(0, 0, Purpose.NEGATIVES), torch.arange(2), Pool(2), 12, 4, NegativesConfig())
     result = objective((latents, latents), latents, negatives)
     assert float(result.loss) == pytest.approx(constant_answer_loss(ObjectiveConfig(), negatives=2))
     assert float(result.loss) == pytest.approx(15.276, abs=1e-3)

@@ -4,36 +4,45 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from cpc_core.adversary import CleanPass, Fgsm
-from cpc_core.config import OptimizerConfig
+from cpc_core.adversary import CleanPass
+from cpc_core.adversary.gradient import Fgsm
+from cpc_core.config import FgsmAdversary, OptimizerConfig
 from cpc_core.errors import NonFiniteError
-from cpc_core.step import TrainState, learning_rate, train_step
+from cpc_core.step import TrainState, learning_rate, relative_spread, train_step
 from tests.cpc_core.tiny import tiny_batch, tiny_config
 
 CPU = torch.device("cpu")
 FGSM = {"kind": "fgsm", "epsilon_db": -30}
 
 
+EPSILON = 10 ** (-30 / 20)
+
+
 class Watched(Fgsm):
-    """FGSM that keeps what it saw."""
+    """FGSM that keeps what it answered."""
+
+    def __init__(self) -> None:
+        super().__init__(FgsmAdversary(epsilon_db=-30))
+        self.perturbed = torch.empty(0)
 
     def perturb(self, clean: CleanPass) -> Tensor:
-        object.__setattr__(self, "clean", clean)
-        object.__setattr__(self, "perturbed", super().perturb(clean))
-        return self.perturbed  # type: ignore[attr-defined, no-any-return]
+        self.perturbed = super().perturb(clean)
+        return self.perturbed
 
 
 def test_the_update_uses_clean_contexts_and_perturbed_latents_with_new_negatives() -> None:
     state = TrainState.create(tiny_config(adversary=FGSM), CPU)
-    watched = Watched(0.03)
+    watched = Watched()
     state.adversary = watched
-    calls: list[tuple[tuple[Tensor, Tensor], Tensor, Tensor]] = []
-    state.model.objective.register_forward_pre_hook(lambda module, inputs: calls.append(inputs))
+    calls: list[tuple[Any, ...]] = []
+    state.model.objective.register_forward_pre_hook(lambda module, inputs: calls.append(inputs[:3]))
     batch = tiny_batch()
     before = {name: value.clone() for name, value in state.model.state_dict().items()}
     train_step(state, batch)
@@ -46,24 +55,24 @@ def test_the_update_uses_clean_contexts_and_perturbed_latents_with_new_negatives
     fresh.load_state_dict(before)
     with torch.no_grad():
         torch.testing.assert_close(attack_latents, fresh.encoder(batch.audio.detach()))
-        torch.testing.assert_close(latents, fresh.encoder(watched.perturbed))  # type: ignore[attr-defined]
+        torch.testing.assert_close(latents, fresh.encoder(watched.perturbed))
         torch.testing.assert_close(contexts, fresh.contextualise(attack_latents))
-    delta = watched.perturbed - batch.audio.detach()  # type: ignore[attr-defined]
-    assert float(delta.abs().max()) == pytest.approx(0.03, rel=1e-4)
+    delta = watched.perturbed - batch.audio
+    assert float(delta.abs().max()) == pytest.approx(EPSILON, rel=1e-4)
 
 
 def test_the_gradient_is_that_of_the_perturbed_loss_through_contexts_and_targets() -> None:
     """The sign stops the gradient, so the perturbation is a constant; the clean contexts are not."""
     state = TrainState.create(tiny_config(adversary=FGSM), CPU)
     state.model.double()
-    state.adversary = Watched(0.03)
-    calls: list[tuple[tuple[Tensor, Tensor], Tensor, Tensor]] = []
-    state.model.objective.register_forward_pre_hook(lambda module, inputs: calls.append(inputs))
+    state.adversary = watched = Watched()
+    calls: list[tuple[Any, ...]] = []
+    state.model.objective.register_forward_pre_hook(lambda module, inputs: calls.append(inputs[:3]))
     batch = tiny_batch(dtype=torch.float64)
     model = TrainState.create(state.config, CPU).model.double()
     train_step(state, batch)
-    perturbed: Tensor = state.adversary.perturbed  # type: ignore[attr-defined]
-    loss = model.objective(model.contextualise(model.encoder(batch.audio.detach())), model.encoder(perturbed), calls[1][2]).loss
+    latents = model.encoder(watched.perturbed)
+    loss = model.objective(model.contextualise(model.encoder(batch.audio)), latents, calls[1][2]).loss
     loss.backward()
     for (name, stepped), expected in zip(state.model.named_parameters(), model.parameters(), strict=True):
         assert stepped.grad is not None
@@ -72,25 +81,61 @@ def test_the_gradient_is_that_of_the_perturbed_loss_through_contexts_and_targets
 
 
 def test_the_attack_computes_no_weight_gradient() -> None:
-    """Only ∂L/∂x is asked for: the clean encoder's first product with a weight gradient would be one more matrix product."""
+    """Only ∂L/∂x is asked for. Counting convolutions' backward passes by what they compute: in the attack the input alone."""
     state = TrainState.create(tiny_config(adversary=FGSM), CPU)
-    seen: list[int] = []
+    masks: list[tuple[bool, bool, bool]] = []
 
-    class Checking(Fgsm):
+    class Masks(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if func is torch.ops.aten.convolution_backward.default:
+                masks.append(tuple(args[-1]))
+            return func(*args, **(kwargs or {}))
+
+    class Checking(Watched):
         def perturb(self, clean: CleanPass) -> Tensor:
-            handles = [parameter.register_hook(lambda gradient: seen.append(1)) for parameter in state.model.parameters()]
-            perturbed = super().perturb(clean)
-            for handle in handles:
-                handle.remove()
-            return perturbed
+            with Masks():
+                return super().perturb(clean)
 
-    state.adversary = Checking(0.03)
+    state.adversary = Checking()
     train_step(state, tiny_batch())
-    assert not seen
+    layers = len(state.config.encoder.kernels) + 2 * len(state.config.context.kernels)
+    assert masks == [(True, False, False)] * layers
     assert state.step == 1
 
 
-@pytest.mark.parametrize("adversary", [{"kind": "none"}, {"kind": "gaussian"}, FGSM, {"kind": "pgd"}])
+def test_the_clean_loss_takes_its_share() -> None:
+    def loss(weight: float) -> float:
+        state = TrainState.create(tiny_config(adversary={**FGSM, "clean_weight": weight}), CPU)
+        return float(train_step(state, tiny_batch()).loss)
+
+    adversarial = loss(0.0)
+    clean_loss = float(train_step(TrainState.create(tiny_config(), CPU), tiny_batch()).loss)
+    assert loss(0.25) == pytest.approx(0.75 * adversarial + 0.25 * clean_loss, rel=1e-5)
+
+
+def test_quantiles_of_the_signal_to_noise_ratio_are_those_of_the_clips() -> None:
+    state = TrainState.create(tiny_config(adversary=FGSM), CPU)
+    batch = tiny_batch(samples=78)  # no sample beyond the last latent: one without a gradient is not perturbed
+    batch.audio.mul_(torch.tensor([1.0, 0.1, 0.01, 0.001])[:, None])
+    measured = train_step(state, batch)
+    ratios = 20 * torch.log10(batch.audio.square().mean(1).sqrt() / EPSILON)
+    low, middle, high = (float(value) for value in (measured.snr_db_p05, measured.snr_db, measured.snr_db_p95))
+    assert (low, middle, high) == pytest.approx(tuple(torch.quantile(ratios, torch.tensor([0.05, 0.5, 0.95])).tolist()), rel=1e-3)
+
+
+def test_there_is_no_ratio_without_a_perturbation() -> None:
+    assert math.isinf(float(train_step(TrainState.create(tiny_config(), CPU), tiny_batch()).snr_db))
+
+
+def test_identical_latents_have_no_spread() -> None:
+    assert float(relative_spread(torch.ones(2, 5, 3))) == 0
+    assert float(relative_spread(torch.randn(8, 500, 16, generator=torch.Generator().manual_seed(0)))) == pytest.approx(1, abs=0.01)
+
+
+LEARNABLE = [{"kind": "none"}, {"kind": "gaussian"}, FGSM, {"kind": "pgd"}, {"kind": "rs_fgsm"}, {"kind": "free", "replays": 2}]
+
+
+@pytest.mark.parametrize("adversary", LEARNABLE)
 @pytest.mark.parametrize("similarity", ["dot", "cosine", "nonlinear_cosine"])
 def test_one_batch_can_be_learnt(adversary: dict[str, object], similarity: str) -> None:
     config = tiny_config(
@@ -119,9 +164,17 @@ def test_a_number_that_is_not_finite_stops_before_the_weights_change() -> None:
     batch = tiny_batch()
     batch.audio[0, 3] = math.nan
     before = {name: value.clone() for name, value in state.model.state_dict().items()}
-    with pytest.raises(NonFiniteError, match="loss became nan at step 0"):
+    with pytest.raises(NonFiniteError, match="audio became nan at step 0: the corpus holds samples that are no numbers"):
         train_step(state, batch)
     assert all(torch.equal(value, before[name]) for name, value in state.model.state_dict().items())
+
+
+def test_a_loss_that_is_not_finite_names_itself() -> None:
+    state = TrainState.create(tiny_config(similarity={"kind": "dot"}), CPU)
+    with torch.no_grad():
+        state.model.objective.predictors[0].weight.fill_(math.inf)  # type: ignore[operator]
+    with pytest.raises(NonFiniteError, match="loss became nan at step 0: lower optimizer"):
+        train_step(state, tiny_batch())
 
 
 def test_learning_rate_warms_up_and_follows_half_a_cosine() -> None:

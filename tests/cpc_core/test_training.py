@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ class Log:
 
 def train(config: CpcConfig, corpus: Corpus, folder: Path, **options: Any) -> Log:
     log = Log(folder)
-    pretrain(config, corpus, lambda start: batches_in_process(corpus, config.seed, 4, start, config.training.steps), log, **options)
+    pretrain(config, corpus, lambda start: batches_in_process(corpus, config.seed, 4, start, config.batches), log, **options)
     return log
 
 
@@ -74,12 +75,15 @@ def test_a_run_reports_and_ends_with_the_probe(corpus: Corpus, tmp_path: Path) -
     assert [report.outcome for report in log.reports] == ["running", "complete"]
     assert "dev_map" not in log.reports[0].metrics
     final = log.reports[1].metrics
-    assert {"train_loss", "train_accuracy", "dev_accuracy", "dev_loss", "latent_spread", "train_snr_db", "dev_pool_clips"} <= set(final)
+    assert {"train_loss", "train_accuracy", "dev_accuracy", "dev_loss", "latent_spread", "train_latent_spread"} <= set(final)
+    assert final["train_snr_db_p05"] <= final["train_snr_db"] <= final["train_snr_db_p95"]
+    assert (final["train_pool_clips"], final["dev_pool_clips"]) == (4, 4)
+    assert {"dev_attacked_clean_accuracy", "dev_fgsm_accuracy", "dev_attack_accuracy"} <= set(final)
     assert 0.9 <= final["dev_map"] <= 1.0
     assert final["dev_probe_accuracy"] == 1.0
 
 
-@pytest.mark.parametrize("adversary", [{"kind": "fgsm"}, {"kind": "gaussian"}])
+@pytest.mark.parametrize("adversary", [{"kind": "fgsm"}, {"kind": "gaussian"}, {"kind": "speed"}, {"kind": "free", "replays": 2}])
 def test_a_resumed_run_is_bitwise_the_uninterrupted_one(corpus: Corpus, tmp_path: Path, adversary: dict[str, str]) -> None:
     config = tiny_config(adversary=adversary, data={"batch_size": 4, "crop_s": 0.02})
     whole = train(config, corpus, tmp_path / "whole")
@@ -100,7 +104,14 @@ def test_a_collapse_is_an_ending_of_its_own(corpus: Corpus, tmp_path: Path) -> N
     )
     log = train(config, corpus, tmp_path)
     assert [report.outcome for report in log.reports] == ["running", "running", "diverged"]
-    assert "collapsed to the constant answer: 3 report(s) in a row up to step 12" in log.reports[-1].reason
+    assert "collapsed: 3 report(s) in a row up to step 12 at the constant answer" in log.reports[-1].reason
+
+
+def test_latents_that_are_all_alike_are_a_collapse_too(corpus: Corpus, tmp_path: Path) -> None:
+    config = tiny_config(training={"steps": 40, "report_every": 4, "collapse_window": 2, "collapse_spread": 10.0})
+    log = train(config, corpus, tmp_path)
+    assert [report.outcome for report in log.reports] == ["running", "diverged"]
+    assert re.search(r"2 report\(s\) in a row up to step 8 with latents all alike: relative spread \d", log.reports[-1].reason)
 
 
 def test_a_non_finite_loss_is_an_ending_too(corpus: Corpus, tmp_path: Path) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from cpc_core.adversary import CleanPass
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.stream import Batch
+from cpc_core.draws import Key, Purpose
+from cpc_core.model import CpcModel
+from cpc_core.negatives import Pool, draw_negatives
 
 
 def tiny_config(**changes: Any) -> CpcConfig:
@@ -33,3 +38,27 @@ def noise(clips: int, samples: int, seed: int = 0) -> Tensor:
 def tiny_batch(clips: int = 4, samples: int = 80, step: int = 0, dtype: torch.dtype = torch.float32) -> Batch:
     """A batch of noise with clip ids that are no positions."""
     return Batch(step, torch.arange(clips) * 7 + 3, noise(clips, samples).to(dtype))
+
+
+def tiny_clean_pass(config: CpcConfig, model: CpcModel, audio: Tensor, step: int = 0) -> CleanPass:
+    """The first half of Algorithm 1 on `audio` `[B, L]`."""
+    ids = torch.arange(len(audio)) * 7 + 3
+    frames = config.geometry.frames(audio.shape[1])
+    drawn = draw_negatives(
+        Key(config.seed, step, Purpose.NEGATIVES), ids, Pool(len(ids)), frames, config.objective.n_steps, config.negatives
+    )
+    latents = model.encode(audio)
+    return CleanPass(model, audio, latents, model.contextualise(latents), drawn, torch.nn.Identity(), ids, config.seed, step)
+
+
+def kept_for_backward(run: Callable[[], object]) -> list[int]:
+    """Sizes of the tensors that `run` keeps for its backward pass."""
+    sizes: list[int] = []
+
+    def keep(tensor: Tensor) -> Tensor:
+        sizes.append(tensor.numel())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        run()
+    return sizes

@@ -1,0 +1,6 @@
+"""The adversary (section 2.3): small perturbations of the audio that make the predictive tasks harder, and its controls."""
+
+from cpc_core.adversary.base import Adversary, CleanPass
+from cpc_core.adversary.build import build_adversary
+
+__all__ = ["Adversary", "CleanPass", "build_adversary"]

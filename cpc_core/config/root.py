@@ -1,0 +1,120 @@
+"""One trial, fully resolved, and its identity."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from cpc_core.config.adversary import Adversary, FreeAdversary, NoAdversary
+from cpc_core.config.network import ContextConfig, EncoderConfig, InitialisationConfig, NonlinearCosineSimilarity, Similarity
+from cpc_core.config.objective import NegativesConfig, ObjectiveConfig
+from cpc_core.config.section import Section
+from cpc_core.config.training import ComputeConfig, DataConfig, OptimizerConfig, ProbeConfig, TrainingConfig
+from cpc_core.geometry import SAMPLE_RATE_HZ, Geometry
+
+SCHEMA_VERSION = 2
+"""Goes into every hash: raise it when the meaning of a field changes."""
+
+
+class CpcConfig(Section):
+    """One trial, fully resolved."""
+
+    data: DataConfig = DataConfig()
+    encoder: EncoderConfig = EncoderConfig()
+    context: ContextConfig = ContextConfig()
+    similarity: Similarity = NonlinearCosineSimilarity()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    negatives: NegativesConfig = NegativesConfig()
+    adversary: Adversary = NoAdversary()
+    initialisation: InitialisationConfig = InitialisationConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    compute: ComputeConfig = ComputeConfig()
+    training: TrainingConfig = TrainingConfig()
+    probe: ProbeConfig = ProbeConfig()
+
+    seed: int = Field(default=0, ge=0)
+    """Seeds weights, order, crops, negatives and noise. Replicates of a cell differ in nothing else."""
+
+    @property
+    def geometry(self) -> Geometry:
+        """Receptive fields of the configured encoder and context."""
+        return Geometry.of(self.encoder.kernels, self.encoder.strides, self.context.kernels, padded=self.encoder.padding == "same")
+
+    @property
+    def updates_per_batch(self) -> int:
+        """Optimizer steps in a row on the same batch: more than one under the free adversary."""
+        return self.adversary.replays if isinstance(self.adversary, FreeAdversary) else 1
+
+    @property
+    def batches(self) -> int:
+        """Batches that the whole training reads."""
+        return self.training.steps // self.updates_per_batch
+
+    @property
+    def shortest_clip_samples(self) -> int:
+        """Samples of the shortest clip with two anchors for the last predicted step, so that `local` has a negative."""
+        return self.geometry.samples(self.objective.steps[-1] + 2)
+
+    @model_validator(mode="after")
+    def _leaks_nothing(self) -> CpcConfig:
+        geometry, first = self.geometry, self.objective.first_step
+        if first < geometry.first_safe_step:
+            raise ValueError(
+                f"objective.first_step {first} lets the context see part of its target: a latent covers "
+                f"{geometry.patch_samples} samples every {geometry.hop_samples}; the first safe step is {geometry.first_safe_step}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _crops_hold_a_prediction(self) -> CpcConfig:
+        crop_s, needed = self.data.crop_s, self.shortest_clip_samples
+        if crop_s is not None and round(crop_s * SAMPLE_RATE_HZ) < needed:
+            raise ValueError(
+                f"data.crop_s {crop_s:g} s is too short to predict step {self.objective.steps[-1]}: "
+                f"at least {math.ceil(needed / SAMPLE_RATE_HZ * 1000) / 1000:g} s are needed"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _exclusive_has_other_clips(self) -> CpcConfig:
+        if self.negatives.sampling == "exclusive" and self.data.batch_size < 2:
+            raise ValueError(f"negatives.sampling exclusive needs other clips: data.batch_size {self.data.batch_size} must be at least 2")
+        return self
+
+    @model_validator(mode="after")
+    def _rate_decays(self) -> CpcConfig:
+        first, last = self.optimizer.learning_rate, self.optimizer.final_learning_rate
+        if last > first:
+            raise ValueError(f"optimizer.final_learning_rate {last:g} exceeds optimizer.learning_rate {first:g}")
+        return self
+
+    @model_validator(mode="after")
+    def _reports_fall_between_batches(self) -> CpcConfig:
+        # A checkpoint between two replays would have to carry every worker's perturbation.
+        for name in ("report_every", "steps"):
+            if (value := vars(self.training)[name]) % self.updates_per_batch:
+                raise ValueError(f"training.{name} {value} must be a multiple of adversary.replays {self.updates_per_batch}")
+        return self
+
+
+def canonical_json(config: CpcConfig) -> str:
+    """The full resolved configuration as JSON with sorted keys: what is hashed, and what a trial folder keeps."""
+    return json.dumps(config.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+
+def signature(config: CpcConfig, corpus_hash: str, *, ignore_seed: bool = False) -> str:
+    """Identity of a trial: twelve hex digits of the hash of its full configuration and its corpus.
+
+    Args:
+        config: The resolved configuration; the difference from defaults would rename old trials when a default changes.
+        corpus_hash: Hash of the corpus manifest.
+        ignore_seed: Give the cell's identity instead, which all replicates share.
+    """
+    content: dict[str, Any] = {"schema": SCHEMA_VERSION, "corpus": corpus_hash, "config": config.model_dump(mode="json")}
+    if ignore_seed:
+        content["config"].pop("seed")
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
