@@ -43,7 +43,7 @@ def _measure(config: CpcConfig, clips: int, samples: int) -> float:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     state = TrainState.create(config, device)
     noise = torch.randn(clips, samples, generator=torch.Generator().manual_seed(0)).mul_(0.1).to(device)
-    initialise(state.model, noise, config.initialisation)
+    initialise(state.model, noise, config.initialisation, config.negatives.count)
     durations = []
     for step in range(4):
         begin = time.perf_counter()

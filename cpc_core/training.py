@@ -97,7 +97,7 @@ def pretrain(
     for stored in (batch for batch in batches(state.step // replays) for _ in range(replays)):
         batch = _prepared(stored, crop_samples, config.seed, device)
         if state.step == 0:
-            initialise(state.model, batch.audio, config.initialisation)
+            initialise(state.model, batch.audio, config.initialisation, config.negatives.count)
         try:
             measured = train_step(state, batch)
         except NonFiniteError as error:

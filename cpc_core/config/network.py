@@ -128,13 +128,12 @@ class InitialisationConfig(Section):
     """How the first weights are made. PyTorch's defaults collapse to the constant answer at small width."""
 
     data_dependent: bool = True
-    """Set each LayerNorm's gain and bias on the first batch so that every channel has zero mean and unit variance:
-    otherwise all latents share one large component, every similarity is alike, and shrinking it wins."""
+    """Set the norms, the projection and the predictors from the first batch (`cpc_core/initialise.py`): otherwise all
+    latents share one large component, every similarity is alike, and shrinking it wins."""
 
-    predictor_scale: float = Field(default=0.1, gt=0)
-    """Deviation of the first predictions relative to the latents', for the cosines: at a tenth, the nonlinear cosine left the
-    constant answer within 80 steps under attack at width 32; at 1 some seeds stayed there."""
+    ridge: float = Field(default=1.0, gt=0)
+    """Penalty of the regression that the predictors start from, relative to the contexts' mean variance. Much less, and they
+    would know the first batch by heart."""
 
     logit_deviation: float = Field(default=0.5, gt=0)
-    """Standard deviation of the dot product's logits sim/τ on the first batch: Eq. 1 then starts just above its constant
-    answer (near 17 for the paper's eight tasks) for every τ. Cosines are bounded and ignore it."""
+    """Standard deviation of the first logits sim/τ, for every similarity and τ; cosines at a large τ stay below it."""

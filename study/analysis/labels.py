@@ -15,6 +15,8 @@ METRIC_LABELS = {
     "dev_probe_accuracy": "dev probe accuracy",
     "dev_balanced_accuracy": "dev balanced accuracy",
     "dev_ranking_accuracy": "dev ranking accuracy",
+    "dev_fgsm_accuracy": "dev CPC accuracy under FGSM",
+    "dev_attack_accuracy": "dev CPC accuracy under a k-step attack",
     "train_loss": "train loss",
     "dev_loss": "dev loss",
 }
@@ -24,7 +26,11 @@ _VALUE_WORDS = {
     ("adversary", "none"): "no adversary",
     ("adversary", "gaussian"): "Gaussian noise",
     ("adversary", "fgsm"): "FGSM",
+    ("adversary", "rs_fgsm"): "random-start FGSM",
     ("adversary", "pgd"): "PGD",
+    ("adversary", "free"): "free adversary",
+    ("adversary", "speed"): "speed change",
+    ("adversary", "pitch"): "pitch shift",
     ("loss", "bce"): "BCE",
     ("loss", "infonce"): "InfoNCE",
 }

@@ -67,7 +67,7 @@ class Bench:
     def state(self, config: CpcConfig) -> TrainState:
         """An initialised trial."""
         state = TrainState.create(config, self.device)
-        initialise(state.model, self.batch.audio, config.initialisation)
+        initialise(state.model, self.batch.audio, config.initialisation, config.negatives.count)
         return state
 
     def runs(self) -> dict[str, Callable[[], object]]:

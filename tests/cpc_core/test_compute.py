@@ -19,7 +19,7 @@ def stepped(steps: int = 3, dtype: torch.dtype = torch.float64, **changes: Any) 
     state = TrainState.create(tiny_config(**changes), CPU)
     state.model.to(dtype)
     batch = tiny_batch(dtype=dtype)
-    initialise(state.model, batch.audio, state.config.initialisation)
+    initialise(state.model, batch.audio, state.config.initialisation, state.config.negatives.count)
     return [train_step(state, batch) for _ in range(steps)], state
 
 
@@ -69,7 +69,7 @@ def test_fused_adam_is_adam() -> None:
     reference = TrainState.create(tiny_config(), CPU)
     reference.optimizer = torch.optim.Adam(reference.model.parameters(), foreach=False)
     batch = tiny_batch()
-    initialise(reference.model, batch.audio, reference.config.initialisation)
+    initialise(reference.model, batch.audio, reference.config.initialisation, reference.config.negatives.count)
     for _ in range(4):
         train_step(reference, batch)
     for weight, other in zip(state.model.parameters(), reference.model.parameters(), strict=True):

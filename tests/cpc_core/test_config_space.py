@@ -109,7 +109,7 @@ def test_what_is_accepted_takes_a_finite_step(content: dict[str, Any]) -> None:
         reject()
     state = TrainState.create(config, torch.device("cpu"))
     batch = Batch(0, torch.arange(CLIPS), noise(CLIPS, config.shortest_clip_samples + 40))
-    initialise(state.model, batch.audio, config.initialisation)
+    initialise(state.model, batch.audio, config.initialisation, config.negatives.count)
     measured = train_step(state, batch)
     assert math.isfinite(float(measured.loss))
     assert math.isfinite(float(measured.gradient_norm))

@@ -37,7 +37,7 @@ def trained() -> tuple[CpcConfig, CpcModel]:
     )
     state = TrainState.create(config, torch.device("cpu"))
     clips = held_out(8)
-    initialise(state.model, clips.audio, config.initialisation)
+    initialise(state.model, clips.audio, config.initialisation, config.negatives.count)
     for step in range(150):
         train_step(state, Batch(step, clips.clip_ids, clips.audio))
     return config, state.model

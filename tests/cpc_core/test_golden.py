@@ -53,7 +53,7 @@ def losses(case: str) -> list[float]:
     for step in range(STEPS):
         batch = Batch(step, (torch.arange(CLIPS) + CLIPS * step) % 13, tones(step))
         if step == 0:
-            initialise(state.model, batch.audio, config.initialisation)
+            initialise(state.model, batch.audio, config.initialisation, config.negatives.count)
         curve.append(float(train_step(state, batch).loss))
     return curve
 

@@ -43,7 +43,7 @@ def trained(changes: dict[str, Any], rank: int, world: int) -> tuple[dict[str, t
     for step in range(STEPS):
         batch = shared_of(tiny_batch(clips=8, step=step, dtype=torch.float64), rank, world)
         if step == 0:
-            initialise(state.model, batch.audio, state.config.initialisation)
+            initialise(state.model, batch.audio, state.config.initialisation, state.config.negatives.count)
             dist.all_reduce = counted
         losses.append(float(train_step(state, batch).loss))
     dist.all_reduce = all_reduce
