@@ -150,13 +150,14 @@ def _aim(fit: _Fit, latents: _Moments, level: float, deviation: float) -> Tensor
 
 def _aim_at_directions(fit: _Fit, directions: _Moments, level: float, deviation: float) -> Tensor:
     """The same for predictions of length 1: what is left of it points where the latents' directions do not vary."""
-    mean = _aim(fit, directions, level, deviation)
-    mean = mean * (0.95 / mean.norm()).clamp_max(1)
+    aimed = _aim(fit, directions, level, deviation)
+    mean = aimed * (0.95 / aimed.norm()).clamp_max(1)
     left = 1 - mean.square().sum()
     spread = fit.predictions.second.trace()
     fit.scale((left / spread.clamp_min(1e-24)).sqrt().clamp_max(1))
-    still: Tensor = torch.linalg.eigh(directions.second)[1][:, 0]
-    return mean + (left - spread).clamp_min(0).sqrt() * still
+    still = torch.linalg.eigh(directions.second)[1][:, 0]
+    whole: Tensor = mean + (left - spread).clamp_min(0).sqrt() * still
+    return whole
 
 
 def _mark_predictions(projection: NonlinearCosine, fits: list[_Fit], latents: Tensor) -> list[Tensor]:

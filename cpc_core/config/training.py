@@ -29,8 +29,9 @@ class OptimizerConfig(Section):
     final_learning_rate: float = Field(default=1e-6, ge=0)
     """Learning rate at the last step."""
 
-    warmup_steps: int = Field(default=300, ge=0)
-    """Linear warm-up. The paper names none; small models leave the constant answer sooner with one."""
+    warmup_steps: int = Field(default=50, ge=0)
+    """Linear warm-up. The paper names none; Adam's first steps are as long as its later ones, whatever the gradient, and
+    would undo the first weights before its averages have settled."""
 
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
     """Adam's moment decays (its published defaults)."""
