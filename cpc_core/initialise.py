@@ -54,10 +54,9 @@ def initialise(model: CpcModel, audio: Tensor, config: InitialisationConfig, neg
         return
     audio = audio[:: max(1, len(audio) * world()[1] // INITIAL_CLIPS)]
     hooks = [norm.register_forward_hook(_standardise) for norm in model.modules() if isinstance(norm, LayerNorm)]
-    # Eagerly and without passes: a layer's hook sets its weights from all clips before the next layer runs.
-    with torch.compiler.set_stance("force_eager"):
-        latents = model.encoder(audio)
-        contexts = model.future_context(latents), model.past_context(latents.flip(1))
+    # `forward` itself, neither compiled nor in passes: a layer's hook sets its weights from all clips before the next one runs.
+    latents = model.encoder.forward(audio)
+    contexts = model.future_context.forward(latents), model.past_context.forward(latents.flip(1))
     for hook in hooks:
         hook.remove()
 

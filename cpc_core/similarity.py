@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cpc_core.config import CosineSimilarity, DotSimilarity, NonlinearCosineSimilarity
+from cpc_core.unit import unit
 
 
 class Dot(nn.Module):
@@ -26,7 +27,7 @@ class Cosine(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalises the last dimension of `[..., C]`."""
-        return F.normalize(_precise(x), dim=-1)
+        return unit(_precise(x))
 
 
 class NonlinearCosine(nn.Module):
@@ -48,7 +49,7 @@ class NonlinearCosine(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps `[..., C]` to unit vectors `[..., P]`."""
-        return F.normalize(_precise(self.project(x)), dim=-1)
+        return unit(_precise(self.project(x)))
 
 
 def build_similarity(channels: int, config: DotSimilarity | CosineSimilarity | NonlinearCosineSimilarity) -> Dot | Cosine | NonlinearCosine:

@@ -8,6 +8,7 @@ On a GPU: `--width 512 --clips 64 --precision bfloat16` also prints the share of
 from __future__ import annotations
 
 import argparse
+import copy
 import gc
 import platform
 import statistics
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable
 
 import torch
+from torch import Tensor, nn
 
 from cpc_core.compute import precision
 from cpc_core.config import CpcConfig
@@ -41,6 +43,18 @@ def config_of(args: argparse.Namespace, width: int, kind: str, numbers: str) -> 
     )
 
 
+class Given(nn.Module):
+    """Stands for predictors whose predictions are already there."""
+
+    def __init__(self, predictions: Tensor) -> None:
+        super().__init__()
+        self.predictions = predictions.detach().requires_grad_()
+
+    def forward(self, _context: Tensor) -> Tensor:
+        """Returns them."""
+        return self.predictions
+
+
 class Bench:
     """The steps to compare, on one batch of noise."""
 
@@ -61,8 +75,11 @@ class Bench:
             torch.testing.assert_close(future, plain.model.contextualise(latents)[0], rtol=1e-2, atol=1e-2)
         with precision(self.clean.config.compute, self.device):
             passed = clean_pass(self.clean, self.batch)
-        self.latents = passed.latents.detach().requires_grad_()
-        self.contexts = tuple(context.detach().requires_grad_() for context in passed.contexts)
+            objective = self.clean.model.objective
+            predictions = [predict(context) for predict, context in zip(objective.predictors, passed.contexts, strict=True)]
+        self.latents, self.contexts = passed.latents.detach().requires_grad_(), passed.contexts
+        self.objective_alone = copy.deepcopy(objective)
+        self.objective_alone.predictors = nn.ModuleList(Given(prediction) for prediction in predictions)
 
     def state(self, config: CpcConfig) -> TrainState:
         """An initialised trial."""
@@ -86,10 +103,10 @@ class Bench:
             naive_step(self.naive, self.batch, 10 ** (-55 / 20))
 
     def objective(self) -> None:
-        """Sampling, predictions, similarity, loss, and their backward pass."""
+        """Sampling, similarity, loss, and their backward pass."""
         with precision(self.clean.config.compute, self.device):
             drawn = negatives(self.clean, self.batch, Purpose.NEGATIVES)
-            loss = self.clean.model.objective(self.contexts, self.latents, drawn).loss
+            loss = self.objective_alone(self.contexts, self.latents, drawn).loss
         loss.backward()
 
 

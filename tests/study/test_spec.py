@@ -57,7 +57,8 @@ sampler: {kind: tpe}
         "my.yaml:1: name: string should match pattern '^[a-z0-9][a-z0-9_-]{0,63}$', not 'Bad Name'",
         "my.yaml:2: 'questoin' is not a setting; did you mean 'question'?",
         "my.yaml:4: 'base.encoder.widht' is not a setting; did you mean 'width'?",
-        "my.yaml:5: base.adversary: 'fgms' is not one of none, gaussian, fgsm, rs_fgsm, pgd, free, additive_noise, speed, pitch; did you mean 'fgsm'?",
+        "my.yaml:5: base.adversary: 'fgms' is not one of none, gaussian, fgsm, rs_fgsm, pgd, free, additive_noise, speed, pitch; "
+        "did you mean 'fgsm'?",
         "my.yaml:6: base.objective.temperature: input should be greater than 0, not -1",
         "my.yaml:7: base.optimizer.learning_rate: input should be a valid number, unable to parse string as a number, not 'fast'",
         "my.yaml:9: 'temprature' is not a knob or a field; did you mean 'temperature'?",
