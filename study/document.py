@@ -63,10 +63,7 @@ class Document:
             name, separator, text = override.partition("=")
             if not separator or not name:
                 raise ConfigError(f"--set {override!r} is not of the form section.field=value")
-            try:
-                value = yaml.load(text, _Loader)
-            except yaml.YAMLError as error:
-                raise ConfigError(f"--set {override!r}: the value is not YAML ({_problem(error)})") from None
+            value = value_of(text, f"--set {override!r}")
             *parents, leaf = name.split(".")
             section = data
             for parent in parents:
@@ -77,6 +74,22 @@ class Document:
             target = (*parents, leaf)
             lines = {path: line for path, line in lines.items() if path[: len(target)] != target} | {target: 0}
         return Document(self.name, data, lines)
+
+
+def value_of(text: str, place: str) -> Any:
+    """A value typed on the command line, read as YAML.
+
+    Args:
+        text: The value.
+        place: What an error begins with.
+
+    Raises:
+        ConfigError: It is no YAML.
+    """
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{place}: the value is not YAML ({_problem(error)})") from None
 
 
 def parse(text: str, name: str) -> Document:

@@ -40,6 +40,7 @@ def read_study(folder: Path) -> StudyRecord:
         trials=tuple(_record(folder, trial) for trial in _trials(folder, spec)),
         corpus=provenance["corpus"],
         provenance=provenance,
+        claims=spec.claims,
     )
 
 

@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from study.claims import Claim
+
 Outcome = Literal["waiting", "running", "complete", "pruned", "diverged", "failed", "cancelled"]
 """How a trial stands or ended. `diverged` covers non-finite losses and collapse to the constant answer."""
+
+Direction = Literal["maximize", "minimize"]
 
 
 @dataclass(frozen=True)
@@ -68,16 +72,24 @@ class StudyRecord:
         trials: Every trial known to the store, by number.
         corpus: Corpus name and totals, for captions.
         provenance: Versions, hardware and hashes, for the foot of a report.
+        claims: What it set out to show.
     """
 
     name: str
     question: str
     metric: str
-    direction: Literal["maximize", "minimize"]
+    direction: Direction
     planned: int
     trials: tuple[TrialRecord, ...]
     corpus: str = ""
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    claims: tuple[Claim, ...] = ()
+
+    def direction_of(self, metric: str) -> Direction:
+        """Whether more of a metric is better: as the study says for its own, and of the others losses are to be small."""
+        if metric == self.metric:
+            return self.direction
+        return "minimize" if metric.endswith("_loss") else "maximize"
 
     @property
     def ended(self) -> int:

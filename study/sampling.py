@@ -12,7 +12,8 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import Trial
 
 from search_spaces.space import Sample, SearchSpace, Value
-from study.spec import HalvingPruner, MedianPruner, StudySpec, TpeSampler
+from study.searching import HalvingPruner, MedianPruner, TpeSampler
+from study.spec import StudySpec
 
 
 def build_sampler(spec: StudySpec, asked: int) -> BaseSampler:

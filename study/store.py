@@ -29,7 +29,8 @@ from study.lock import DriverLock
 from study.provenance import collect
 from study.reading import JOURNAL, PROVENANCE, SPEC, read_provenance, read_spec, stored_outcome
 from study.sampling import build_pruner, build_sampler, draw, planned_pairs
-from study.spec import GridSampler, StudySpec
+from study.searching import GridSampler
+from study.spec import StudySpec
 from study.trial_folder import TrialFolder
 
 Ending = Literal["complete", "pruned", "diverged", "failed", "cancelled"]

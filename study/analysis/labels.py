@@ -89,7 +89,7 @@ def number(value: float) -> str:
 def interval_text(interval: Interval) -> str:
     """`0.467 [0.441, 0.493]`, or `0.467 (n = 1, no interval)`."""
     if interval.low is None or interval.high is None:
-        return f"{number(interval.mean)} (n = 1, no interval)"
+        return f"{number(interval.mean)} (n = {interval.n}, no interval)"
     return f"{number(interval.mean)} [{number(interval.low)}, {number(interval.high)}]"
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from cpc_core.config import CpcConfig, canonical_json
 from study.analysis.labels import BASE, cell_label
-from study.spec import GridSampler, StudySpec
+from study.searching import GridSampler
+from study.spec import StudySpec
 
 START_S = 8.0
 """Seconds to start Ray on two cores."""

@@ -10,12 +10,14 @@ from cyclopts import App, Parameter
 from study.analysis.answer import answer_info
 from study.analysis.cells import ranked
 from study.analysis.labels import BASE, cell_label, count_text
+from study.catalog import preset_names
+from study.cli.comparing import INTERVALS, IntervalName, say_claims
 from study.cli.folders import HOME, known, study_folder
 from study.cli.output import Format, emit, next_steps, say
 from study.errors import StudyFailedError
 from study.reading import read_spec, read_study
 from study.records import StudyRecord
-from study.spec import StudySpec, preset_names
+from study.spec import StudySpec
 
 app = App(name="study", help="Plan, run, submit, resume and read studies.")
 for _name, _help in (
@@ -25,6 +27,7 @@ for _name, _help in (
     ("stop", "Stop a submitted study; it can be resumed."),
 ):
     app.command(f"study.cli.jobs:{_name}", name=_name, help=_help)
+app.command("study.cli.comparing:compare", name="compare", help="Hold one cell against another, seed by seed.")
 
 Overrides = Annotated[list[str] | None, Parameter(negative="", help="Override a field of the spec: `--set a.b=c`, as often as needed.")]
 Output = Annotated[Format, Parameter(name=["--output", "-o"], help="Format of the result.")]
@@ -112,10 +115,18 @@ def show(study: str, /, *, output: Output = "table") -> None:
 
 
 @app.command
-def best(study: str, /, *, output: Output = "table") -> None:
-    """Show the cells from best to worst, each with its interval over seeds."""
+def best(study: str, /, *, interval: IntervalName = "t", output: Output = "table") -> None:
+    """Show the cells from best to worst, each with its interval over seeds, and answer the study's claims.
+
+    Parameters
+    ----------
+    study
+        A study folder, or the name of one in studies/.
+    interval
+        Student's interval, or the studentised bootstrap's, which needs five seeds.
+    """
     record = read_study(study_folder(study))
-    cells = ranked(record)
+    cells = ranked(record, INTERVALS[interval])
     if not cells:
         raise StudyFailedError(answer_info(record).headline)
     rows = []
@@ -159,6 +170,7 @@ def _run(folder: Path, spec: StudySpec, address: str | None) -> None:
 def _answer(record: StudyRecord) -> None:
     answer = answer_info(record)
     say("\n" + "\n".join(text for text in (answer.headline, answer.detail, answer.state) if text))
+    say_claims(record)
 
 
 def _size(spec: StudySpec) -> str:

@@ -129,7 +129,8 @@ def test_comparison_flips_with_the_direction() -> None:
 
 def test_an_interval_around_zero_is_undecided() -> None:
     record = two_cells([0.3, 0.5], [0.4, 0.45])
-    assert compare(record, *ranked(record)).verdict == "undecided"
+    first, second = ranked(record)
+    assert compare(record, first, second).verdict == "undecided"
     assert "undecided" in answer_info(record).headline
 
 

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from cpc_core.errors import ConfigError
+from study.catalog import preset_names
 from study.document import parse
-from study.spec import SpecError, StudySpec, preset_names
+from study.spec import StudySpec
+from study.spec_problems import SpecError
 
 
 def written(folder: Path, text: str) -> str:

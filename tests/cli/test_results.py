@@ -1,0 +1,121 @@
+"""The verbs that read a study: results on stdout in the asked format, everything else on stderr."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from study.cli import app
+from study.cli.outcome import run
+from study.store import Assignment
+from tests.study.folders import ended_study
+from tests.study.specs import tiny_spec
+
+CLAIM = {"question": "Does a low temperature help?", "better": {"temperature": 0.05}, "than": {"temperature": 0.1}}
+
+
+def measured(assignment: Assignment) -> dict[str, float]:
+    """The lower temperature is better by 0.1, give or take a few thousandths."""
+    lead = 0.1 + 0.002 * (assignment.seed % 3) if assignment.sample["temperature"] == 0.05 else 0.0
+    return {"dev_map": 0.4 + 0.01 * assignment.seed + lead, "dev_loss": 9.0 - lead, "dev_accuracy": 0.7}
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a finished study of two temperatures and six seeds."""
+    ended_study(tmp_path / "studies" / "tiny", tiny_spec(seeds=list(range(6)), claims=[CLAIM]), measured)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+class Cpc:
+    """Runs the command line in this process."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str, code: int = 0) -> tuple[str, str]:
+        """Stdout and stderr of a command that ends with `code`."""
+        ended = run(app, list(arguments))
+        captured = self._capsys.readouterr()
+        assert ended == code, captured.err
+        return captured.out, captured.err
+
+
+@pytest.fixture
+def cpc(capsys: pytest.CaptureFixture[str]) -> Cpc:
+    return Cpc(capsys)
+
+
+def read(text: str, output: str) -> Any:
+    """What a format holds; CSV as its rows of words."""
+    if output == "csv":
+        return list(csv.DictReader(io.StringIO(text)))
+    return json.loads(text) if output == "json" else yaml.safe_load(text)
+
+
+def test_compare_gives_the_paired_difference(home: Path, cpc: Cpc) -> None:
+    out, err = cpc("study", "compare", "tiny", "temperature=0.05", "temperature=0.1", "-o", "json")
+    found = json.loads(out)
+    assert (found["first"], found["second"], found["verdict"], found["shared_seeds"]) == ("τ = 0.05", "τ = 0.1", "better", 6)
+    assert found["better_by"] == pytest.approx(0.102)
+    assert 0.1 < found["low"] < 0.102 < found["high"] < 0.104
+    assert found["effect_size_hedges_g"] < found["effect_size_d_z"]
+    assert "better than τ = 0.1 by 0.102 [0.100, 0.104] over 6 shared seeds" in err
+
+
+def test_compare_by_another_metric_and_another_interval(home: Path, cpc: Cpc) -> None:
+    cells = ("τ = 0.1", "τ = 0.05")
+    loss = json.loads(cpc("study", "compare", "tiny", *cells, "--metric", "dev_loss", "-o", "json")[0])
+    assert (loss["verdict"], loss["metric"]) == ("worse", "dev_loss")
+    assert loss["better_by"] == pytest.approx(-0.102)
+    student = json.loads(cpc("study", "compare", "tiny", *cells, "-o", "json")[0])
+    bootstrap = json.loads(cpc("study", "compare", "tiny", *cells, "--interval", "bootstrap", "-o", "json")[0])
+    assert bootstrap["better_by"] == student["better_by"]
+    assert bootstrap["low"] != student["low"]
+
+
+@pytest.mark.parametrize("output", ["json", "yaml", "csv"])
+def test_formats_agree_on_the_comparison(home: Path, cpc: Cpc, output: str) -> None:
+    cells = ("temperature=0.05", "temperature=0.1")
+    found = read(cpc("study", "compare", "tiny", *cells, "-o", output)[0], output)
+    row = found[0] if output == "csv" else found
+    table = cpc("study", "compare", "tiny", *cells)[0]
+    assert {line.split("  ")[0].replace(" ", "_") for line in table.splitlines()} == set(row)
+    assert float(row["better_by"]) == pytest.approx(0.102)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("tiny", "temperature=0.3", "τ = 0.1"), 3, "'temperature=0.3' is no cell of tiny"),
+        (("tiny", "temperature=best", "τ = 0.1"), 3, "'temperature=best' means 2 cells of tiny: name more knobs"),
+        (("tiny", "τ = 0.1", "τ = 0.05", "--metric", "dev_mapp"), 2, "there is no metric 'dev_mapp'; did you mean 'dev_map'?"),
+        (("tiny", "τ = 0.1", "τ = 0.05", "--metric", "train_loss"), 2, "no complete trial of 'τ = 0.1' has measured train_loss"),
+        (("tny", "τ = 0.1", "τ = 0.05"), 3, "there is no study 'tny' here; did you mean 'tiny'?"),
+    ],
+)
+def test_what_cannot_be_compared_is_told(home: Path, cpc: Cpc, arguments: tuple[str, ...], code: int, message: str) -> None:
+    out, err = cpc("study", "compare", *arguments, code=code)
+    assert message in err
+    assert out == ""
+
+
+@pytest.mark.parametrize("verb", ["show", "best"])
+def test_claims_are_answered(home: Path, cpc: Cpc, verb: str) -> None:
+    out, err = cpc("study", verb, "tiny", "-o", "json")
+    assert json.loads(out)
+    assert "Does a low temperature help?\n  Supported: τ = 0.05 is ahead of τ = 0.1 by 0.102 in dev mAP over 6 shared seeds" in err
+
+
+def test_best_with_the_bootstrap_has_other_intervals(home: Path, cpc: Cpc) -> None:
+    student = json.loads(cpc("study", "best", "tiny", "-o", "json")[0])
+    bootstrap = json.loads(cpc("study", "best", "tiny", "--interval", "bootstrap", "-o", "json")[0])
+    assert [row["dev_map"] for row in student] == [row["dev_map"] for row in bootstrap]
+    assert [row["low"] for row in student] != [row["low"] for row in bootstrap]
