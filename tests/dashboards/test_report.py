@@ -15,7 +15,8 @@ from dashboards.report import report_html, write_report
 from dashboards.static_html import to_html
 from dashboards.tables import Sort, beside_published, duration_text, provenance_list, trial_table
 from dashboards.theme import PLOTLY_CONFIG
-from study.analysis import EpsilonInfo, TrialTableInfo, epsilon_info, trial_table_info
+from study.analysis import EpsilonInfo, TrialTableInfo, claim_infos, epsilon_info, trial_table_info
+from study.claims import Claim
 from study.records import StudyRecord
 from tests.study import synthetic
 
@@ -107,6 +108,22 @@ def test_report_says_answer_numbers_and_sources() -> None:
         "hardware.memory_gib 16",
     ):
         assert words in text
+
+
+def test_claims_are_answered_first() -> None:
+    better, none = {"adversary": "fgsm", "epsilon_db": "best"}, {"adversary": "none"}
+    claims = (
+        Claim.model_validate({"question": "Does the best ε help?", "better": better, "than": none}),
+        Claim.model_validate({"question": "Does it lower accuracy?", "metric": "dev_accuracy", "better": none, "than": better}),
+    )
+    assert "claims" not in document(synthetic.epsilon_study()).ids
+    record = replace(synthetic.epsilon_study(seeds=8), claims=claims)
+    text = document(record).text
+    for info in claim_infos(record):
+        assert f"{info.question} {info.answer.capitalize()} {info.words}" in text
+    assert text.index("Claims") < text.index("Size of the perturbation")
+    source = report_html(record)
+    assert 'class="verdict supported"' in source
 
 
 def test_paper_and_study_share_the_rows_of_the_table() -> None:
