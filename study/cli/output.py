@@ -32,7 +32,7 @@ def emit(rows: Sequence[Mapping[str, Any]], output: Format) -> None:
     """Prints rows that share their keys, which become the columns."""
     match output:
         case "json":
-            print(json.dumps([dict(row) for row in rows], indent=2, ensure_ascii=False))  # noqa: T201
+            print(_json([dict(row) for row in rows]), end="")  # noqa: T201
         case "yaml":
             print(_yaml([dict(row) for row in rows]), end="")  # noqa: T201
         case "csv":
@@ -46,10 +46,8 @@ def emit(rows: Sequence[Mapping[str, Any]], output: Format) -> None:
 def emit_one(record: Mapping[str, Any], output: Format) -> None:
     """Prints one record: a line per field as a table, an object in JSON and YAML, one row in CSV."""
     match output:
-        case "json":
-            print(json.dumps(dict(record), indent=2, ensure_ascii=False))  # noqa: T201
-        case "yaml":
-            print(_yaml(dict(record)), end="")  # noqa: T201
+        case "json" | "yaml":
+            emit_document(record, output)
         case "csv":
             emit([record], output)
         case "table":
@@ -57,6 +55,15 @@ def emit_one(record: Mapping[str, Any], output: Format) -> None:
             for name, value in record.items():
                 table.add_row(name.replace("_", " "), _cell(value))
             _print(table)
+
+
+def emit_document(content: Mapping[str, Any], output: Literal["json", "yaml"]) -> None:
+    """Prints a nested mapping."""
+    print(_json(dict(content)) if output == "json" else _yaml(dict(content)), end="")  # noqa: T201
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 def _yaml(content: Any) -> str:

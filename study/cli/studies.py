@@ -28,6 +28,8 @@ for _name, _help in (
 ):
     app.command(f"study.cli.jobs:{_name}", name=_name, help=_help)
 app.command("study.cli.comparing:compare", name="compare", help="Hold one cell against another, seed by seed.")
+app.command("study.cli.describing:explain", name="explain", help="Explain a setting of a spec.")
+app.command("study.cli.describing:schema", name="schema", help="Print the JSON Schema of a spec.")
 
 Overrides = Annotated[list[str] | None, Parameter(negative="", help="Override a field of the spec: `--set a.b=c`, as often as needed.")]
 Output = Annotated[Format, Parameter(name=["--output", "-o"], help="Format of the result.")]
