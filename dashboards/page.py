@@ -20,7 +20,7 @@ from dashboards.figures import (
     draw_temperature,
 )
 from dashboards.history_figure import draw_history, history_key
-from dashboards.tables import Sort, beside_published, cell_table, duration_text, provenance_list, trial_table
+from dashboards.tables import Sort, beside_published, cell_table, provenance_list, trial_table
 from dashboards.theme import PLOTLY_CONFIG
 from study.analysis import (
     NotShown,
@@ -33,6 +33,7 @@ from study.analysis import (
     temperature_info,
     trial_table_info,
 )
+from study.analysis.cost import cost_info, duration_text
 from study.analysis.labels import metric_label, number, sentence_case
 from study.analysis.panels import Panel
 from study.published import FIGURE_1, SETTING
@@ -83,7 +84,9 @@ def _header(record: StudyRecord) -> Component:
         lead = answer.comparison.difference
         effect = "" if lead.effect_size is None else f", effect size {lead.effect_size:.1f}".replace("-", "−")
         facts.append(("lead over the runner-up", number(lead.interval.mean), f"{answer.comparison.verdict}{effect}"))
-    facts += [("training time", duration_text(spent), "all trials together")] if spent else []
+    cost = cost_info(record)
+    against = f"; complete trials × {cost.ratio:.2f} the prediction" if cost else ""
+    facts += [("training time", duration_text(spent), f"all trials together{against}")] if spent else []
     return html.Header(
         [
             html.P(["CPC study", html.Span("complete" if record.finished else "in progress", className="state")], className="overline"),

@@ -9,6 +9,7 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
+from study.analysis.cost import duration_text
 from study.analysis.labels import interval_text, knob_label, metric_label, number, sentence_case, value_label
 from study.analysis.panels import Panel, Point
 from study.analysis.tables import RankingInfo, TrialRow, TrialTableInfo
@@ -158,16 +159,6 @@ def _trial_cell(row: TrialRow, key: str, *, numeric: bool) -> Component:
     else:
         text = value_label(key.partition(":")[2], value)
     return html.Td(text, className="number" if numeric else "", **exact)
-
-
-def duration_text(seconds: float) -> str:
-    """`38 s`, `4 min 10 s`, `2 h 05 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
 def provenance_list(provenance: Mapping[str, Any]) -> Component:

@@ -14,11 +14,11 @@ from optuna.trial import FrozenTrial, TrialState
 from pydantic import ValidationError
 
 from cpc_core.errors import ConfigError
-from study.records import Outcome, StudyRecord, TrialRecord
+from study.records import Outcome, Prediction, StudyRecord, TrialRecord
 from study.spec import StudySpec
 from study.trial_folder import TrialFolder
 
-SPEC, PROVENANCE, JOURNAL = "spec.yaml", "provenance.json", "journal.log"
+SPEC, PROVENANCE, JOURNAL, PREDICTION = "spec.yaml", "provenance.json", "journal.log", "prediction.json"
 
 _UNFINISHED: dict[TrialState, Outcome] = {TrialState.WAITING: "waiting", TrialState.RUNNING: "running"}
 
@@ -41,6 +41,7 @@ def read_study(folder: Path) -> StudyRecord:
         corpus=provenance["corpus"],
         provenance=provenance,
         claims=spec.claims,
+        prediction=_prediction(folder),
     )
 
 
@@ -66,7 +67,15 @@ def read_provenance(folder: Path) -> dict[str, Any]:
     Raises:
         ConfigError: They are missing or damaged.
     """
-    path = folder / PROVENANCE
+    return _json(folder / PROVENANCE)
+
+
+def _prediction(folder: Path) -> Prediction | None:
+    path = folder / PREDICTION
+    return Prediction(**_json(path)) if path.exists() else None
+
+
+def _json(path: Path) -> dict[str, Any]:
     try:
         return cast(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:

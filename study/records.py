@@ -60,6 +60,23 @@ class TrialRecord:
 
 
 @dataclass(frozen=True)
+class Prediction:
+    """What a study was expected to cost when it was first run.
+
+    Attributes:
+        training_s: Cell in words → seconds that one of its trials trains; of a search, the corners of its space.
+        mean_training_s: Mean over those.
+        wall_s: Seconds of the whole study.
+        gpus_per_trial: GPUs that a trial holds while it trains.
+    """
+
+    training_s: Mapping[str, float]
+    mean_training_s: float
+    wall_s: float
+    gpus_per_trial: float
+
+
+@dataclass(frozen=True)
 class StudyRecord:
     """One study folder, read at one moment.
 
@@ -73,6 +90,7 @@ class StudyRecord:
         corpus: Corpus name and totals, for captions.
         provenance: Versions, hardware and hashes, for the foot of a report.
         claims: What it set out to show.
+        prediction: What it was expected to cost, None where nothing was predicted.
     """
 
     name: str
@@ -84,6 +102,7 @@ class StudyRecord:
     corpus: str = ""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
+    prediction: Prediction | None = None
 
     def direction_of(self, metric: str) -> Direction:
         """Whether more of a metric is better: as the study says for its own, and of the others losses are to be small."""

@@ -2,6 +2,7 @@
 
 <study>/spec.yaml          what was asked
 <study>/provenance.json    with which versions, hardware and corpus
+<study>/prediction.json    what it was expected to cost
 <study>/journal.log        the Optuna study, the only truth about trials
 <study>/trials/t00000/     one folder a trial: metrics log and checkpoints
 """

@@ -36,7 +36,6 @@ def compare(
 ) -> None:
     """Hold one cell against another, seed by seed: the difference, its interval, and how many more seeds would decide it.
 
-    A cell is named by its knobs (similarity=dot,temperature=1), by its label as `best` prints it, or by the beginning of its id.
     The interval is for two cells chosen beforehand: to ask whether the best of several is better, declare a claim in the spec.
 
     Parameters
@@ -44,7 +43,7 @@ def compare(
     study
         A study folder, or the name of one in studies/.
     first
-        The cell asked about.
+        The cell asked about: its knobs (similarity=dot,temperature=1), its label as `best` prints it, or the beginning of its id.
     second
         The cell it is held against.
     metric

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -63,7 +62,9 @@ def emit_document(content: Mapping[str, Any], output: Literal["json", "yaml"]) -
 
 
 def _json(content: Any) -> str:
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    from study.tabular import json_text
+
+    return json_text(content)
 
 
 def _yaml(content: Any) -> str:

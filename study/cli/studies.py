@@ -9,17 +9,19 @@ from cyclopts import App, Parameter
 
 from study.analysis.answer import answer_info
 from study.analysis.cells import ranked
+from study.analysis.cost import cost_info, duration_text, predicted_s
 from study.analysis.labels import BASE, cell_label, count_text
 from study.catalog import preset_names
+from study.cli import EXIT_CODES
 from study.cli.comparing import INTERVALS, IntervalName, say_claims
 from study.cli.folders import HOME, known, study_folder
 from study.cli.output import Format, emit, next_steps, say
 from study.errors import StudyFailedError
 from study.reading import read_spec, read_study
-from study.records import StudyRecord
+from study.records import Prediction, StudyRecord, TrialRecord
 from study.spec import StudySpec
 
-app = App(name="study", help="Plan, run, submit, resume and read studies.")
+app = App(name="study", help="Plan, run, submit, resume and read studies.", help_epilogue=EXIT_CODES)
 for _name, _help in (
     ("submit", "Run a study on a Ray cluster as a Ray job."),
     ("status", "Show submitted studies and how they stand."),
@@ -28,6 +30,8 @@ for _name, _help in (
 ):
     app.command(f"study.cli.jobs:{_name}", name=_name, help=_help)
 app.command("study.cli.comparing:compare", name="compare", help="Hold one cell against another, seed by seed.")
+app.command("study.cli.watching:watch", name="watch", help="Follow a running study in the terminal.")
+app.command("study.cli.tables:export", name="export", help="Write a study's numbers as CSV, Parquet or JSON.")
 app.command("study.cli.describing:explain", name="explain", help="Explain a setting of a spec.")
 app.command("study.cli.describing:schema", name="schema", help="Print the JSON Schema of a spec.")
 
@@ -56,12 +60,14 @@ def plan(spec: str, /, *, set: Overrides = None, calibrate: bool = True, output:
     calibrate
         Time a few real steps of each cell for the estimate.
     """
-    from study.cli.planning import planned_rows, total
+    from cpc_core.calibrate import seconds_per_step
+    from cpc_core.corpus.sample import open_corpus
+    from study.planning import planned_cells, predicted
 
     loaded = StudySpec.load(spec, set or [])
-    rows = planned_rows(loaded, calibrate=calibrate)
-    emit([vars(row) for row in rows], output)
-    say(f"\n{_size(loaded)}{total(loaded, rows) if calibrate else ''}")
+    cells = planned_cells(loaded, open_corpus(loaded.corpus).clip_samples, seconds_per_step if calibrate else None)
+    emit([vars(cell) for cell in cells], output)
+    say(f"\n{_size(loaded)}{_expected(loaded, predicted(loaded, cells)) if calibrate else ''}")
     next_steps(f"cpc study run {spec}")
 
 
@@ -110,10 +116,13 @@ def ls(*, output: Output = "table") -> None:
 
 @app.command
 def show(study: str, /, *, output: Output = "table") -> None:
-    """Show every trial of a study, and what it says so far."""
+    """Show every trial of a study with its time beside the predicted one, and what the study says so far."""
     record = read_study(study_folder(study))
-    emit([_trial_row(record, number) for number in range(len(record.trials))], output)
+    emit([_trial_row(record, trial) for trial in record.trials], output)
     _answer(record)
+    cost = cost_info(record)
+    if cost is not None:
+        say(f"\n{cost.words}")
 
 
 @app.command
@@ -141,12 +150,11 @@ def best(study: str, /, *, interval: IntervalName = "t", output: Output = "table
 
 
 @app.command
-def presets() -> None:
+def presets(*, output: Output = "table") -> None:
     """List the shipped specs, with the question each answers."""
-    emit(
-        [{"preset": name, "trials": (spec := StudySpec.load(name)).planned_trials, "question": spec.question} for name in preset_names()],
-        "table",
-    )
+    specs = [StudySpec.load(name) for name in preset_names()]
+    emit([{"preset": spec.name, "trials": spec.planned_trials, "question": spec.question} for spec in specs], output)
+    next_steps("cpc study plan demo", "cpc study run demo")
 
 
 def _run(folder: Path, spec: StudySpec, address: str | None) -> None:
@@ -181,9 +189,18 @@ def _size(spec: StudySpec) -> str:
     return f"{count_text(trials, 'trial')} = {points} × {count_text(seeds, 'seed')}"
 
 
-def _trial_row(record: StudyRecord, index: int) -> dict[str, Any]:
-    trial = record.trials[index]
+def _expected(spec: StudySpec, prediction: Prediction) -> str:
+    """What the whole study is expected to cost, in words."""
+    at_a_time = f"{count_text(spec.resources.concurrent_trials, 'trial')} at a time on this machine"
+    gpu_hours = prediction.mean_training_s * prediction.gpus_per_trial * spec.planned_trials / 3600
+    return f", about {duration_text(prediction.wall_s)} with {at_a_time}" + (f", {gpu_hours:.1f} GPU hours" if gpu_hours else "")
+
+
+def _trial_row(record: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
     step = trial.history[-1].step if trial.history else 0
     metrics = {name: trial.metrics.get(name) for name in ("train_accuracy", "dev_accuracy", "dev_map", "dev_probe_accuracy")}
     outcome = f"{trial.outcome}: {trial.reason}" if trial.reason else trial.outcome
-    return {"trial": trial.number, "cell": cell_label(trial.knobs) or BASE, "seed": trial.seed, "step": step, **metrics, "outcome": outcome}
+    expected = predicted_s(record, trial)
+    minutes = {"minutes": trial.duration_s / 60, "predicted_minutes": None if expected is None else expected / 60}
+    cell = cell_label(trial.knobs) or BASE
+    return {"trial": trial.number, "cell": cell, "seed": trial.seed, "step": step, **metrics, **minutes, "outcome": outcome}

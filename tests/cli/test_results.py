@@ -8,12 +8,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
+from rich.console import Console
 
 from study.cli import app
 from study.cli.outcome import run
+from study.cli.watching import _followed, _view
+from study.planning import keep_prediction
+from study.reading import read_study
 from study.store import Assignment
+from study.tabular import json_text
 from tests.study.folders import ended_study
 from tests.study.specs import tiny_spec
 
@@ -119,3 +125,83 @@ def test_best_with_the_bootstrap_has_other_intervals(home: Path, cpc: Cpc) -> No
     bootstrap = json.loads(cpc("study", "best", "tiny", "--interval", "bootstrap", "-o", "json")[0])
     assert [row["dev_map"] for row in student] == [row["dev_map"] for row in bootstrap]
     assert [row["low"] for row in student] != [row["low"] for row in bootstrap]
+
+
+def test_show_sets_time_beside_the_prediction(home: Path, cpc: Cpc) -> None:
+    keep_prediction(home / "studies" / "tiny", tiny_spec(), 16_000, lambda *_: 1.0)
+    out, err = cpc("study", "show", "tiny", "-o", "csv")
+    rows = read(out, "csv")
+    assert [(row["minutes"], row["predicted_minutes"]) for row in rows] == [("1.0", "0.5")] * 12
+    assert "12 complete trials trained 12 min 00 s, predicted 6 min 00 s (× 2.00)." in err
+
+
+@pytest.mark.parametrize("file_format", ["csv", "json", "parquet"])
+def test_export_gives_every_number_in_every_format(home: Path, cpc: Cpc, file_format: str) -> None:
+    out = home / "deep" / f"trials.{file_format}"
+    cpc("study", "export", "tiny", "--format", file_format, "--out", str(out))
+    rows = pq.read_table(out).to_pylist() if file_format == "parquet" else read(out.read_text(encoding="utf-8"), file_format)
+    assert len(rows) == 12
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
+    record = read_study(home / "studies" / "tiny")
+    for row, trial in zip(rows, record.trials, strict=True):
+        assert (int(row["trial"]), row["trial_id"], int(row["seed"])) == (trial.number, trial.trial_id, trial.seed)
+        assert (float(row["temperature"]), row["outcome"], float(row["duration_s"])) == (trial.knobs["temperature"], "complete", 60.0)
+        assert {name: float(row[name]) for name in trial.metrics} == trial.metrics
+        assert row["predicted_s"] in (None, "")
+
+
+def test_export_of_the_logs_and_to_stdout(home: Path, cpc: Cpc) -> None:
+    out, err = cpc("study", "export", "tiny", "--rows", "reports", "--format", "json")
+    rows = json.loads(out)
+    assert [(row["trial"], row["step"]) for row in rows] == [(number, 30) for number in range(12)]
+    assert err == ""
+    assert "Parquet is binary" in cpc("study", "export", "tiny", "--format", "parquet", code=2)[1]
+    assert "cannot be written" in cpc("study", "export", "tiny", "--out", "/proc/none/x.csv", code=2)[1]
+
+
+def test_what_is_not_finite_is_null_in_json() -> None:
+    assert json.loads(json_text([{"a": float("nan"), "b": [float("inf"), 1.5]}])) == [{"a": None, "b": [None, 1.5]}]
+
+
+def test_watch_tells_each_change_and_ends_with_the_study(home: Path, cpc: Cpc, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, spec, waits = home / "studies" / "watched", tiny_spec(name="watched", seeds=[0, 1]), 0
+
+    def wait(seconds: float) -> None:
+        nonlocal waits
+        assert seconds == 0.5
+        waits += 1
+        if waits % 2:
+            ended_study(folder, spec, measured, trials=1)
+
+    ended_study(folder, spec, measured, trials=1)
+    record = _followed(folder, 0.5, wait)
+    assert record.finished
+    assert waits == 5
+    told = capsys.readouterr().err.splitlines()
+    assert [line.split(" · ")[0] for line in told] == ["trial 0", "trial 1", "trial 2", "trial 3"]
+    assert told[2] == "trial 2 · τ = 0.05 · seed 1: complete at step 30, dev mAP 0.512"
+    out, err = cpc("study", "watch", "watched", "-o", "json")
+    assert [row["dev_map"] for row in json.loads(out)] == [trial.metrics["dev_map"] for trial in record.trials]
+    assert "4 trials: 4 complete" in err
+
+
+def test_on_a_terminal_watch_shows_the_latest_trials(home: Path) -> None:
+    console = Console(file=io.StringIO(), width=100)
+    console.print(_view(read_study(home / "studies" / "tiny")))
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "tiny: 12 of 12 trials ended" in shown
+    assert "Best: τ = 0.05." in shown
+    assert "0.450" in shown
+
+
+@pytest.mark.parametrize("verb", ["ls", "presets"])
+@pytest.mark.parametrize("output", ["json", "yaml", "csv"])
+def test_lists_come_in_every_format(home: Path, cpc: Cpc, verb: str, output: str) -> None:
+    rows = read(cpc("study", verb, "-o", output)[0], output)
+    assert rows
+    if verb == "ls":
+        assert {str(row["study"]) for row in rows} == {"tiny"}
+
+
+def test_exit_codes_are_documented_where_studies_are(cpc: Cpc) -> None:
+    assert "Exit codes: 0 done · 1 the study" in " ".join(cpc("study", "--help")[0].split())

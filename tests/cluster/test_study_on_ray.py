@@ -67,7 +67,14 @@ def test_study_ends_with_every_trial_its_metrics_and_its_files(uninterrupted: Pa
         assert read_config(checkpoint) == SPEC.config(trial.knobs, trial.seed)
         assert len(list(checkpoint.parent.glob("checkpoint-*"))) == 2
     assert record.provenance["spec_hash"] == SPEC.hash
-    assert {path.name for path in uninterrupted.iterdir()} == {"spec.yaml", "provenance.json", "journal.log", "driver.lock", "trials"}
+    assert {path.name for path in uninterrupted.iterdir()} == {
+        "spec.yaml",
+        "provenance.json",
+        "prediction.json",
+        "journal.log",
+        "driver.lock",
+        "trials",
+    }
 
 
 def test_trial_on_ray_is_bitwise_the_same_loop_run_bare(

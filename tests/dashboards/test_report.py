@@ -13,7 +13,7 @@ from dash import dcc, html
 
 from dashboards.report import report_html, write_report
 from dashboards.static_html import to_html
-from dashboards.tables import Sort, beside_published, duration_text, provenance_list, trial_table
+from dashboards.tables import Sort, beside_published, provenance_list, trial_table
 from dashboards.theme import PLOTLY_CONFIG
 from study.analysis import EpsilonInfo, TrialTableInfo, claim_infos, epsilon_info, trial_table_info
 from study.claims import Claim
@@ -186,8 +186,3 @@ def test_long_provenance_is_folded() -> None:
     source, _ = to_html(provenance_list({"git": {"diff": "x" * 500, "dirty": False}}))
     assert "<dt>git.diff</dt><dd><details><summary>500 characters</summary>" in source
     assert "<dt>git.dirty</dt><dd>False</dd>" in source
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(38.4, "38 s"), (59.9, "1 min 00 s"), (250, "4 min 10 s"), (7500, "2 h 05 min")])
-def test_durations(seconds: float, text: str) -> None:
-    assert duration_text(seconds) == text

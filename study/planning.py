@@ -1,0 +1,100 @@
+"""What a study will cost, before it is started; kept in its folder, so that it can be held against what it did cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean
+
+from cpc_core.config import CpcConfig, canonical_json
+from study.analysis.labels import BASE, cell_label
+from study.files import write_atomically
+from study.reading import PREDICTION
+from study.records import Prediction
+from study.searching import GridSampler
+from study.spec import StudySpec
+
+START_S = 8.0
+"""Seconds to start Ray on two cores."""
+
+TRIAL_OVERHEAD_S = 14.0
+"""Seconds of a trial outside its training loop: processes start, the probe is fitted."""
+
+SecondsPerStep = Callable[[CpcConfig, int, int], float]
+"""Measures a training step: configuration, samples of a corpus clip, CPU threads → seconds."""
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """One cell (or, for a search, one corner of its space) and its cost.
+
+    Attributes:
+        cell: The setting.
+        trials: Replicates of it.
+        steps: Optimizer steps of a trial.
+        seconds_per_step: Measured here, None without calibration.
+        minutes_per_trial: With overhead, None without calibration.
+    """
+
+    cell: str
+    trials: int
+    steps: int
+    seconds_per_step: float | None
+    minutes_per_trial: float | None
+
+
+def planned_cells(spec: StudySpec, clip_samples: int, seconds_per_step: SecondsPerStep | None) -> list[PlannedCell]:
+    """The cells of a grid; the corners of a search, whose proposals lie between them.
+
+    Args:
+        spec: The study.
+        clip_samples: Samples of a clip of its corpus.
+        seconds_per_step: Times a step here; without it nothing is predicted.
+    """
+    grid = isinstance(spec.sampler, GridSampler)
+    samples = spec.space.grid() if grid else list(spec.space.corners())
+    threads = max(1, int(spec.resources.cpus_per_worker))
+    measured: dict[str, float] = {}
+    cells = []
+    for sample in samples:
+        config = spec.config(sample, spec.seeds[0])
+        seconds = None
+        if seconds_per_step is not None:
+            cost = canonical_json(_alike(config))
+            if cost not in measured:
+                measured[cost] = seconds_per_step(config, clip_samples, threads)
+            seconds = measured[cost] / spec.resources.workers
+        steps = config.training.steps
+        minutes = None if seconds is None else (steps * seconds + TRIAL_OVERHEAD_S) / 60
+        cells.append(PlannedCell(cell_label(sample) or BASE, len(spec.seeds) if grid else 0, steps, seconds, minutes))
+    return cells
+
+
+def predicted(spec: StudySpec, cells: list[PlannedCell]) -> Prediction:
+    """The whole study's expected cost on this machine, from calibrated cells."""
+    training_s = {cell.cell: cell.steps * cell.seconds_per_step for cell in cells if cell.seconds_per_step is not None}
+    mean_s = fmean(training_s.values())
+    resources = spec.resources
+    return Prediction(
+        training_s=training_s,
+        mean_training_s=mean_s,
+        wall_s=(mean_s + TRIAL_OVERHEAD_S) * spec.planned_trials / resources.concurrent_trials + START_S,
+        gpus_per_trial=resources.workers * resources.gpus_per_worker,
+    )
+
+
+def keep_prediction(folder: Path, spec: StudySpec, clip_samples: int, seconds_per_step: SecondsPerStep) -> None:
+    """Predicts a study's cost into its folder. The first run's prediction stays: that is what the plan had promised."""
+    if not (folder / PREDICTION).exists():
+        prediction = predicted(spec, planned_cells(spec, clip_samples, seconds_per_step))
+        write_atomically(folder / PREDICTION, json.dumps(asdict(prediction), indent=2, ensure_ascii=False) + "\n")
+
+
+def _alike(config: CpcConfig) -> CpcConfig:
+    """The configuration with everything that costs no time set to one value."""
+    objective = config.objective.model_copy(update={"temperature": 1.0})
+    optimizer = type(config.optimizer)()
+    adversary = config.adversary.model_copy(update={"epsilon_db": -55.0}) if config.adversary.kind != "none" else config.adversary
+    return config.model_copy(update={"objective": objective, "optimizer": optimizer, "adversary": adversary, "seed": 0})
