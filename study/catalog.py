@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cpc_core.errors import ConfigError
 from search_spaces.fields import nearest
+from study.document import parse
 
 
 def preset_names() -> list[str]:
@@ -26,3 +27,12 @@ def source_text(source: str) -> tuple[str, str]:
     if source in preset_names():
         return resources.files("study").joinpath("presets", f"{source}.yaml").read_text(encoding="utf-8"), f"{source}.yaml"
     raise ConfigError(f"there is no spec file or preset '{source}'{nearest(source, preset_names())}")
+
+
+def scales(source: str) -> tuple[str, ...]:
+    """Names of the scales that a spec file or preset offers, the default one first.
+
+    Raises:
+        ConfigError: There is no such file or preset, or it is no YAML.
+    """
+    return parse(*source_text(source)).scales

@@ -49,6 +49,10 @@ class Claim(Section):
     margin: float = Field(default=0.0, ge=0)
     """Smallest lead that counts. With 0 an effect of exactly nothing stays undecided at any number of seeds."""
 
+    def completed(self, space: SearchSpace) -> Claim:
+        """The claim of a one-at-a-time grid: knobs that a side does not name have their first value there."""
+        return self.model_copy(update={"better": self.better.completed(space), "than": self.than.completed(space)})
+
     def problems(self, space: SearchSpace) -> Iterator[tuple[tuple[str, ...], str]]:
         """Every reason why the claim cannot be answered by the space's cells: (path inside the claim, sentence)."""
         sides = {"better": self.better, "than": self.than}

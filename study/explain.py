@@ -78,8 +78,7 @@ def settings() -> Iterator[str]:
         elif name == "space":
             yield from (f"space.{knob}" for knob in KNOBS)
         else:
-            inner = [path for path, _ in walk(StudySpec) if path.partition(".")[0] == name and not path.endswith(".root")]
-            yield from dict.fromkeys(inner or [name])
+            yield from dict.fromkeys(path.removesuffix(".root") for path, _ in walk(StudySpec) if path.partition(".")[0] == name)
 
 
 def explain(setting: str) -> Explanation:

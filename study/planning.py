@@ -9,11 +9,10 @@ from pathlib import Path
 from statistics import fmean
 
 from cpc_core.config import CpcConfig, canonical_json
-from study.analysis.labels import BASE, cell_label
+from study.analysis.labels import cell_name
 from study.files import write_atomically
 from study.reading import PREDICTION
 from study.records import Prediction
-from study.searching import GridSampler
 from study.spec import StudySpec
 
 START_S = 8.0
@@ -53,12 +52,11 @@ def planned_cells(spec: StudySpec, clip_samples: int, seconds_per_step: SecondsP
         clip_samples: Samples of a clip of its corpus.
         seconds_per_step: Times a step here; without it nothing is predicted.
     """
-    grid = isinstance(spec.sampler, GridSampler)
-    samples = spec.space.grid() if grid else list(spec.space.corners())
+    trials = 0 if spec.cells is None else len(spec.seeds)
     threads = max(1, int(spec.resources.cpus_per_worker))
     measured: dict[str, float] = {}
     cells = []
-    for sample in samples:
+    for sample in spec.tried:
         config = spec.config(sample, spec.seeds[0])
         seconds = None
         if seconds_per_step is not None:
@@ -68,7 +66,7 @@ def planned_cells(spec: StudySpec, clip_samples: int, seconds_per_step: SecondsP
             seconds = measured[cost] / spec.resources.workers
         steps = config.training.steps
         minutes = None if seconds is None else (steps * seconds + TRIAL_OVERHEAD_S) / 60
-        cells.append(PlannedCell(cell_label(sample) or BASE, len(spec.seeds) if grid else 0, steps, seconds, minutes))
+        cells.append(PlannedCell(cell_name(sample, spec.reference), trials, steps, seconds, minutes))
     return cells
 
 

@@ -40,8 +40,9 @@ def read_study(folder: Path) -> StudyRecord:
         trials=tuple(_record(folder, trial) for trial in _trials(folder, spec)),
         corpus=provenance["corpus"],
         provenance=provenance,
-        claims=spec.claims,
+        claims=spec.stated_claims,
         prediction=_prediction(folder),
+        reference=spec.reference,
     )
 
 

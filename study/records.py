@@ -91,6 +91,7 @@ class StudyRecord:
         provenance: Versions, hardware and hashes, for the foot of a report.
         claims: What it set out to show.
         prediction: What it was expected to cost, None where nothing was predicted.
+        reference: Knobs of a one-at-a-time grid's first cell, None for any other study.
     """
 
     name: str
@@ -103,6 +104,7 @@ class StudyRecord:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
     prediction: Prediction | None = None
+    reference: Mapping[str, Any] | None = None
 
     def direction_of(self, metric: str) -> Direction:
         """Whether more of a metric is better: as the study says for its own, and of the others losses are to be small."""

@@ -57,4 +57,4 @@ def draw(space: SearchSpace, trial: Trial) -> dict[str, Value]:
 
 def planned_pairs(spec: StudySpec) -> list[tuple[Sample, int]]:
     """Every cell of a grid with every seed. Seeds vary slowest, so that an unfinished study already compares all cells."""
-    return [(cell, seed) for seed in spec.seeds for cell in spec.space.grid()]
+    return [(cell, seed) for seed in spec.seeds for cell in spec.cells or ()]

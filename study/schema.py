@@ -34,5 +34,23 @@ def spec_schema() -> dict[str, Any]:
     definitions["CpcConfig"] = config
     base = schema["properties"]["base"]
     schema["properties"]["base"] = {"$ref": "#/$defs/CpcConfig", "description": base["description"]}
+    definitions["Scale"] = _scale(schema["properties"], config)
+    schema["properties"]["scales"]["additionalProperties"] = {"$ref": "#/$defs/Scale"}
+    # A file may leave its name to its scales.
+    del schema["required"]
     rest = {key: part for key, part in schema.items() if key not in ("$defs", "title")}
     return {"$schema": DIALECT, "title": "cpc-study spec", **rest, "$defs": definitions}
+
+
+def _scale(properties: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    """What is laid over the rest of the file: any of its settings, where a choice of `kind` may have been made elsewhere."""
+    partly = {
+        name: {"anyOf" if keyword == "oneOf" else keyword: value for keyword, value in part.items()}
+        for name, part in config["properties"].items()
+    }
+    own = {name: part for name, part in properties.items() if name != "scales"}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {**own, "base": {"type": "object", "additionalProperties": False, "properties": partly}},
+    }

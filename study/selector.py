@@ -52,6 +52,15 @@ class Selector(RootModel[dict[str, Value]]):
         ours, theirs = self._wanted, other._wanted
         return any(BEST not in (ours[path], theirs[path]) and ours[path] != theirs[path] for path in ours.keys() & theirs.keys())
 
+    def completed(self, space: SearchSpace) -> Selector:
+        """This selector with the first value of every knob that it neither names nor shuts off."""
+        selector = self
+        for name, dimension in space.root.items():
+            named = resolve(name) in selector._wanted or selector._shut_off(dimension) is not None
+            if isinstance(dimension, Values) and not named:
+                selector = Selector({**selector.root, name: dimension.values[0]})
+        return selector
+
     def problems(self, space: SearchSpace) -> Iterator[tuple[tuple[str, ...], str]]:
         """Every reason why it does not mean exactly one setting, or one choice by `best`: (path inside it, sentence)."""
         dimensions = {resolve(name): (name, dimension) for name, dimension in space.root.items()}

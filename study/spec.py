@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,7 +12,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from cpc_core.config import CpcConfig, Section
-from search_spaces.space import Sample, SearchSpace, apply
+from search_spaces.space import Sample, SearchSpace, Value, apply
 from study.catalog import source_text
 from study.claims import Claim
 from study.document import parse
@@ -76,6 +77,10 @@ class StudySpec(Section):
     claims: tuple[Claim, ...] = ()
     """What the study sets out to show; `cpc study show` and the report answer each. They change no trial and can be added later."""
 
+    scales: dict[str, dict[str, Any]] = Field(default={})
+    """Settings laid over the others by `--scale NAME`, the first scale's unless one is named: the same question at another
+    size. Empty once the file has been read."""
+
     objective: Objective = Objective()
     sampler: Sampler = GridSampler()
     pruner: Pruner = NoPruner()
@@ -102,41 +107,66 @@ class StudySpec(Section):
         return apply(self.base, sample, seed)
 
     @property
+    def cells(self) -> list[dict[str, Value]] | None:
+        """The samples of a grid; None where a sampler proposes them."""
+        return self.sampler.cells(self.space) if isinstance(self.sampler, GridSampler) else None
+
+    @property
+    def reference(self) -> Sample | None:
+        """The first cell of a one-at-a-time grid, from which the others differ in one knob; None for any other study."""
+        one_at_a_time = isinstance(self.sampler, GridSampler) and self.sampler.design == "one_at_a_time"
+        return self.space.one_at_a_time()[0] if one_at_a_time else None
+
+    @property
+    def stated_claims(self) -> tuple[Claim, ...]:
+        """The claims, with the values that a one-at-a-time grid lets them leave out."""
+        return self.claims if self.reference is None else tuple(claim.completed(self.space) for claim in self.claims)
+
+    @property
+    def tried(self) -> Iterable[Sample]:
+        """Samples that show what the study may meet: its cells, or the corners of a space that is searched."""
+        cells = self.cells
+        return self.space.corners() if cells is None else cells
+
+    @property
     def planned_trials(self) -> int:
         """Cells (or points to propose) times seeds."""
-        points = len(self.space.grid()) if isinstance(self.sampler, GridSampler) else self.sampler.trials
+        points = len(self.sampler.cells(self.space)) if isinstance(self.sampler, GridSampler) else self.sampler.trials
         return points * len(self.seeds)
 
     @property
     def hash(self) -> str:
-        """Twelve hex digits over everything but `resources`, `claims`, and `corpus`, which counts by its content and not by its place."""
-        content = json.dumps(self.model_dump(mode="json", exclude={"resources", "claims", "corpus"}), sort_keys=True)
+        """Twelve hex digits over what changes results: not `resources` and `claims`, nor the place of the corpus, which counts
+        by its content.
+        """
+        content = json.dumps(self.model_dump(mode="json", exclude={"resources", "claims", "scales", "corpus"}), sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     def to_yaml(self) -> str:
         """The resolved spec as YAML."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        return yaml.safe_dump(self.model_dump(mode="json", exclude={"scales"}), sort_keys=False, allow_unicode=True)
 
     @classmethod
-    def load(cls, source: str, overrides: list[str] | None = None) -> StudySpec:
+    def load(cls, source: str, overrides: list[str] | None = None, scale: str | None = None) -> StudySpec:
         """Reads a spec file, or the preset of that name, and checks everything it asks for.
 
         Args:
             source: Path of a YAML file, or the name of a shipped preset.
             overrides: `a.b=value` assignments that win over the file.
+            scale: Which of the file's scales; the first by default.
 
         Raises:
             SpecError: With every problem found, each with its line.
-            ConfigError: There is no such file or preset, or it is no YAML.
+            ConfigError: There is no such file, preset or scale, or it is no YAML.
         """
-        document = parse(*source_text(source)).with_overrides(overrides or [])
+        document = parse(*source_text(source)).at_scale(scale).with_overrides(overrides or [])
         problems = base_problems(document)
         try:
             spec = cls.model_validate(document.data)
         except ValidationError as error:
             problems = [*described(error, document, cls), *problems, *space_problems(document)]
         else:
-            problems = problems or space_problems(document) or untrainable(document, spec.space, spec.config, spec.seeds[0])
+            problems = problems or space_problems(document) or untrainable(document, spec.tried, spec.config, spec.seeds[0])
             if not problems:
                 return spec if spec.corpus == "sample" else spec.model_copy(update={"corpus": str(Path(spec.corpus).absolute())})
         raise SpecError(document.name, sorted(problems, key=line))

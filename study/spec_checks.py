@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from pydantic import ValidationError
 
@@ -12,6 +12,8 @@ from search_spaces.space import Sample, SearchSpace
 from study.claims import Claim
 from study.document import Document
 from study.spec_problems import described, sentence
+
+NO_CELL = "no cell is like that: a one-at-a-time grid varies one knob from the first cell, so name at most one"
 
 
 def base_problems(document: Document) -> list[str]:
@@ -31,16 +33,18 @@ def base_problems(document: Document) -> list[str]:
 def space_problems(document: Document) -> list[str]:
     """Dimensions and claims that mean nothing. Parts of the wrong form are left to the whole spec's validation."""
     sampler = document.data.get("sampler", {"kind": "grid"})
+    grid = isinstance(sampler, Mapping) and sampler.get("kind") == "grid"
     try:
         space = SearchSpace.model_validate(document.data.get("space", {}))
     except ValidationError:
         return []
-    problems = list(space.problems(grid=isinstance(sampler, Mapping) and sampler.get("kind") == "grid"))
-    found = [f"{document.place(('space', *path))}: {problem}" for path, problem in problems]
-    return found or _claim_problems(document, space)
+    found = [f"{document.place(('space', *path))}: {problem}" for path, problem in space.problems(grid=grid)]
+    return found or _claim_problems(document, space, one_at_a_time=grid and sampler.get("design") == "one_at_a_time")
 
 
-def _claim_problems(document: Document, space: SearchSpace) -> list[str]:
+def _claim_problems(document: Document, space: SearchSpace, *, one_at_a_time: bool) -> list[str]:
+    """Claims that cannot be answered. In a one-at-a-time grid two values that are no one's first never meet."""
+    cells = space.one_at_a_time() if one_at_a_time else []
     claims = document.data.get("claims", ())
     problems = []
     for index, written in enumerate(claims if isinstance(claims, list) else ()):
@@ -48,21 +52,27 @@ def _claim_problems(document: Document, space: SearchSpace) -> list[str]:
             claim = Claim.model_validate(written)
         except ValidationError:
             continue
-        problems += [f"{document.place(('claims', index, *path))}: {problem}" for path, problem in claim.problems(space)]
+        if one_at_a_time:
+            claim = claim.completed(space)
+        found = list(claim.problems(space))
+        if one_at_a_time and not found:
+            sides = {"better": claim.better, "than": claim.than}
+            found = [((side,), NO_CELL) for side, selector in sides.items() if not any(map(selector.matches, cells))]
+        problems += [f"{document.place(('claims', index, *path))}: {problem}" for path, problem in found]
     return problems
 
 
-def untrainable(document: Document, space: SearchSpace, config: Callable[[Sample, int], CpcConfig], seed: int) -> list[str]:
-    """Problems of the configurations at the space's corners, at the knob that causes each.
+def untrainable(document: Document, samples: Iterable[Sample], config: Callable[[Sample, int], CpcConfig], seed: int) -> list[str]:
+    """Problems of configurations, at the knob that causes each.
 
     Args:
         document: Where the spec was written.
-        space: Its space.
+        samples: What it may train.
         config: Makes a trial's configuration of a sample and a seed.
         seed: Any of its seeds.
     """
     problems: dict[str, None] = {}
-    for sample in space.corners():
+    for sample in samples:
         try:
             config(sample, seed)
         except ValidationError as error:

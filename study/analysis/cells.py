@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from search_spaces.knobs import KNOBS
-from study.analysis.labels import BASE, cell_label
+from study.analysis.labels import cell_name
 from study.errors import NotFoundError
 from study.records import Outcome, StudyRecord, TrialRecord
 from study.selector import Selector
@@ -67,7 +67,11 @@ class Cell:
 
 def catalog_knobs(trial: TrialRecord) -> dict[str, Any]:
     """The trial's knobs under their catalog names, where a spec gave the dotted path."""
-    return {_NAME_OF_PATH.get(name, name): value for name, value in trial.knobs.items()}
+    return _catalogued(trial.knobs)
+
+
+def _catalogued(knobs: Mapping[str, Any]) -> dict[str, Any]:
+    return {_NAME_OF_PATH.get(name, name): value for name, value in knobs.items()}
 
 
 def varied_knobs(record: StudyRecord) -> tuple[str, ...]:
@@ -83,12 +87,28 @@ def group_cells(record: StudyRecord, interval_of: IntervalOf = t_interval) -> tu
     for trial in record.trials:
         groups.setdefault(trial.cell_id, []).append(trial)
     varied = varied_knobs(record)
-    return tuple(_cell(cell_id, trials, varied, interval_of) for cell_id, trials in groups.items())
+    reference = None if record.reference is None else _catalogued(record.reference)
+    return tuple(
+        _cell(cell_id, trials, _label(catalog_knobs(trials[0]), varied, reference), interval_of) for cell_id, trials in groups.items()
+    )
 
 
-def _cell(cell_id: str, trials: Sequence[TrialRecord], varied: Sequence[str], interval_of: IntervalOf) -> Cell:
-    knobs = catalog_knobs(trials[0])
-    shown = {name: knobs[name] for name in varied if name in knobs}
+def cells_about(record: StudyRecord, *knobs: str) -> tuple[Cell, ...]:
+    """Cells that a figure of some knobs shows: of a one-at-a-time grid those that differ from its first cell in no other knob."""
+    cells = group_cells(record)
+    if record.reference is None:
+        return cells
+    fixed = _catalogued(record.reference)
+    return tuple(cell for cell in cells if all(name in knobs or (name, value) in fixed.items() for name, value in cell.knobs.items()))
+
+
+def _label(knobs: Mapping[str, Any], varied: Sequence[str], reference: Mapping[str, Any] | None) -> str:
+    if reference is not None:
+        return cell_name(knobs, reference)
+    return cell_name({name: knobs[name] for name in varied if name in knobs} or knobs)
+
+
+def _cell(cell_id: str, trials: Sequence[TrialRecord], label: str, interval_of: IntervalOf) -> Cell:
     values: dict[str, dict[int, float]] = {}
     for trial in trials:
         if trial.outcome == "complete":
@@ -97,8 +117,8 @@ def _cell(cell_id: str, trials: Sequence[TrialRecord], varied: Sequence[str], in
                     values.setdefault(metric, {})[trial.seed] = value
     return Cell(
         cell_id=cell_id,
-        label=cell_label(shown or knobs) or BASE,
-        knobs=knobs,
+        label=label,
+        knobs=catalog_knobs(trials[0]),
         values=values,
         metrics={metric: interval_of(list(of_seed.values())) for metric, of_seed in values.items()},
         outcomes=dict(Counter(trial.outcome for trial in trials)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from study.analysis.labels import BASE, cell_label, count_text
+from study.analysis.labels import cell_name, count_text
 from study.records import StudyRecord, TrialRecord
 
 
@@ -53,7 +53,7 @@ def predicted_s(record: StudyRecord, trial: TrialRecord) -> float | None:
     """Training seconds that were predicted for a trial: its cell's, or in a search the mean over the space's corners."""
     if record.prediction is None:
         return None
-    return record.prediction.training_s.get(cell_label(trial.knobs) or BASE, record.prediction.mean_training_s)
+    return record.prediction.training_s.get(cell_name(trial.knobs, record.reference), record.prediction.mean_training_s)
 
 
 def duration_text(seconds: float) -> str:

@@ -10,8 +10,8 @@ from cyclopts import App, Parameter
 from study.analysis.answer import answer_info
 from study.analysis.cells import ranked
 from study.analysis.cost import cost_info, duration_text, predicted_s
-from study.analysis.labels import BASE, cell_label, count_text
-from study.catalog import preset_names
+from study.analysis.labels import cell_name, count_text
+from study.catalog import preset_names, scales
 from study.cli import EXIT_CODES
 from study.cli.comparing import INTERVALS, IntervalName, say_claims
 from study.cli.folders import HOME, known, study_folder
@@ -37,20 +37,23 @@ app.command("study.cli.describing:schema", name="schema", help="Print the JSON S
 
 Overrides = Annotated[list[str] | None, Parameter(negative="", help="Override a field of the spec: `--set a.b=c`, as often as needed.")]
 Output = Annotated[Format, Parameter(name=["--output", "-o"], help="Format of the result.")]
+Scale = Annotated[str | None, Parameter(help="Which of the spec's scales, such as small or paper; the first by default.")]
 Out = Annotated[Path | None, Parameter(name=["--out", "-o"], help="The study folder; studies/NAME by default.")]
 Address = Annotated[str | None, Parameter(help="A running Ray cluster; without one, Ray is started on this machine.")]
 
 
 @app.command
-def validate(spec: str, /, *, set: Overrides = None) -> None:
-    """Check a spec file or preset completely, without starting anything."""
-    loaded = StudySpec.load(spec, set or [])
-    say(f"{loaded.name} is valid: {_size(loaded)}, spec {loaded.hash}")
-    next_steps(f"cpc study plan {spec}", f"cpc study run {spec}")
+def validate(spec: str, /, *, scale: Scale = None, set: Overrides = None) -> None:
+    """Check a spec file or preset completely, without starting anything: at every scale that it offers, or at one."""
+    for each in (scale,) if scale else scales(spec) or (None,):
+        loaded = StudySpec.load(spec, set or [], each)
+        say(f"{loaded.name} is valid{f' at scale {each}' if each else ''}: {_size(loaded)}, spec {loaded.hash}")
+    chosen = f" --scale {scale}" if scale else ""
+    next_steps(f"cpc study plan {spec}{chosen}", f"cpc study run {spec}{chosen}")
 
 
 @app.command
-def plan(spec: str, /, *, set: Overrides = None, calibrate: bool = True, output: Output = "table") -> None:
+def plan(spec: str, /, *, scale: Scale = None, set: Overrides = None, calibrate: bool = True, output: Output = "table") -> None:
     """Show what a study would train, and how long that would take on this machine.
 
     Parameters
@@ -64,15 +67,15 @@ def plan(spec: str, /, *, set: Overrides = None, calibrate: bool = True, output:
     from cpc_core.corpus.sample import open_corpus
     from study.planning import planned_cells, predicted
 
-    loaded = StudySpec.load(spec, set or [])
+    loaded = StudySpec.load(spec, set or [], scale)
     cells = planned_cells(loaded, open_corpus(loaded.corpus).clip_samples, seconds_per_step if calibrate else None)
     emit([vars(cell) for cell in cells], output)
     say(f"\n{_size(loaded)}{_expected(loaded, predicted(loaded, cells)) if calibrate else ''}")
-    next_steps(f"cpc study run {spec}")
+    next_steps(f"cpc study run {spec}{f' --scale {scale}' if scale else ''}")
 
 
 @app.command
-def run(spec: str, /, *, set: Overrides = None, out: Out = None, address: Address = None) -> None:
+def run(spec: str, /, *, scale: Scale = None, set: Overrides = None, out: Out = None, address: Address = None) -> None:
     """Run a study on Ray. Run again, it goes on with what is missing; with nothing missing, it says so.
 
     Parameters
@@ -80,7 +83,7 @@ def run(spec: str, /, *, set: Overrides = None, out: Out = None, address: Addres
     spec
         A spec file, or the name of a preset.
     """
-    loaded = StudySpec.load(spec, set or [])
+    loaded = StudySpec.load(spec, set or [], scale)
     _run(out or HOME / loaded.name, loaded, address)
 
 
@@ -152,8 +155,11 @@ def best(study: str, /, *, interval: IntervalName = "t", output: Output = "table
 @app.command
 def presets(*, output: Output = "table") -> None:
     """List the shipped specs, with the question each answers."""
-    specs = [StudySpec.load(name) for name in preset_names()]
-    emit([{"preset": spec.name, "trials": spec.planned_trials, "question": spec.question} for spec in specs], output)
+    rows = []
+    for name in preset_names():
+        spec = StudySpec.load(name)
+        rows.append({"preset": name, "scales": ", ".join(scales(name)), "trials": spec.planned_trials, "question": spec.question})
+    emit(rows, output)
     next_steps("cpc study plan demo", "cpc study run demo")
 
 
@@ -164,7 +170,7 @@ def _run(folder: Path, spec: StudySpec, address: str | None) -> None:
     ended = read_study(folder).ended if (folder / "spec.yaml").is_file() else 0
     say(f"{spec.name}: {_size(spec)}" + (f", {ended} already ended" if ended else "") + f", in {folder}")
     try:
-        with StudyProgress() as progress:
+        with StudyProgress(spec.reference) as progress:
             record = run_study(folder, spec, address=address, on_event=progress.on_event)
     except KeyboardInterrupt:
         say(f"interrupted; nothing is lost: `cpc study resume {folder}` goes on")
@@ -202,5 +208,5 @@ def _trial_row(record: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
     outcome = f"{trial.outcome}: {trial.reason}" if trial.reason else trial.outcome
     expected = predicted_s(record, trial)
     minutes = {"minutes": trial.duration_s / 60, "predicted_minutes": None if expected is None else expected / 60}
-    cell = cell_label(trial.knobs) or BASE
+    cell = cell_name(trial.knobs, record.reference)
     return {"trial": trial.number, "cell": cell, "seed": trial.seed, "step": step, **metrics, **minutes, "outcome": outcome}

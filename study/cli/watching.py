@@ -16,7 +16,7 @@ from rich.text import Text
 
 from cpc_core.errors import ConfigError
 from study.analysis.answer import answer_info
-from study.analysis.labels import BASE, cell_label, metric_label, number
+from study.analysis.labels import metric_label, number
 from study.analysis.tables import TrialRow, TrialTableInfo, trial_table_info
 from study.cli.folders import study_folder
 from study.cli.output import Format, emit, next_steps, say, stderr
@@ -76,7 +76,7 @@ def _tell_changes(record: StudyRecord, told: dict[int, str]) -> None:
         state = f"{row.outcome} at step {row.step}" if row.step else row.outcome
         if row.outcome != "waiting" and told.get(row.number) != state:
             told[row.number] = state
-            say(f"trial {row.number} · {_cell(row)} · seed {row.seed}: {state}{_score(record, row)}")
+            say(f"trial {row.number} · {row.cell} · seed {row.seed}: {state}{_score(record, row)}")
 
 
 def _view(record: StudyRecord) -> Group:
@@ -89,7 +89,7 @@ def _view(record: StudyRecord) -> Group:
         table.add_column(column, justify="left" if column in ("cell", "outcome") else "right")
     for row in (*ended[-ENDED_SHOWN:], *running):
         score = number(row.metrics[record.metric]) if record.metric in row.metrics else "–"
-        table.add_row(str(row.number), _cell(row), str(row.seed), str(row.step), score, row.outcome)
+        table.add_row(str(row.number), row.cell, str(row.seed), str(row.step), score, row.outcome)
     total = max(record.planned, len(record.trials))
     progress = Table.grid(padding=(0, 1))
     progress.add_row(
@@ -103,14 +103,10 @@ def _rows(record: StudyRecord) -> tuple[TrialRow, ...]:
     return info.rows if isinstance(info, TrialTableInfo) else ()
 
 
-def _cell(row: TrialRow) -> str:
-    return cell_label(row.knobs) or BASE
-
-
 def _score(record: StudyRecord, row: TrialRow) -> str:
     return f", {metric_label(record.metric)} {number(row.metrics[record.metric])}" if record.metric in row.metrics else ""
 
 
 def _result(record: StudyRecord, row: TrialRow) -> dict[str, object]:
     score = row.metrics.get(record.metric)
-    return {"trial": row.number, "cell": _cell(row), "seed": row.seed, "step": row.step, record.metric: score, "outcome": row.outcome}
+    return {"trial": row.number, "cell": row.cell, "seed": row.seed, "step": row.step, record.metric: score, "outcome": row.outcome}

@@ -89,6 +89,10 @@ def test_what_is_no_setting_is_told_with_the_nearest(setting: str, nearest: str)
         explain(setting)
 
 
+def test_claims_and_scales_are_settings_too() -> None:
+    assert {"claims.better", "claims.than", "claims.margin", "scales", "sampler.design"} <= set(settings())
+
+
 @pytest.mark.parametrize("name", preset_names())
 def test_the_schema_accepts_every_preset(name: str) -> None:
     data = parse(*source_text(name)).data
@@ -108,6 +112,7 @@ def test_the_schema_accepts_every_preset(name: str) -> None:
         {"space": {"temperature": []}},
         {"space": {"temperature": {"low": 1.0}}},
         {"seeds": [-1]},
+        {"scales": {"small": 3}},
         {"sampler": {"kind": "tpe"}},
         {"claims": [{"question": "Better?", "better": {"temperature": 1}}]},
     ],
