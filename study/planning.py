@@ -79,7 +79,7 @@ def predicted(spec: StudySpec, cells: list[PlannedCell]) -> Prediction:
         training_s=training_s,
         mean_training_s=mean_s,
         wall_s=(mean_s + TRIAL_OVERHEAD_S) * spec.planned_trials / resources.concurrent_trials + START_S,
-        gpus_per_trial=resources.workers * resources.gpus_per_worker,
+        gpus_per_trial=resources.gpus_per_trial,
     )
 
 

@@ -91,6 +91,8 @@ class StudyRecord:
         provenance: Versions, hardware and hashes, for the foot of a report.
         claims: What it set out to show.
         prediction: What it was expected to cost, None where nothing was predicted.
+        wall_s: Seconds that it has been run, over all its runs.
+        budget_spent: Which limit of its budget has been reached, in words; None while none has.
         reference: Knobs of a one-at-a-time grid's first cell, None for any other study.
     """
 
@@ -104,6 +106,8 @@ class StudyRecord:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
     prediction: Prediction | None = None
+    wall_s: float = 0.0
+    budget_spent: str | None = None
     reference: Mapping[str, Any] | None = None
 
     def direction_of(self, metric: str) -> Direction:
@@ -119,5 +123,7 @@ class StudyRecord:
 
     @property
     def finished(self) -> bool:
-        """Whether every planned trial has ended."""
+        """Whether every planned trial has ended, or the budget is spent and none is running."""
+        if self.budget_spent is not None:
+            return all(trial.outcome != "running" for trial in self.trials)
         return len(self.trials) >= self.planned and self.ended == len(self.trials)

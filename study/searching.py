@@ -49,7 +49,40 @@ class TpeSampler(Section):
     """Random points before the model is used."""
 
 
-Sampler = Annotated[GridSampler | RandomSampler | TpeSampler, Field(discriminator="kind")]
+class GpSampler(Section):
+    """Optuna's Gaussian process: good with few points, slow with many. Knobs with a condition are drawn at random."""
+
+    kind: Literal["gp"] = "gp"
+
+    trials: int = Field(ge=1)
+    """Points to propose; each is trained once per seed."""
+
+    startup_trials: int = Field(default=10, ge=1)
+    """Random points before the model is used."""
+
+
+class CmaesSampler(Section):
+    """Optuna's CMA-ES: for two or more ranges without conditions, and many points. Listed values are drawn at random."""
+
+    kind: Literal["cmaes"] = "cmaes"
+
+    trials: int = Field(ge=1)
+    """Points to propose; each is trained once per seed."""
+
+    startup_trials: int = Field(default=1, ge=1)
+    """Random points before the first generation."""
+
+
+class QmcSampler(Section):
+    """A scrambled Sobol sequence over the ranges without conditions: more even than random draws. The rest is drawn at random."""
+
+    kind: Literal["qmc"] = "qmc"
+
+    trials: int = Field(ge=1)
+    """Points to draw; each is trained once per seed. Powers of two are the most even."""
+
+
+Sampler = Annotated[GridSampler | RandomSampler | TpeSampler | GpSampler | CmaesSampler | QmcSampler, Field(discriminator="kind")]
 
 
 class NoPruner(Section):
@@ -82,4 +115,31 @@ class HalvingPruner(Section):
     """Share of trials that each rung stops, as its inverse."""
 
 
-Pruner = Annotated[NoPruner | MedianPruner | HalvingPruner, Field(discriminator="kind")]
+class HyperbandPruner(Section):
+    """Hyperband: trials are dealt to brackets of successive halving, which begin to stop them earlier and later."""
+
+    kind: Literal["hyperband"] = "hyperband"
+
+    first_rung: int = Field(ge=1)
+    """Optimizer steps at the first rung of the most eager bracket."""
+
+    reduction: int = Field(default=3, ge=2)
+    """Share of trials that each rung stops, as its inverse."""
+
+
+class WilcoxonPruner(Section):
+    """Spends seeds adaptively: a cell whose finished seeds are worse than the best cell's by Wilcoxon's signed-rank test gets no more.
+
+    It judges final values, so that it works with every metric. Its cells keep what they have measured, over fewer seeds.
+    """
+
+    kind: Literal["wilcoxon"] = "wilcoxon"
+
+    p_threshold: float = Field(default=0.1, gt=0, lt=1)
+    """One-sided p-value below which a cell is given up. With 0.1 that takes four seeds: of three, no order is rarer than 1/8."""
+
+    startup_seeds: int = Field(default=2, ge=1)
+    """Seeds that every cell gets."""
+
+
+Pruner = Annotated[NoPruner | MedianPruner | HalvingPruner | HyperbandPruner | WilcoxonPruner, Field(discriminator="kind")]

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from cpc_core.config import CpcConfig, Section
 from search_spaces.space import Sample, SearchSpace, Value, apply
+from study.budget import Budget
 from study.catalog import source_text
 from study.claims import Claim
 from study.document import parse
@@ -52,6 +53,11 @@ class Resources(Section):
     max_failures: int = Field(default=2, ge=0)
     """How often a crashed trial is taken up again from its last checkpoint before it counts as failed."""
 
+    @property
+    def gpus_per_trial(self) -> float:
+        """GPUs that a trial holds while it trains."""
+        return self.workers * self.gpus_per_worker
+
 
 class StudySpec(Section):
     """One study: a question, a base configuration, a space, seeds, and how to search it."""
@@ -84,6 +90,7 @@ class StudySpec(Section):
     objective: Objective = Objective()
     sampler: Sampler = GridSampler()
     pruner: Pruner = NoPruner()
+    budget: Budget = Budget()
     resources: Resources = Resources()
 
     @field_validator("seeds")
@@ -95,7 +102,8 @@ class StudySpec(Section):
 
     @model_validator(mode="after")
     def _prunable(self) -> StudySpec:
-        if self.pruner.kind != "none" and self.objective.metric not in MEASURED_AT_EVERY_REPORT:
+        judges_early = self.pruner.kind not in ("none", "wilcoxon")
+        if judges_early and self.objective.metric not in MEASURED_AT_EVERY_REPORT:
             raise ValueError(
                 f"pruner {self.pruner.kind} judges a trial before its end, but {self.objective.metric} is measured at the end only: "
                 f"set objective.metric to {' or '.join(MEASURED_AT_EVERY_REPORT)}, or pruner.kind to none"
@@ -129,6 +137,11 @@ class StudySpec(Section):
         return self.space.corners() if cells is None else cells
 
     @property
+    def longest(self) -> int:
+        """Optimizer steps of its longest trial."""
+        return max(self.config(sample, self.seeds[0]).training.steps for sample in self.tried)
+
+    @property
     def planned_trials(self) -> int:
         """Cells (or points to propose) times seeds."""
         points = len(self.sampler.cells(self.space)) if isinstance(self.sampler, GridSampler) else self.sampler.trials
@@ -139,7 +152,7 @@ class StudySpec(Section):
         """Twelve hex digits over what changes results: not `resources` and `claims`, nor the place of the corpus, which counts
         by its content.
         """
-        content = json.dumps(self.model_dump(mode="json", exclude={"resources", "claims", "scales", "corpus"}), sort_keys=True)
+        content = json.dumps(self.model_dump(mode="json", exclude={"resources", "budget", "claims", "scales", "corpus"}), sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     def to_yaml(self) -> str:

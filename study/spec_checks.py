@@ -8,12 +8,15 @@ from pydantic import ValidationError
 
 from cpc_core.config import CpcConfig
 from search_spaces.knobs import resolve
-from search_spaces.space import Sample, SearchSpace
+from search_spaces.space import Range, Sample, SearchSpace
 from study.claims import Claim
 from study.document import Document
 from study.spec_problems import described, sentence
 
 NO_CELL = "no cell is like that: a one-at-a-time grid varies one knob from the first cell, so name at most one"
+
+RANGES_NEEDED = {"cmaes": 2, "qmc": 1}
+"""Of the samplers that draw everything else at random."""
 
 
 def base_problems(document: Document) -> list[str]:
@@ -39,7 +42,22 @@ def space_problems(document: Document) -> list[str]:
     except ValidationError:
         return []
     found = [f"{document.place(('space', *path))}: {problem}" for path, problem in space.problems(grid=grid)]
+    if isinstance(sampler, Mapping):
+        found += _sampler_problems(document, space, str(sampler.get("kind")))
     return found or _claim_problems(document, space, one_at_a_time=grid and sampler.get("design") == "one_at_a_time")
+
+
+def _sampler_problems(document: Document, space: SearchSpace, kind: str) -> list[str]:
+    """Samplers that work on ranges and have too few of them. A range with a condition counts as none: they draw it at random."""
+    needed = RANGES_NEEDED.get(kind, 0)
+    ranges = [name for name, dimension in space.root.items() if isinstance(dimension, Range) and not dimension.when.root]
+    if len(ranges) >= needed:
+        return []
+    have = f"only {', '.join(ranges)}" if ranges else "none"
+    return [
+        f"{document.place(('sampler', 'kind'))}: sampler {kind} works on {needed} or more ranges without a condition, and the space has "
+        f"{have}: give knobs as ranges, or set sampler.kind to tpe"
+    ]
 
 
 def _claim_problems(document: Document, space: SearchSpace, *, one_at_a_time: bool) -> list[str]:

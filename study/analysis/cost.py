@@ -17,12 +17,16 @@ class CostInfo:
         measured_s: Seconds they trained, all together, held-out evaluation and checkpoints included.
         predicted_s: Seconds that the plan predicted for the same trials.
         gpus_per_trial: GPUs that each of them held.
+        wall_s: Seconds that a finished study was run in all, None while it is not.
+        predicted_wall_s: Seconds that were predicted for that.
     """
 
     trials: int
     measured_s: float
     predicted_s: float
     gpus_per_trial: float
+    wall_s: float | None
+    predicted_wall_s: float
 
     @property
     def ratio(self) -> float:
@@ -34,10 +38,12 @@ class CostInfo:
         """The comparison as one sentence."""
         trained = f"{count_text(self.trials, 'complete trial')} trained {duration_text(self.measured_s)}"
         sentence = f"{trained}, predicted {duration_text(self.predicted_s)} (× {self.ratio:.2f})"
-        if not self.gpus_per_trial:
-            return f"{sentence}."
-        hours = self.gpus_per_trial / 3600
-        return f"{sentence}; {self.measured_s * hours:.2f} GPU hours, predicted {self.predicted_s * hours:.2f}."
+        if self.gpus_per_trial:
+            hours = self.gpus_per_trial / 3600
+            sentence += f"; {self.measured_s * hours:.2f} GPU hours, predicted {self.predicted_s * hours:.2f}"
+        if self.wall_s is not None:
+            sentence += f"; the study ran {duration_text(self.wall_s)}, predicted {duration_text(self.predicted_wall_s)}"
+        return f"{sentence}."
 
 
 def cost_info(record: StudyRecord) -> CostInfo | None:
@@ -46,7 +52,15 @@ def cost_info(record: StudyRecord) -> CostInfo | None:
     if record.prediction is None or not complete:
         return None
     expected = [seconds for trial in complete if (seconds := predicted_s(record, trial)) is not None]
-    return CostInfo(len(complete), sum(trial.duration_s for trial in complete), sum(expected), record.prediction.gpus_per_trial)
+    wall_s = record.wall_s if record.finished and record.wall_s else None
+    return CostInfo(
+        trials=len(complete),
+        measured_s=sum(trial.duration_s for trial in complete),
+        predicted_s=sum(expected),
+        gpus_per_trial=record.prediction.gpus_per_trial,
+        wall_s=wall_s,
+        predicted_wall_s=record.prediction.wall_s,
+    )
 
 
 def predicted_s(record: StudyRecord, trial: TrialRecord) -> float | None:

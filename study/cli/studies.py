@@ -71,6 +71,8 @@ def plan(spec: str, /, *, scale: Scale = None, set: Overrides = None, calibrate:
     cells = planned_cells(loaded, open_corpus(loaded.corpus).clip_samples, seconds_per_step if calibrate else None)
     emit([vars(cell) for cell in cells], output)
     say(f"\n{_size(loaded)}{_expected(loaded, predicted(loaded, cells)) if calibrate else ''}")
+    if loaded.budget.words:
+        say(f"budget: at most {loaded.budget.words}")
     next_steps(f"cpc study run {spec}{f' --scale {scale}' if scale else ''}")
 
 
@@ -177,6 +179,8 @@ def _run(folder: Path, spec: StudySpec, address: str | None) -> None:
         raise
     if ended == record.planned:
         say("already complete: nothing to train")
+    elif record.budget_spent:
+        say(f"{record.budget_spent}: raise it in the spec, and running it again goes on")
     _answer(record)
     if not any(trial.outcome == "complete" for trial in record.trials):
         raise StudyFailedError(f"no trial completed; `cpc study show {folder}` says why for each")

@@ -110,7 +110,7 @@ def _single_trial(base: str, overrides: list[str], corpus: str | None, knobs: di
     from study.spec import StudySpec
     from study.spec_problems import SpecError, described
 
-    shaped = StudySpec.load(base, [*overrides, "space={}", "seeds=[0]", "sampler={kind: grid}"])
+    shaped = StudySpec.load(base, [*overrides, "space={}", "seeds=[0]", "sampler={kind: grid}", "claims=[]"])
     if "epsilon_db" in knobs and "adversary" not in knobs and shaped.config({}, seed).adversary.kind == "none":
         knobs["adversary"] = "fgsm"
     try:
