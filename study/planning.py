@@ -13,6 +13,7 @@ from study.analysis.labels import cell_name
 from study.files import write_atomically
 from study.reading import PREDICTION
 from study.records import Prediction
+from study.rungs import share_of_steps
 from study.spec import StudySpec
 
 START_S = 8.0
@@ -20,6 +21,9 @@ START_S = 8.0
 
 TRIAL_OVERHEAD_S = 14.0
 """Seconds of a trial outside its training loop: processes start, the probe is fitted."""
+
+CHECKPOINTS_KEPT = 2
+"""Of each trial."""
 
 SecondsPerStep = Callable[[CpcConfig, int, int], float]
 """Measures a training step: configuration, samples of a corpus clip, CPU threads → seconds."""
@@ -75,12 +79,29 @@ def predicted(spec: StudySpec, cells: list[PlannedCell]) -> Prediction:
     training_s = {cell.cell: cell.steps * cell.seconds_per_step for cell in cells if cell.seconds_per_step is not None}
     mean_s = fmean(training_s.values())
     resources = spec.resources
+    trial_s = mean_s * share_of_steps(spec) + TRIAL_OVERHEAD_S
     return Prediction(
         training_s=training_s,
         mean_training_s=mean_s,
-        wall_s=(mean_s + TRIAL_OVERHEAD_S) * spec.planned_trials / resources.concurrent_trials + START_S,
+        wall_s=trial_s * spec.planned_trials / resources.concurrent_trials + START_S,
         gpus_per_trial=resources.gpus_per_trial,
     )
+
+
+def checkpoint_bytes(spec: StudySpec, parameters: Callable[[CpcConfig], int]) -> float:
+    """Disk that the study's checkpoints take: of each parameter its value and Adam's two moments, and each trial keeps two.
+
+    Args:
+        spec: The study.
+        parameters: Counts the parameters of a trial's model.
+    """
+    counted: dict[str, int] = {}
+    for sample in spec.tried:
+        config = spec.config(sample, spec.seeds[0])
+        model = canonical_json(CpcConfig(encoder=config.encoder, context=config.context, similarity=config.similarity))
+        if model not in counted:
+            counted[model] = parameters(config)
+    return fmean(counted.values()) * 3 * 4 * CHECKPOINTS_KEPT * spec.planned_trials
 
 
 def keep_prediction(folder: Path, spec: StudySpec, clip_samples: int, seconds_per_step: SecondsPerStep) -> None:

@@ -9,16 +9,17 @@ from cyclopts import App, Parameter
 
 from study.analysis.answer import answer_info
 from study.analysis.cells import ranked
-from study.analysis.cost import cost_info, duration_text, predicted_s
-from study.analysis.labels import cell_name, count_text
+from study.analysis.cost import cost_info, predicted_s
+from study.analysis.labels import cell_name
 from study.catalog import preset_names, scales
 from study.cli import EXIT_CODES
 from study.cli.comparing import INTERVALS, IntervalName, say_claims
 from study.cli.folders import HOME, known, study_folder
 from study.cli.output import Format, emit, next_steps, say
+from study.cli.planning import size
 from study.errors import StudyFailedError
 from study.reading import read_spec, read_study
-from study.records import Prediction, StudyRecord, TrialRecord
+from study.records import StudyRecord, TrialRecord
 from study.spec import StudySpec
 
 app = App(name="study", help="Plan, run, submit, resume and read studies.", help_epilogue=EXIT_CODES)
@@ -29,6 +30,7 @@ for _name, _help in (
     ("stop", "Stop a submitted study; it can be resumed."),
 ):
     app.command(f"study.cli.jobs:{_name}", name=_name, help=_help)
+app.command("study.cli.planning:plan", name="plan", help="Show what a study would train, and what that would cost here.")
 app.command("study.cli.comparing:compare", name="compare", help="Hold one cell against another, seed by seed.")
 app.command("study.cli.watching:watch", name="watch", help="Follow a running study in the terminal.")
 app.command("study.cli.tables:export", name="export", help="Write a study's numbers as CSV, Parquet or JSON.")
@@ -47,33 +49,9 @@ def validate(spec: str, /, *, scale: Scale = None, set: Overrides = None) -> Non
     """Check a spec file or preset completely, without starting anything: at every scale that it offers, or at one."""
     for each in (scale,) if scale else scales(spec) or (None,):
         loaded = StudySpec.load(spec, set or [], each)
-        say(f"{loaded.name} is valid{f' at scale {each}' if each else ''}: {_size(loaded)}, spec {loaded.hash}")
+        say(f"{loaded.name} is valid{f' at scale {each}' if each else ''}: {size(loaded)}, spec {loaded.hash}")
     chosen = f" --scale {scale}" if scale else ""
     next_steps(f"cpc study plan {spec}{chosen}", f"cpc study run {spec}{chosen}")
-
-
-@app.command
-def plan(spec: str, /, *, scale: Scale = None, set: Overrides = None, calibrate: bool = True, output: Output = "table") -> None:
-    """Show what a study would train, and how long that would take on this machine.
-
-    Parameters
-    ----------
-    spec
-        A spec file, or the name of a preset.
-    calibrate
-        Time a few real steps of each cell for the estimate.
-    """
-    from cpc_core.calibrate import seconds_per_step
-    from cpc_core.corpus.sample import open_corpus
-    from study.planning import planned_cells, predicted
-
-    loaded = StudySpec.load(spec, set or [], scale)
-    cells = planned_cells(loaded, open_corpus(loaded.corpus).clip_samples, seconds_per_step if calibrate else None)
-    emit([vars(cell) for cell in cells], output)
-    say(f"\n{_size(loaded)}{_expected(loaded, predicted(loaded, cells)) if calibrate else ''}")
-    if loaded.budget.words:
-        say(f"budget: at most {loaded.budget.words}")
-    next_steps(f"cpc study run {spec}{f' --scale {scale}' if scale else ''}")
 
 
 @app.command
@@ -170,7 +148,7 @@ def _run(folder: Path, spec: StudySpec, address: str | None) -> None:
     from study.cli.progress import StudyProgress
 
     ended = read_study(folder).ended if (folder / "spec.yaml").is_file() else 0
-    say(f"{spec.name}: {_size(spec)}" + (f", {ended} already ended" if ended else "") + f", in {folder}")
+    say(f"{spec.name}: {size(spec)}" + (f", {ended} already ended" if ended else "") + f", in {folder}")
     try:
         with StudyProgress(spec.reference) as progress:
             record = run_study(folder, spec, address=address, on_event=progress.on_event)
@@ -191,19 +169,6 @@ def _answer(record: StudyRecord) -> None:
     answer = answer_info(record)
     say("\n" + "\n".join(text for text in (answer.headline, answer.detail, answer.state) if text))
     say_claims(record)
-
-
-def _size(spec: StudySpec) -> str:
-    trials, seeds = spec.planned_trials, len(spec.seeds)
-    points = count_text(trials // seeds, "cell" if spec.sampler.kind == "grid" else "point")
-    return f"{count_text(trials, 'trial')} = {points} × {count_text(seeds, 'seed')}"
-
-
-def _expected(spec: StudySpec, prediction: Prediction) -> str:
-    """What the whole study is expected to cost, in words."""
-    at_a_time = f"{count_text(spec.resources.concurrent_trials, 'trial')} at a time on this machine"
-    gpu_hours = prediction.mean_training_s * prediction.gpus_per_trial * spec.planned_trials / 3600
-    return f", about {duration_text(prediction.wall_s)} with {at_a_time}" + (f", {gpu_hours:.1f} GPU hours" if gpu_hours else "")
 
 
 def _trial_row(record: StudyRecord, trial: TrialRecord) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 from cpc_core.config import CpcConfig
 from cpc_core.errors import ConfigError
 from study.analysis.cost import cost_info, duration_text, predicted_s
-from study.planning import START_S, TRIAL_OVERHEAD_S, keep_prediction, planned_cells, predicted
+from study.planning import START_S, TRIAL_OVERHEAD_S, checkpoint_bytes, keep_prediction, planned_cells, predicted
 from study.reading import read_study
 from tests.study.folders import ended_study
 from tests.study.specs import tiny_spec
@@ -64,6 +64,28 @@ def test_the_whole_study_by_hand() -> None:
     assert prediction.mean_training_s == pytest.approx(4.5)
     # Twelve trials, two at a time.
     assert prediction.wall_s == pytest.approx(6 * (4.5 + TRIAL_OVERHEAD_S) + START_S)
+
+
+def test_checkpoints_by_hand() -> None:
+    """Twelve trials keep two checkpoints each, of a value and two moments in four bytes for every parameter."""
+    asked: list[int] = []
+
+    def parameters(config: CpcConfig) -> int:
+        asked.append(config.encoder.width)
+        return 1000
+
+    assert checkpoint_bytes(SPEC, parameters) == 12 * 2 * 12 * 1000
+    assert len(asked) == 1
+
+
+def test_a_pruned_search_is_predicted_to_take_its_share() -> None:
+    space = {"temperature": {"low": 0.05, "high": 1.0, "log": True}}
+    search = {"space": space, "sampler": {"kind": "random", "trials": 9}, "objective": {"metric": "dev_accuracy"}}
+    full, halved = tiny_spec(**search), tiny_spec(**search, pruner={"kind": "asha", "first_rung": 10})
+    cells = planned_cells(full, CLIP_SAMPLES, Timer())
+    # Nine trials of ten steps, and three of the remaining twenty.
+    saved_s = 9 * 30 * 0.1 - (9 * 10 + 3 * 20) * 0.1
+    assert predicted(full, cells).wall_s - predicted(halved, cells).wall_s == pytest.approx(saved_s)
 
 
 def test_a_search_is_planned_by_the_corners_of_its_space() -> None:
