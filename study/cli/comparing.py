@@ -9,13 +9,13 @@ from cyclopts import Parameter
 from cpc_core.errors import ConfigError
 from search_spaces.fields import nearest
 from study.analysis.cells import Cell, cell_named
-from study.analysis.claim_answers import claim_infos
+from study.analysis.claim_answers import ClaimInfo, claim_infos
 from study.analysis.comparison import Comparison
 from study.analysis.comparison import compare as compared
 from study.analysis.labels import sentence_case
 from study.claims import Metric
 from study.cli.folders import study_folder
-from study.cli.output import Format, emit_one, next_steps, say
+from study.cli.output import Format, emit, emit_one, next_steps, say
 from study.reading import read_study
 from study.records import StudyRecord
 from study.statistics import IntervalOf, bootstrap_interval, t_interval
@@ -26,8 +26,8 @@ INTERVALS: dict[IntervalName, IntervalOf] = {"t": t_interval, "bootstrap": boots
 
 def compare(
     study: str,
-    first: str,
-    second: str,
+    first: str | None = None,
+    second: str | None = None,
     /,
     *,
     metric: str | None = None,
@@ -45,7 +45,7 @@ def compare(
     first
         The cell asked about: its knobs (similarity=dot,temperature=1), its label as `best` prints it, or the beginning of its id.
     second
-        The cell it is held against.
+        The cell it is held against. Without cells, the study's claims are answered.
     metric
         What to compare by; the study's objective by default.
     interval
@@ -54,6 +54,11 @@ def compare(
         Format of the result.
     """
     record = read_study(study_folder(study))
+    if first is None or second is None:
+        if first is not None:
+            raise ConfigError(f"'{first}' is compared with nothing: name a second cell, or none to have the study's claims answered")
+        _claims(record, study, output)
+        return
     name = metric or record.metric
     if name not in get_args(Metric):
         raise ConfigError(f"there is no metric '{name}'{nearest(name, list(get_args(Metric)))}")
@@ -64,6 +69,31 @@ def compare(
     if comparison.more_seeds is not None:
         say(f"  about {comparison.more_seeds} more seeds would decide it, if the difference and its spread are what these seeds show")
     next_steps(f"cpc study best {study}", f"cpc dashboard {study}")
+
+
+def _claims(record: StudyRecord, study: str, output: Format) -> None:
+    infos = claim_infos(record)
+    if not infos:
+        raise ConfigError(f"{record.name} makes no claims: name two of its cells, or declare claims in its spec")
+    emit([_claim_row(info) for info in infos], output)
+    say_claims(record)
+    next_steps(f"cpc study best {study}", f"cpc report {study} -o report.html")
+
+
+def _claim_row(info: ClaimInfo) -> dict[str, object]:
+    difference = info.difference
+    return {
+        "question": info.question,
+        "answer": info.answer,
+        "metric": info.metric,
+        "better": info.better,
+        "than": info.than,
+        "better_by": difference.interval.mean if difference else None,
+        "low": info.low,
+        "high": info.high,
+        "shared_seeds": difference.interval.n if difference else 0,
+        "more_seeds": info.more_seeds,
+    }
 
 
 def say_claims(record: StudyRecord) -> None:

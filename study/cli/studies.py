@@ -31,7 +31,7 @@ for _name, _help in (
 ):
     app.command(f"study.cli.jobs:{_name}", name=_name, help=_help)
 app.command("study.cli.planning:plan", name="plan", help="Show what a study would train, and what that would cost here.")
-app.command("study.cli.comparing:compare", name="compare", help="Hold one cell against another, seed by seed.")
+app.command("study.cli.comparing:compare", name="compare", help="Hold one cell against another, or answer the study's claims.")
 app.command("study.cli.watching:watch", name="watch", help="Follow a running study in the terminal.")
 app.command("study.cli.tables:export", name="export", help="Write a study's numbers as CSV, Parquet or JSON.")
 app.command("study.cli.describing:explain", name="explain", help="Explain a setting of a spec.")
@@ -87,7 +87,8 @@ def ls(*, output: Output = "table") -> None:
                 "ended": record.ended,
                 "planned": record.planned,
                 "best": best[0].label if best else None,
-                record.metric: best[0].metrics[record.metric].mean if best else None,
+                "metric": record.metric,
+                "mean": best[0].metrics[record.metric].mean if best else None,
             }
         )
     if rows:

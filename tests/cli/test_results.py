@@ -97,6 +97,22 @@ def test_formats_agree_on_the_comparison(home: Path, cpc: Cpc, output: str) -> N
     assert float(row["better_by"]) == pytest.approx(0.102)
 
 
+@pytest.mark.parametrize("output", ["json", "yaml", "csv"])
+def test_without_cells_compare_answers_the_claims(home: Path, cpc: Cpc, output: str) -> None:
+    (row,) = read(cpc("study", "compare", "tiny", "-o", output)[0], output)
+    assert (row["answer"], row["better"], row["than"]) == ("supported", "τ = 0.05", "τ = 0.1")
+    assert 0.1 < float(row["low"]) < float(row["better_by"]) < float(row["high"])
+    assert "is compared with nothing" in cpc("study", "compare", "tiny", "τ = 0.1", code=2)[1]
+    ended_study(home / "studies" / "plain", tiny_spec(name="plain"), measured)
+    assert "plain makes no claims" in cpc("study", "compare", "plain", code=2)[1]
+
+
+def test_studies_of_different_metrics_share_a_list(home: Path, cpc: Cpc) -> None:
+    ended_study(home / "studies" / "other", tiny_spec(name="other", objective={"metric": "dev_accuracy"}), measured)
+    rows = read(cpc("study", "ls", "-o", "csv")[0], "csv")
+    assert [(row["study"], row["metric"]) for row in rows] == [("other", "dev_accuracy"), ("tiny", "dev_map")]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -132,7 +148,7 @@ def test_show_sets_time_beside_the_prediction(home: Path, cpc: Cpc) -> None:
     out, err = cpc("study", "show", "tiny", "-o", "csv")
     rows = read(out, "csv")
     assert [(row["minutes"], row["predicted_minutes"]) for row in rows] == [("1.0", "0.5")] * 12
-    assert "12 complete trials trained 12 min 00 s, predicted 6 min 00 s (× 2.00)." in err
+    assert "12 complete trials trained 12 min 00 s, predicted 6 min 00 s (× 2.00); the study ran" in err
 
 
 @pytest.mark.parametrize("file_format", ["csv", "json", "parquet"])
