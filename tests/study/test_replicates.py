@@ -27,6 +27,7 @@ def test_a_cell_behind_on_every_seed_is_given_up_from_the_fourth() -> None:
     reason = why_given_up(cells(best=best, worse=worse), "worse", PRUNER)
     # The four differences all point one way: 1/16.
     assert reason == "given up after 4 seeds: behind cell best by 0.1025 on average (Wilcoxon p = 0.062)"
+    assert why_given_up(cells(best=best, worse=worse), "worse", WilcoxonPruner(startup_seeds=5)) is None
 
 
 def test_the_best_cell_and_an_unknown_one_go_on() -> None:
