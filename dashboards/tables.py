@@ -34,6 +34,7 @@ class Sort:
 def beside_published(first_column: str, ours: Sequence[Panel], published: Sequence[Panel]) -> Component:
     """A row per setting, two columns per metric: this study with its interval, and the paper's value."""
     printed = {(_place(point), column): point for column, panel in enumerate(published) for point in (*panel.levels, *panel.points)}
+    printed_kinds = {series.key for panel in published for series in panel.series}
     rows: dict[str, tuple[str, dict[int, Point]]] = {}
     for column, panel in enumerate(ours):
         for level in panel.levels:
@@ -41,7 +42,9 @@ def beside_published(first_column: str, ours: Sequence[Panel], published: Sequen
         for series in panel.series:
             for point in series.points:
                 name = f"{series.label}, {_place(point)}" if series.label else _place(point)
-                rows.setdefault(name, (_place(point), {}))[1][column] = point
+                # The paper's values are of one adversary: at the same ε another one has none.
+                place = _place(point) if printed_kinds & {series.key, ""} else name
+                rows.setdefault(name, (place, {}))[1][column] = point
     met = {place for place, _ in rows.values()}
     rows |= {place: (place, {}) for place, _ in printed if place not in met}
     body = []

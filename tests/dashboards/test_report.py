@@ -19,7 +19,9 @@ from study.analysis import EpsilonInfo, TrialTableInfo, claim_infos, epsilon_inf
 from study.claims import Claim
 from study.records import StudyRecord
 from tests.study import synthetic
+from tests.study.synthetic import trial
 
+ROW = r"<tr><th scope=\"row\">(.*?)</th>(.*?)</tr>"
 VOID = {"meta", "link", "br", "img", "input"}
 
 
@@ -128,11 +130,23 @@ def test_claims_are_answered_first() -> None:
 
 def test_paper_and_study_share_the_rows_of_the_table() -> None:
     source, _ = to_html(_epsilon_table())
-    rows = re.findall(r"<tr><th scope=\"row\">(.*?)</th>(.*?)</tr>", source)
+    rows = re.findall(ROW, source)
     cells = {name: re.findall(r'<td class="number paper">(.*?)</td>', row) for name, row in rows}
     assert cells["−55 dB"] == ["0.963", "0.886", "0.275"]
     assert cells["no adversary"] == ["0.970", "0.905", "0.268"]
     assert len(rows) == 7
+
+
+def test_another_adversary_is_not_set_beside_the_papers() -> None:
+    record = synthetic.epsilon_study()
+    first = len(record.trials)
+    pgd = [trial(first + seed, {"adversary": "pgd", "epsilon_db": -55.0}, seed, metrics={"dev_map": 0.5}) for seed in range(3)]
+    info = epsilon_info(replace(record, trials=(*record.trials, *pgd)))
+    assert isinstance(info, EpsilonInfo)
+    source, _ = to_html(beside_published("Perturbation ε", info.panels, info.published))
+    cells = {name: re.findall(r'<td class="number paper">(.*?)</td>', row) for name, row in re.findall(ROW, source)}
+    assert cells["PGD, −55 dB"] == ["–", "–", "–"]
+    assert cells["FGSM, −55 dB"] == ["0.963", "0.886", "0.275"]
 
 
 def _epsilon_table() -> Any:
