@@ -16,8 +16,10 @@ from ray.tune.stopper import Stopper
 from cluster.driver import train_trial
 from cluster.search import StorePruning, StudyEvent, StudySearch
 from cluster.session import connected
+from cpc_core.calibrate import seconds_per_step
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.sample import open_corpus
+from study.planning import keep_prediction
 from study.reading import read_study
 from study.records import StudyRecord
 from study.spec import StudySpec
@@ -50,6 +52,8 @@ def run_study(folder: Path, spec: StudySpec, *, address: str | None, on_event: C
     store = StudyStore.create_or_open(folder, spec, corpus.hash, corpus.caption)
     try:
         if not store.finished:
+            if address is None:
+                keep_prediction(folder, spec, corpus.clip_samples, seconds_per_step)
             with connected(address, spec.resources), _interruptible() as interrupted:
                 _train(store, corpus, interrupted, on_event)
     finally:

@@ -14,10 +14,10 @@ from dash.exceptions import PreventUpdate
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from cpc_core.errors import CpcError
-from dashboards.live import LiveStudy
 from dashboards.page import FIRST_SORT, page
 from dashboards.tables import Sort, trial_table
 from study.analysis import NotShown, trial_table_info
+from study.live import LiveStudy
 from study.reading import read_study
 
 POLL_MS = 2500

@@ -20,11 +20,12 @@ from dashboards.figures import (
     draw_temperature,
 )
 from dashboards.history_figure import draw_history, history_key
-from dashboards.tables import Sort, beside_published, cell_table, duration_text, provenance_list, trial_table
+from dashboards.tables import Sort, beside_published, cell_table, provenance_list, trial_table
 from dashboards.theme import PLOTLY_CONFIG
 from study.analysis import (
     NotShown,
     answer_info,
+    claim_infos,
     epsilon_info,
     history_info,
     ranking_info,
@@ -32,6 +33,7 @@ from study.analysis import (
     temperature_info,
     trial_table_info,
 )
+from study.analysis.cost import cost_info, duration_text
 from study.analysis.labels import metric_label, number, sentence_case
 from study.analysis.panels import Panel
 from study.published import FIGURE_1, SETTING
@@ -46,16 +48,22 @@ INTERVALS = (
 
 SEARCHED = "Other knobs differ between these points too: nothing is joined, and no row can be set beside the paper's."
 
+CLAIMS = (
+    "What the study set out to show. A claim is supported where the whole 95 % interval of the lead lies above its margin, "
+    "not supported where it lies below, and otherwise undecided at this number of seeds."
+)
+
 METHOD = (
     "Only complete trials enter a mean; pruned, diverged and failed ones are counted beside it. Differences are taken seed by seed, "
-    "over the seeds that two settings share. Intervals are 95 % t-intervals, not adjusted for having picked the best of several settings."
+    "over the seeds that two settings share. Intervals are 95 % t-intervals. Those of claims are widened (Bonferroni) where the best of "
+    "several settings was picked; the others are not adjusted for that, and claims not for one another."
 )
 
 
 def page(record: StudyRecord, sort: Sort = FIRST_SORT) -> list[Component]:
     """The whole page of a study, partial or finished."""
     sections = [_temperature(record), _epsilon(record), _sampling(record), _ranking(record), _history(record), _trials(record, sort)]
-    return [_header(record), *(section for section in sections if section is not None), _foot(record)]
+    return [_header(record), *_claims(record), *(section for section in sections if section is not None), _foot(record)]
 
 
 def graph(name: str, figure: go.Figure) -> Component:
@@ -76,7 +84,9 @@ def _header(record: StudyRecord) -> Component:
         lead = answer.comparison.difference
         effect = "" if lead.effect_size is None else f", effect size {lead.effect_size:.1f}".replace("-", "−")
         facts.append(("lead over the runner-up", number(lead.interval.mean), f"{answer.comparison.verdict}{effect}"))
-    facts += [("training time", duration_text(spent), "all trials together")] if spent else []
+    cost = cost_info(record)
+    against = f"; complete trials × {cost.ratio:.2f} the prediction" if cost else ""
+    facts += [("training time", duration_text(spent), f"all trials together{against}")] if spent else []
     return html.Header(
         [
             html.P(["CPC study", html.Span("complete" if record.finished else "in progress", className="state")], className="overline"),
@@ -90,6 +100,15 @@ def _header(record: StudyRecord) -> Component:
             html.P(["Corpus: ", record.corpus], className="corpus") if record.corpus else None,
         ]
     )
+
+
+def _claims(record: StudyRecord) -> list[Component]:
+    """What the study set out to show, each with its answer."""
+    answers = []
+    for info in claim_infos(record):
+        verdict = html.Span(sentence_case(info.answer), className=f"verdict {info.answer.replace(' ', '-')}")
+        answers.append(html.Li([html.P([info.question, verdict], className="claim"), html.P(info.words, className="found")]))
+    return [_section("claims", "Claims", CLAIMS, [html.Ul(answers, className="claims")])] if answers else []
 
 
 def _temperature(record: StudyRecord) -> Component | None:

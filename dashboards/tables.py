@@ -9,6 +9,7 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
+from study.analysis.cost import duration_text
 from study.analysis.labels import interval_text, knob_label, metric_label, number, sentence_case, value_label
 from study.analysis.panels import Panel, Point
 from study.analysis.tables import RankingInfo, TrialRow, TrialTableInfo
@@ -33,6 +34,7 @@ class Sort:
 def beside_published(first_column: str, ours: Sequence[Panel], published: Sequence[Panel]) -> Component:
     """A row per setting, two columns per metric: this study with its interval, and the paper's value."""
     printed = {(_place(point), column): point for column, panel in enumerate(published) for point in (*panel.levels, *panel.points)}
+    printed_kinds = {series.key for panel in published for series in panel.series}
     rows: dict[str, tuple[str, dict[int, Point]]] = {}
     for column, panel in enumerate(ours):
         for level in panel.levels:
@@ -40,7 +42,9 @@ def beside_published(first_column: str, ours: Sequence[Panel], published: Sequen
         for series in panel.series:
             for point in series.points:
                 name = f"{series.label}, {_place(point)}" if series.label else _place(point)
-                rows.setdefault(name, (_place(point), {}))[1][column] = point
+                # The paper's values are of one adversary: at the same ε another one has none.
+                place = _place(point) if printed_kinds & {series.key, ""} else name
+                rows.setdefault(name, (place, {}))[1][column] = point
     met = {place for place, _ in rows.values()}
     rows |= {place: (place, {}) for place, _ in printed if place not in met}
     body = []
@@ -158,16 +162,6 @@ def _trial_cell(row: TrialRow, key: str, *, numeric: bool) -> Component:
     else:
         text = value_label(key.partition(":")[2], value)
     return html.Td(text, className="number" if numeric else "", **exact)
-
-
-def duration_text(seconds: float) -> str:
-    """`38 s`, `4 min 10 s`, `2 h 05 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
 def provenance_list(provenance: Mapping[str, Any]) -> Component:

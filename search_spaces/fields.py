@@ -16,13 +16,13 @@ from search_spaces.knobs import KNOBS, resolve
 
 
 def sections(annotation: Any) -> tuple[type[BaseModel], ...]:
-    """The models an annotation may hold: one for a section, several for a discriminated choice, none for a value."""
+    """The models an annotation may hold: one for a section or a list of it, several for a discriminated choice, none for a value."""
     if isinstance(annotation, type):
         return (annotation,) if issubclass(annotation, BaseModel) else ()
     origin = get_origin(annotation)
     if origin is Annotated:
         return sections(get_args(annotation)[0])
-    if origin in (Union, types.UnionType):
+    if origin in (Union, types.UnionType, tuple):
         return tuple(model for member in get_args(annotation) for model in sections(member))
     return ()
 

@@ -150,10 +150,35 @@ class SearchSpace(RootModel[dict[str, Dimension]]):
         cells: list[dict[str, Value]] = [{}]
         for name, dimension in self.root.items():
             if isinstance(dimension, Range):
-                raise ConfigError(f"a grid needs listed values, but '{name}' is a range: list its values, or choose another sampler")
+                raise ConfigError(_not_listed(name))
             options = [[{**cell, name: value} for value in dimension.values] if dimension.when.holds(cell) else [cell] for cell in cells]
             cells = [cell for group in options for cell in group]
         return cells
+
+    def one_at_a_time(self) -> list[dict[str, Value]]:
+        """The cell of every dimension's first value, then for each other value the cell that differs from it in that one.
+
+        A value that makes other dimensions appear or vanish brings their first values, or takes them away. Dimensions that the
+        first cell does not have are not varied.
+
+        Raises:
+            ConfigError: A dimension is a range.
+        """
+        cells = [self._cell({})]
+        for name, dimension in self.root.items():
+            if isinstance(dimension, Values) and name in cells[0]:
+                cells += [self._cell({name: value}) for value in dimension.values[1:]]
+        return cells
+
+    def _cell(self, chosen: Sample) -> dict[str, Value]:
+        """The chosen values, and of every other dimension the first."""
+        cell: dict[str, Value] = {}
+        for name, dimension in self.root.items():
+            if isinstance(dimension, Range):
+                raise ConfigError(_not_listed(name))
+            if dimension.when.holds(cell):
+                cell[name] = chosen.get(name, dimension.values[0])
+        return cell
 
     def corners(self) -> Iterator[dict[str, Value]]:
         """Samples that reach every listed value and every bound: what validation tries before anything starts."""
@@ -203,6 +228,10 @@ def _carried_over(section_name: str, base: Mapping[str, Any], kind: Value) -> di
         if model.model_fields["kind"].default == kind:
             return {name: value for name, value in base.items() if name in model.model_fields}
     return dict(base)
+
+
+def _not_listed(name: str) -> str:
+    return f"a grid needs listed values, but '{name}' is a range: list its values, or choose another sampler"
 
 
 def _choices(name: str) -> str:

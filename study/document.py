@@ -52,6 +52,34 @@ class Document:
                 return f"{self.name}:{line}" if line else "--set"
         return self.name
 
+    @property
+    def scales(self) -> tuple[str, ...]:
+        """Names of the scales that the file offers, the default one first; none where they are not of the right form."""
+        offered = self.data.get("scales")
+        if not isinstance(offered, dict) or not all(isinstance(settings, dict) for settings in offered.values()):
+            return ()
+        return tuple(str(name) for name in offered)
+
+    def at_scale(self, name: str | None) -> Document:
+        """This document with the settings of one of its scales laid over the common ones, and without the others.
+
+        Args:
+            name: The scale; None takes the first, and a document without scales as it is.
+
+        Raises:
+            ConfigError: The document has no such scale.
+        """
+        if name is not None and name not in self.scales:
+            offered = f"it has {', '.join(self.scales)}" if self.scales else "it has none: leave out --scale"
+            raise ConfigError(f"{self.place(('scales',))}: there is no scale '{name}', {offered}")
+        if not self.scales:
+            return self
+        chosen = ("scales", name or self.scales[0])
+        own = {path[2:]: line for path, line in self.lines.items() if path[:2] == chosen and len(path) > 2}
+        lines = {path: line for path, line in self.lines.items() if path[:1] != ("scales",)}
+        common = {key: value for key, value in self.data.items() if key != "scales"}
+        return Document(self.name, _laid_over(common, self.data["scales"][chosen[1]]), {**lines, **own})
+
     def with_overrides(self, overrides: list[str]) -> Document:
         """This document with `a.b=value` assignments applied in order; values are read as YAML.
 
@@ -63,10 +91,7 @@ class Document:
             name, separator, text = override.partition("=")
             if not separator or not name:
                 raise ConfigError(f"--set {override!r} is not of the form section.field=value")
-            try:
-                value = yaml.load(text, _Loader)
-            except yaml.YAMLError as error:
-                raise ConfigError(f"--set {override!r}: the value is not YAML ({_problem(error)})") from None
+            value = value_of(text, f"--set {override!r}")
             *parents, leaf = name.split(".")
             section = data
             for parent in parents:
@@ -77,6 +102,22 @@ class Document:
             target = (*parents, leaf)
             lines = {path: line for path, line in lines.items() if path[: len(target)] != target} | {target: 0}
         return Document(self.name, data, lines)
+
+
+def value_of(text: str, place: str) -> Any:
+    """A value typed on the command line, read as YAML.
+
+    Args:
+        text: The value.
+        place: What an error begins with.
+
+    Raises:
+        ConfigError: It is no YAML.
+    """
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{place}: the value is not YAML ({_problem(error)})") from None
 
 
 def parse(text: str, name: str) -> Document:
@@ -108,6 +149,14 @@ def _record_lines(node: yaml.Node, path: Path, lines: dict[Path, int], name: str
                 raise ConfigError(f"{name}:{key.start_mark.line + 1}: '{key.value}' is already set on line {lines[inner]}")
             lines[inner] = key.start_mark.line + 1
             _record_lines(value, inner, lines, name)
+
+
+def _laid_over(common: Any, special: Any) -> Any:
+    """Mappings are merged key by key; anything else replaces what was there."""
+    if not isinstance(common, dict) or not isinstance(special, dict):
+        return special
+    merged = {key: _laid_over(common[key], value) if key in common else value for key, value in special.items()}
+    return {**common, **merged}
 
 
 def _copied(value: Any) -> Any:

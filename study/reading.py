@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,11 +15,12 @@ from optuna.trial import FrozenTrial, TrialState
 from pydantic import ValidationError
 
 from cpc_core.errors import ConfigError
-from study.records import Outcome, StudyRecord, TrialRecord
+from study.budget import elapsed_s, spent
+from study.records import Outcome, Prediction, StudyRecord, TrialRecord
 from study.spec import StudySpec
 from study.trial_folder import TrialFolder
 
-SPEC, PROVENANCE, JOURNAL = "spec.yaml", "provenance.json", "journal.log"
+SPEC, PROVENANCE, JOURNAL, PREDICTION = "spec.yaml", "provenance.json", "journal.log", "prediction.json"
 
 _UNFINISHED: dict[TrialState, Outcome] = {TrialState.WAITING: "waiting", TrialState.RUNNING: "running"}
 
@@ -31,15 +33,22 @@ def read_study(folder: Path) -> StudyRecord:
     """
     spec = read_spec(folder)
     provenance = read_provenance(folder)
+    trials = tuple(_record(folder, trial) for trial in _trials(folder, spec))
+    wall_s = elapsed_s(folder)
     return StudyRecord(
         name=spec.name,
         question=spec.question,
         metric=spec.objective.metric,
         direction=spec.objective.direction,
         planned=spec.planned_trials,
-        trials=tuple(_record(folder, trial) for trial in _trials(folder, spec)),
+        trials=trials,
         corpus=provenance["corpus"],
         provenance=provenance,
+        claims=spec.stated_claims,
+        prediction=_prediction(folder),
+        reference=spec.reference,
+        wall_s=wall_s,
+        budget_spent=_budget_spent(spec, trials, wall_s),
     )
 
 
@@ -65,7 +74,21 @@ def read_provenance(folder: Path) -> dict[str, Any]:
     Raises:
         ConfigError: They are missing or damaged.
     """
-    path = folder / PROVENANCE
+    return _json(folder / PROVENANCE)
+
+
+def _budget_spent(spec: StudySpec, trials: Sequence[TrialRecord], wall_s: float) -> str | None:
+    started = [trial for trial in trials if trial.history or trial.outcome == "running"]
+    progress = [(trial.history[-1].step if trial.history else 0, trial.duration_s) for trial in started]
+    return spec.budget.exhausted_by(spent(progress, spec.resources.gpus_per_trial, wall_s))
+
+
+def _prediction(folder: Path) -> Prediction | None:
+    path = folder / PREDICTION
+    return Prediction(**_json(path)) if path.exists() else None
+
+
+def _json(path: Path) -> dict[str, Any]:
     try:
         return cast(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:

@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from study.claims import Claim
+
 Outcome = Literal["waiting", "running", "complete", "pruned", "diverged", "failed", "cancelled"]
 """How a trial stands or ended. `diverged` covers non-finite losses and collapse to the constant answer."""
+
+Direction = Literal["maximize", "minimize"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,23 @@ class TrialRecord:
 
 
 @dataclass(frozen=True)
+class Prediction:
+    """What a study was expected to cost when it was first run.
+
+    Attributes:
+        training_s: Cell in words → seconds that one of its trials trains; of a search, the corners of its space.
+        mean_training_s: Mean over those.
+        wall_s: Seconds of the whole study.
+        gpus_per_trial: GPUs that a trial holds while it trains.
+    """
+
+    training_s: Mapping[str, float]
+    mean_training_s: float
+    wall_s: float
+    gpus_per_trial: float
+
+
+@dataclass(frozen=True)
 class StudyRecord:
     """One study folder, read at one moment.
 
@@ -68,16 +89,32 @@ class StudyRecord:
         trials: Every trial known to the store, by number.
         corpus: Corpus name and totals, for captions.
         provenance: Versions, hardware and hashes, for the foot of a report.
+        claims: What it set out to show.
+        prediction: What it was expected to cost, None where nothing was predicted.
+        wall_s: Seconds that it has been run, over all its runs.
+        budget_spent: Which limit of its budget has been reached, in words; None while none has.
+        reference: Knobs of a one-at-a-time grid's first cell, None for any other study.
     """
 
     name: str
     question: str
     metric: str
-    direction: Literal["maximize", "minimize"]
+    direction: Direction
     planned: int
     trials: tuple[TrialRecord, ...]
     corpus: str = ""
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    claims: tuple[Claim, ...] = ()
+    prediction: Prediction | None = None
+    wall_s: float = 0.0
+    budget_spent: str | None = None
+    reference: Mapping[str, Any] | None = None
+
+    def direction_of(self, metric: str) -> Direction:
+        """Whether more of a metric is better: as the study says for its own, and of the others losses are to be small."""
+        if metric == self.metric:
+            return self.direction
+        return "minimize" if metric.endswith("_loss") else "maximize"
 
     @property
     def ended(self) -> int:
@@ -86,5 +123,7 @@ class StudyRecord:
 
     @property
     def finished(self) -> bool:
-        """Whether every planned trial has ended."""
+        """Whether every planned trial has ended, or the budget is spent and none is running."""
+        if self.budget_spent is not None:
+            return all(trial.outcome != "running" for trial in self.trials)
         return len(self.trials) >= self.planned and self.ended == len(self.trials)

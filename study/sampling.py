@@ -7,36 +7,67 @@ import warnings
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
-from optuna.pruners import MedianPruner as OptunaMedianPruner
+from optuna.pruners import HyperbandPruner as OptunaHyperband
+from optuna.pruners import MedianPruner as OptunaMedian
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import CmaEsSampler as CmaEs
+from optuna.samplers import GPSampler as OptunaGp
+from optuna.samplers import QMCSampler as Sobol
 from optuna.trial import Trial
 
 from search_spaces.space import Sample, SearchSpace, Value
-from study.spec import HalvingPruner, MedianPruner, StudySpec, TpeSampler
+from study.searching import (
+    CmaesSampler,
+    GpSampler,
+    GridSampler,
+    HalvingPruner,
+    HyperbandPruner,
+    MedianPruner,
+    NoPruner,
+    QmcSampler,
+    TpeSampler,
+    WilcoxonPruner,
+)
+from study.searching import RandomSampler as Random
+from study.spec import StudySpec
 
 
 def build_sampler(spec: StudySpec, asked: int) -> BaseSampler:
     """The sampler of a study that has asked for `asked` trials so far.
 
-    Its seed counts them: a sampler made anew with the first seed would repeat its start-up suggestions after each resume.
+    Its seed counts them: a sampler made anew with the first seed would repeat its start-up suggestions after each resume. A Sobol
+    sequence is the exception: Optuna keeps its position in the store, and another seed would be another sequence.
     """
-    seed = (int(spec.hash, 16) + asked) % 2**32
-    if not isinstance(spec.sampler, TpeSampler):
-        return RandomSampler(seed=seed)
+    first = int(spec.hash, 16)
+    seed = (first + asked) % 2**32
+    random = RandomSampler(seed=seed)
     with warnings.catch_warnings():
-        # `group` has been marked experimental since Optuna 2.8, and conditional spaces need it.
+        # TPE's `group` has been marked experimental since Optuna 2.8, and conditional spaces need it; so are two samplers.
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return TPESampler(n_startup_trials=spec.sampler.startup_trials, multivariate=True, group=True, constant_liar=True, seed=seed)
+        match spec.sampler:
+            case TpeSampler(startup_trials=startup):
+                return TPESampler(n_startup_trials=startup, multivariate=True, group=True, constant_liar=True, seed=seed)
+            case GpSampler(startup_trials=startup):
+                return OptunaGp(seed=seed, independent_sampler=random, n_startup_trials=startup, warn_independent_sampling=False)
+            case CmaesSampler(startup_trials=startup):
+                return CmaEs(seed=seed, independent_sampler=random, n_startup_trials=startup, warn_independent_sampling=False)
+            case QmcSampler():
+                return Sobol(scramble=True, seed=first % 2**32, independent_sampler=random, warn_independent_sampling=False)
+            case GridSampler() | Random():
+                return random
 
 
 def build_pruner(spec: StudySpec) -> BasePruner:
-    """The pruner; it sees optimizer steps as Optuna's steps."""
-    pruner = spec.pruner
-    if isinstance(pruner, MedianPruner):
-        return OptunaMedianPruner(n_startup_trials=pruner.startup_trials, n_warmup_steps=pruner.warmup_steps)
-    if isinstance(pruner, HalvingPruner):
-        return SuccessiveHalvingPruner(min_resource=pruner.first_rung, reduction_factor=pruner.reduction)
-    return NopPruner()
+    """The pruner of running trials; it sees optimizer steps as Optuna's steps. Replicates are given up elsewhere, by `replicates`."""
+    match spec.pruner:
+        case MedianPruner(startup_trials=startup, warmup_steps=warmup):
+            return OptunaMedian(n_startup_trials=startup, n_warmup_steps=warmup)
+        case HalvingPruner(first_rung=first, reduction=reduction):
+            return SuccessiveHalvingPruner(min_resource=first, reduction_factor=reduction)
+        case HyperbandPruner(first_rung=first, reduction=reduction):
+            return OptunaHyperband(min_resource=first, max_resource=spec.longest, reduction_factor=reduction)
+        case NoPruner() | WilcoxonPruner():
+            return NopPruner()
 
 
 def draw(space: SearchSpace, trial: Trial) -> dict[str, Value]:
@@ -56,4 +87,4 @@ def draw(space: SearchSpace, trial: Trial) -> dict[str, Value]:
 
 def planned_pairs(spec: StudySpec) -> list[tuple[Sample, int]]:
     """Every cell of a grid with every seed. Seeds vary slowest, so that an unfinished study already compares all cells."""
-    return [(cell, seed) for seed in spec.seeds for cell in spec.space.grid()]
+    return [(cell, seed) for seed in spec.seeds for cell in spec.cells or ()]

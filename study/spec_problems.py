@@ -7,9 +7,26 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from cpc_core.errors import ConfigError
 from search_spaces.fields import nearest, sections
 from study.document import Document
 from study.document import Path as Location
+
+
+class SpecError(ConfigError):
+    """A specification with problems, all of them listed.
+
+    Attributes:
+        problems: One sentence each, beginning with its place.
+    """
+
+    def __init__(self, name: str, problems: list[str]) -> None:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        super().__init__("\n".join([f"{name} has {count}; nothing was started:", *(f"  {problem}" for problem in problems)]))
+        self.name, self.problems = name, problems
+
+    def __reduce__(self) -> tuple[type[SpecError], tuple[str, list[str]]]:
+        return type(self), (self.name, self.problems)
 
 
 def described(error: ValidationError, document: Document, model: type[BaseModel], prefix: Location = ()) -> list[str]:
@@ -36,6 +53,12 @@ def described(error: ValidationError, document: Document, model: type[BaseModel]
         else:
             sentences.append(f"{document.place(path)}: {name + ': ' if name else ''}{sentence(detail)}")
     return sentences
+
+
+def line(problem: str) -> tuple[int, str]:
+    """Sorts problems by the line they name; those of `--set` come first."""
+    number = problem.partition(": ")[0].rpartition(":")[2]
+    return (int(number) if number.isdigit() else 0, problem)
 
 
 def sentence(detail: Any) -> str:
@@ -70,13 +93,13 @@ def _written_path(
             models = tuple(tagged)
             continue
         path.append(part)
+        if isinstance(part, int):
+            value = value[part] if isinstance(value, list) else None
+            continue
         owner = models[0] if len(models) == 1 else None
         value = value.get(part) if isinstance(value, Mapping) else None
         models = tuple(
-            inner
-            for candidate in models
-            if isinstance(part, str) and part in candidate.model_fields
-            for inner in sections(candidate.model_fields[part].annotation)
+            inner for candidate in models if part in candidate.model_fields for inner in sections(candidate.model_fields[part].annotation)
         )
     return tuple(path), owner
 

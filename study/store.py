@@ -2,6 +2,8 @@
 
 <study>/spec.yaml          what was asked
 <study>/provenance.json    with which versions, hardware and corpus
+<study>/prediction.json    what it was expected to cost
+<study>/clock.json         how long it has been run
 <study>/journal.log        the Optuna study, the only truth about trials
 <study>/trials/t00000/     one folder a trial: metrics log and checkpoints
 """
@@ -24,12 +26,15 @@ from pydantic import ValidationError
 from cpc_core.config import CpcConfig, signature
 from cpc_core.errors import ConfigError
 from search_spaces.space import Sample
+from study.budget import Budget, Clock, spent
 from study.files import write_atomically
 from study.lock import DriverLock
 from study.provenance import collect
 from study.reading import JOURNAL, PROVENANCE, SPEC, read_provenance, read_spec, stored_outcome
+from study.replicates import why_given_up
 from study.sampling import build_pruner, build_sampler, draw, planned_pairs
-from study.spec import GridSampler, StudySpec
+from study.searching import GridSampler, WilcoxonPruner
+from study.spec import StudySpec
 from study.trial_folder import TrialFolder
 
 Ending = Literal["complete", "pruned", "diverged", "failed", "cancelled"]
@@ -64,7 +69,7 @@ class StudyStore:
 
     def __init__(self, folder: Path, spec: StudySpec, corpus_hash: str, lock: DriverLock) -> None:
         self.folder, self.spec = folder, spec
-        self._corpus_hash, self._lock = corpus_hash, lock
+        self._corpus_hash, self._lock, self._clock = corpus_hash, lock, Clock(folder)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._study = optuna.create_study(
             study_name=spec.name,
@@ -112,6 +117,7 @@ class StudyStore:
 
     def close(self) -> None:
         """Lets another driver open the study."""
+        self._clock.keep()
         self._lock.release()
 
     @property
@@ -121,8 +127,24 @@ class StudyStore:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to train."""
-        return not (self._interrupted or self._live or self._frozen(TrialState.WAITING) or self._proposes)
+        """Whether nothing is left to train, or nothing to train it with."""
+        return not (self._interrupted or self._live or self._starts_more)
+
+    @property
+    def _starts_more(self) -> bool:
+        return self.budget_spent is None and bool(self._frozen(TrialState.WAITING) or self._proposes)
+
+    @property
+    def budget_spent(self) -> str | None:
+        """Which limit of the budget has been reached, in words."""
+        if self.spec.budget == Budget():
+            return None
+        progress = []
+        for trial in self._frozen():
+            log = () if trial.state == TrialState.WAITING else self.trial_folder(trial.number).log()
+            if log or trial.number in self._live:
+                progress.append((log[-1].step, log[-1].elapsed_s) if log else (0, 0.0))
+        return self.spec.budget.exhausted_by(spent(progress, self.spec.resources.gpus_per_trial, self._clock.elapsed_s))
 
     def trial_folder(self, number: int) -> TrialFolder:
         """Where a trial keeps its files."""
@@ -168,11 +190,12 @@ class StudyStore:
             self._study.tell(trial, value)
         else:
             self._study.tell(trial, state=TrialState.PRUNED if outcome == "pruned" else TrialState.FAIL)
+        self._clock.keep()
 
     def _next(self) -> Trial | None:
         if self._interrupted:
             return self._interrupted.pop(0)
-        return self._study.ask() if self._frozen(TrialState.WAITING) or self._proposes else None
+        return self._study.ask() if self._starts_more else None
 
     @property
     def _proposes(self) -> bool:
@@ -197,11 +220,26 @@ class StudyStore:
         if ending is not None and ending.outcome in ("complete", "diverged"):
             self.tell(trial.number, ending.outcome, ending.metrics, ending.reason)
             return None
+        given_up = self._given_up(assignment)
+        if given_up is not None and not self.trial_folder(trial.number).log():
+            self.tell(trial.number, "pruned", {}, given_up)
+            return None
         same = self._same_configuration(assignment)
         if same is not None:
             self.tell(trial.number, "cancelled", {}, f"the same configuration as trial {same}, which is trained once")
             return None
         return assignment
+
+    def _given_up(self, assignment: Assignment) -> str | None:
+        """Why a cell gets no further seed, where the spec spends seeds adaptively."""
+        if not isinstance(self.spec.pruner, WilcoxonPruner):
+            return None
+        sign = 1.0 if self.spec.objective.direction == "maximize" else -1.0
+        values: dict[str, dict[int, float]] = {}
+        for trial in self._frozen(TrialState.COMPLETE):
+            if trial.value is not None:
+                values.setdefault(trial.user_attrs["cell_id"], {})[trial.user_attrs["seed"]] = sign * trial.value
+        return why_given_up(values, assignment.cell_id, self.spec.pruner)
 
     def _assignment(self, number: int, sample: Sample, seed: int) -> Assignment:
         config = self.spec.config(sample, seed)

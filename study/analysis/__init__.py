@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from study.analysis.answer import AnswerInfo, answer_info
 from study.analysis.cells import Cell, NotShown, best_cell, group_cells, ranked, varied_knobs
+from study.analysis.claim_answers import ClaimInfo, claim_infos
 from study.analysis.comparison import Comparison, compare
 from study.analysis.figure_infos import EpsilonInfo, SamplingInfo, TemperatureInfo, epsilon_info, sampling_info, temperature_info
 from study.analysis.history import HistoryInfo, history_info
@@ -12,6 +13,7 @@ from study.analysis.tables import RankingInfo, TrialTableInfo, ranking_info, tri
 __all__ = [
     "AnswerInfo",
     "Cell",
+    "ClaimInfo",
     "Comparison",
     "EpsilonInfo",
     "HistoryInfo",
@@ -22,6 +24,7 @@ __all__ = [
     "TrialTableInfo",
     "answer_info",
     "best_cell",
+    "claim_infos",
     "compare",
     "epsilon_info",
     "group_cells",

@@ -100,7 +100,9 @@ def _state(record: StudyRecord) -> str:
     waiting = counts.pop("waiting", 0) + max(0, record.planned - len(record.trials))
     parts = [f"{counts[outcome]} {outcome}" for outcome in _ENDS if counts[outcome]]
     parts += [f"{waiting} waiting"] if waiting else []
-    return f"{count_text(max(record.planned, len(record.trials)), 'trial')}: {', '.join(parts)}" if parts else "no trials planned"
+    spent = f"; {record.budget_spent}" if record.budget_spent else ""
+    trials = count_text(max(record.planned, len(record.trials)), "trial")
+    return f"{trials}: {', '.join(parts)}{spent}" if parts else "no trials planned"
 
 
 def _why_nothing(record: StudyRecord) -> str:

@@ -9,9 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from search_spaces.knobs import KNOBS
-from study.analysis.labels import BASE, cell_label
+from study.analysis.labels import cell_name
+from study.errors import NotFoundError
 from study.records import Outcome, StudyRecord, TrialRecord
-from study.statistics import Interval, t_interval
+from study.selector import Selector
+from study.statistics import Interval, IntervalOf, t_interval
+
+SHORTEST_ID = 4
+"""Digits of a cell's id that may stand for it."""
+
+NAMED = 8
+"""Cells that an error lists."""
 
 _NAME_OF_PATH = {knob.path: name for name, knob in KNOBS.items()}
 
@@ -59,7 +67,11 @@ class Cell:
 
 def catalog_knobs(trial: TrialRecord) -> dict[str, Any]:
     """The trial's knobs under their catalog names, where a spec gave the dotted path."""
-    return {_NAME_OF_PATH.get(name, name): value for name, value in trial.knobs.items()}
+    return _catalogued(trial.knobs)
+
+
+def _catalogued(knobs: Mapping[str, Any]) -> dict[str, Any]:
+    return {_NAME_OF_PATH.get(name, name): value for name, value in knobs.items()}
 
 
 def varied_knobs(record: StudyRecord) -> tuple[str, ...]:
@@ -69,18 +81,34 @@ def varied_knobs(record: StudyRecord) -> tuple[str, ...]:
     return tuple(name for name in names if len({repr(knobs[name]) if name in knobs else None for knobs in every}) > 1)
 
 
-def group_cells(record: StudyRecord) -> tuple[Cell, ...]:
+def group_cells(record: StudyRecord, interval_of: IntervalOf = t_interval) -> tuple[Cell, ...]:
     """Trials grouped by cell, in the order in which the cells first appear."""
     groups: dict[str, list[TrialRecord]] = {}
     for trial in record.trials:
         groups.setdefault(trial.cell_id, []).append(trial)
     varied = varied_knobs(record)
-    return tuple(_cell(cell_id, trials, varied) for cell_id, trials in groups.items())
+    reference = None if record.reference is None else _catalogued(record.reference)
+    return tuple(
+        _cell(cell_id, trials, _label(catalog_knobs(trials[0]), varied, reference), interval_of) for cell_id, trials in groups.items()
+    )
 
 
-def _cell(cell_id: str, trials: Sequence[TrialRecord], varied: Sequence[str]) -> Cell:
-    knobs = catalog_knobs(trials[0])
-    shown = {name: knobs[name] for name in varied if name in knobs}
+def cells_about(record: StudyRecord, *knobs: str) -> tuple[Cell, ...]:
+    """Cells that a figure of some knobs shows: of a one-at-a-time grid those that differ from its first cell in no other knob."""
+    cells = group_cells(record)
+    if record.reference is None:
+        return cells
+    fixed = _catalogued(record.reference)
+    return tuple(cell for cell in cells if all(name in knobs or (name, value) in fixed.items() for name, value in cell.knobs.items()))
+
+
+def _label(knobs: Mapping[str, Any], varied: Sequence[str], reference: Mapping[str, Any] | None) -> str:
+    if reference is not None:
+        return cell_name(knobs, reference)
+    return cell_name({name: knobs[name] for name in varied if name in knobs} or knobs)
+
+
+def _cell(cell_id: str, trials: Sequence[TrialRecord], label: str, interval_of: IntervalOf) -> Cell:
     values: dict[str, dict[int, float]] = {}
     for trial in trials:
         if trial.outcome == "complete":
@@ -89,20 +117,42 @@ def _cell(cell_id: str, trials: Sequence[TrialRecord], varied: Sequence[str]) ->
                     values.setdefault(metric, {})[trial.seed] = value
     return Cell(
         cell_id=cell_id,
-        label=cell_label(shown or knobs) or BASE,
-        knobs=knobs,
+        label=label,
+        knobs=catalog_knobs(trials[0]),
         values=values,
-        metrics={metric: t_interval(list(of_seed.values())) for metric, of_seed in values.items()},
+        metrics={metric: interval_of(list(of_seed.values())) for metric, of_seed in values.items()},
         outcomes=dict(Counter(trial.outcome for trial in trials)),
         trials=tuple(trial.number for trial in trials),
     )
 
 
-def ranked(record: StudyRecord) -> tuple[Cell, ...]:
+def ranked(record: StudyRecord, interval_of: IntervalOf = t_interval) -> tuple[Cell, ...]:
     """Cells that have a value of the study's metric, best mean first."""
     sign = -1.0 if record.direction == "maximize" else 1.0
-    scored = [cell for cell in group_cells(record) if record.metric in cell.metrics]
+    scored = [cell for cell in group_cells(record, interval_of) if record.metric in cell.metrics]
     return tuple(sorted(scored, key=lambda cell: sign * cell.metrics[record.metric].mean))
+
+
+def cell_named(record: StudyRecord, name: str) -> Cell:
+    """The cell that a user means: by its knobs (`similarity=dot,temperature=1`), its label, or the beginning of its id.
+
+    Raises:
+        NotFoundError: No cell is meant, or several are.
+        ConfigError: The knobs cannot be read.
+    """
+    cells = group_cells(record)
+    found = [cell for cell in cells if cell.label == name]
+    if not found and "=" in name:
+        selector = Selector.from_text(name)
+        found = [cell for cell in cells if selector.matches(cell.knobs)]
+    elif not found and len(name) >= SHORTEST_ID:
+        found = [cell for cell in cells if cell.cell_id.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    listed = "; ".join(cell.label for cell in (found or cells)[:NAMED]) + ("; …" if len(found or cells) > NAMED else "")
+    if found:
+        raise NotFoundError(f"'{name}' means {len(found)} cells of {record.name}: name more knobs of one of them ({listed})")
+    raise NotFoundError(f"'{name}' is no cell of {record.name}: give its knobs as 'knob=value,…', or its label ({listed})")
 
 
 def best_cell(record: StudyRecord) -> Cell | None:

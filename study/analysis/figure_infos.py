@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from study.analysis.cells import Cell, NotShown, group_cells
+from study.analysis.cells import Cell, NotShown, cells_about
 from study.analysis.labels import cell_label, knob_label, metric_label, value_label
 from study.analysis.panels import Panel, Point, Series, panel_of, point_of
 from study.published import TABLE_1, TABLE_2
@@ -62,14 +62,14 @@ class SamplingInfo:
 
 def temperature_info(record: StudyRecord) -> TemperatureInfo | NotShown:
     """The deciding metric against τ, or why there is nothing to draw."""
-    cells = [cell for cell in group_cells(record) if "temperature" in cell.knobs]
+    cells = [cell for cell in cells_about(record, "temperature", "similarity") if "temperature" in cell.knobs]
     missing = _not_varied(cells, "temperature") or _not_measured(cells, (record.metric,))
     return missing or TemperatureInfo(panel_of(cells, "temperature", "similarity", record.metric))
 
 
 def epsilon_info(record: StudyRecord) -> EpsilonInfo | NotShown:
     """Train accuracy, dev accuracy and dev mAP against ε, or why there is nothing to draw."""
-    cells = group_cells(record)
+    cells = cells_about(record, "adversary", "epsilon_db")
     levels = [cell for cell in cells if cell.knobs.get("adversary") in _REFERENCES]
     attacked = [cell for cell in cells if "epsilon_db" in cell.knobs and cell not in levels]
     if not attacked or not levels:
@@ -88,7 +88,7 @@ def epsilon_info(record: StudyRecord) -> EpsilonInfo | NotShown:
 
 def sampling_info(record: StudyRecord) -> SamplingInfo | NotShown:
     """Train accuracy, dev accuracy and dev mAP by sampling strategy, or why there is nothing to draw."""
-    cells = [cell for cell in group_cells(record) if "negatives" in cell.knobs]
+    cells = [cell for cell in cells_about(record, "negatives") if "negatives" in cell.knobs]
     missing = _not_varied(cells, "negatives") or _not_measured(cells, TABLE_METRICS)
     if missing:
         return missing

@@ -81,6 +81,17 @@ BASE = "the only setting"
 """What the only cell is called of a study that varies nothing."""
 
 
+REFERENCE = "the reference"
+"""What the first cell of a one-at-a-time grid is called, from which each other cell differs in one knob."""
+
+
+def cell_name(knobs: Mapping[str, Any], reference: Mapping[str, Any] | None = None) -> str:
+    """A cell by its knobs; of a one-at-a-time grid, by those in which it differs from the grid's first cell."""
+    if reference is None:
+        return cell_label(knobs) or BASE
+    return cell_label({name: value for name, value in knobs.items() if name not in reference or reference[name] != value}) or REFERENCE
+
+
 def cell_label(knobs: Mapping[str, Any]) -> str:
     """A cell by the knobs given, in the order of the catalog. Empty without any: see `BASE`."""
     ordered = sorted(knobs, key=lambda name: (list(KNOBS).index(name) if name in KNOBS else len(KNOBS), name))
@@ -95,7 +106,7 @@ def number(value: float) -> str:
 def interval_text(interval: Interval) -> str:
     """`0.467 [0.441, 0.493]`, or `0.467 (n = 1, no interval)`."""
     if interval.low is None or interval.high is None:
-        return f"{number(interval.mean)} (n = 1, no interval)"
+        return f"{number(interval.mean)} (n = {interval.n}, no interval)"
     return f"{number(interval.mean)} [{number(interval.low)}, {number(interval.high)}]"
 
 

@@ -41,6 +41,7 @@ class TrialRow:
 
     Attributes:
         number: Its number.
+        cell: Its setting in words.
         seed: Its seed.
         knobs: The knobs that vary in the study; a conditional knob it lacks is absent.
         outcome: How it stands or ended.
@@ -51,6 +52,7 @@ class TrialRow:
     """
 
     number: int
+    cell: str
     seed: int
     knobs: Mapping[str, Any]
     outcome: Outcome
@@ -89,6 +91,7 @@ def trial_table_info(record: StudyRecord) -> TrialTableInfo | NotShown:
     if not record.trials:
         return NotShown("No trial has started yet.", True)
     knobs = varied_knobs(record)
+    labels = {cell.cell_id: cell.label for cell in group_cells(record)}
     present = {metric for trial in record.trials for metric in trial.metrics}
     metrics = tuple(metric for metric in dict.fromkeys((record.metric, *_METRIC_ORDER)) if metric in present)
     rows = []
@@ -97,6 +100,7 @@ def trial_table_info(record: StudyRecord) -> TrialTableInfo | NotShown:
         rows.append(
             TrialRow(
                 number=trial.number,
+                cell=labels[trial.cell_id],
                 seed=trial.seed,
                 knobs={name: own[name] for name in knobs if name in own},
                 outcome=trial.outcome,

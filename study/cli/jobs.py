@@ -23,6 +23,7 @@ def submit(
     /,
     *,
     address: Address = LOCAL_HEAD,
+    scale: str | None = None,
     set: Annotated[list[str] | None, Parameter(negative="")] = None,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
 ) -> None:
@@ -32,6 +33,8 @@ def submit(
     ----------
     spec
         A spec file, or the name of a preset.
+    scale
+        Which of the spec's scales, such as small or paper; the first by default.
     set
         Override a field of the spec: `--set a.b=c`, as often as needed.
     out
@@ -39,7 +42,7 @@ def submit(
     """
     from cluster import jobs
 
-    loaded = StudySpec.load(spec, set or [])
+    loaded = StudySpec.load(spec, set or [], scale)
     folder = (out or HOME / loaded.name).absolute()
     submission = jobs.submit(loaded, folder, address=address)
     job = submission.job

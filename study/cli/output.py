@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -32,17 +31,46 @@ def emit(rows: Sequence[Mapping[str, Any]], output: Format) -> None:
     """Prints rows that share their keys, which become the columns."""
     match output:
         case "json":
-            print(json.dumps([dict(row) for row in rows], indent=2, ensure_ascii=False))  # noqa: T201
+            print(_json([dict(row) for row in rows]), end="")  # noqa: T201
         case "yaml":
-            import yaml
-
-            print(yaml.safe_dump([dict(row) for row in rows], sort_keys=False, allow_unicode=True), end="")  # noqa: T201
+            print(_yaml([dict(row) for row in rows]), end="")  # noqa: T201
         case "csv":
             writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]) if rows else [])
             writer.writeheader()
             writer.writerows(rows)
         case "table":
             _print_table(rows)
+
+
+def emit_one(record: Mapping[str, Any], output: Format) -> None:
+    """Prints one record: a line per field as a table, an object in JSON and YAML, one row in CSV."""
+    match output:
+        case "json" | "yaml":
+            emit_document(record, output)
+        case "csv":
+            emit([record], output)
+        case "table":
+            table = Table(box=None, show_header=False, pad_edge=False)
+            for name, value in record.items():
+                table.add_row(name.replace("_", " "), _cell(value))
+            _print(table)
+
+
+def emit_document(content: Mapping[str, Any], output: Literal["json", "yaml"]) -> None:
+    """Prints a nested mapping."""
+    print(_json(dict(content)) if output == "json" else _yaml(dict(content)), end="")  # noqa: T201
+
+
+def _json(content: Any) -> str:
+    from study.tabular import json_text
+
+    return json_text(content)
+
+
+def _yaml(content: Any) -> str:
+    import yaml
+
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 
 def _print_table(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -52,7 +80,11 @@ def _print_table(rows: Sequence[Mapping[str, Any]]) -> None:
         table.add_column(name.replace("_", " "), justify="right" if numeric else "left")
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
-    Console(highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
+    _print(table)
+
+
+def _print(table: Table) -> None:
+    Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 200).print(table)
 
 
 def _cell(value: Any) -> str:

@@ -1,80 +1,82 @@
-"""What a study will cost, before it is started."""
+"""`cpc study plan`: what a study would cost, before it is started."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
-from cpc_core.config import CpcConfig, canonical_json
-from study.analysis.labels import BASE, cell_label
-from study.spec import GridSampler, StudySpec
+from cyclopts import Parameter
 
-START_S = 8.0
-"""Seconds to start Ray on two cores."""
+from study.analysis.cost import duration_text
+from study.analysis.labels import count_text
+from study.cli.output import Format, emit, next_steps, say
+from study.planning import checkpoint_bytes, planned_cells, predicted
+from study.records import Prediction
+from study.rungs import rungs
+from study.spec import StudySpec
 
-TRIAL_OVERHEAD_S = 14.0
-"""Seconds of a trial outside its training loop: processes start, the probe is fitted."""
+if TYPE_CHECKING:
+    from cpc_core.config import CpcConfig
 
 
-@dataclass(frozen=True)
-class PlannedCell:
-    """One cell (or, for a search, one corner of its space) and its cost.
+def plan(
+    spec: str,
+    /,
+    *,
+    scale: str | None = None,
+    set: Annotated[list[str] | None, Parameter(negative="")] = None,
+    calibrate: bool = True,
+    output: Annotated[Format, Parameter(name=["--output", "-o"])] = "table",
+) -> None:
+    """Show what a study would train, and what that would cost on this machine: time, GPU hours, disk.
 
-    Attributes:
-        cell: The setting.
-        trials: Replicates of it.
-        steps: Optimizer steps of a trial.
-        seconds_per_step: Measured here, None without calibration.
-        minutes_per_trial: With overhead, None without calibration.
+    Parameters
+    ----------
+    spec
+        A spec file, or the name of a preset.
+    scale
+        Which of the spec's scales, such as small or paper; the first by default.
+    set
+        Override a field of the spec: `--set a.b=c`, as often as needed.
+    calibrate
+        Time a few real steps of each cell for the estimate.
+    output
+        Format of the result.
     """
-
-    cell: str
-    trials: int
-    steps: int
-    seconds_per_step: float | None
-    minutes_per_trial: float | None
-
-
-def planned_rows(spec: StudySpec, *, calibrate: bool) -> list[PlannedCell]:
-    """The cells of a grid; the corners of a search, whose proposals lie between them."""
     from cpc_core.calibrate import seconds_per_step
     from cpc_core.corpus.sample import open_corpus
 
-    grid = isinstance(spec.sampler, GridSampler)
-    samples = spec.space.grid() if grid else list(spec.space.corners())
-    clip_samples = open_corpus(spec.corpus).clip_samples
-    threads = max(1, int(spec.resources.cpus_per_worker))
-    measured: dict[str, float] = {}
-    rows = []
-    for sample in samples:
-        config = spec.config(sample, spec.seeds[0])
-        seconds = None
-        if calibrate:
-            cost = canonical_json(_alike(config))
-            if cost not in measured:
-                measured[cost] = seconds_per_step(config, clip_samples, threads)
-            seconds = measured[cost] / spec.resources.workers
-        steps = config.training.steps
-        minutes = None if seconds is None else (steps * seconds + TRIAL_OVERHEAD_S) / 60
-        rows.append(PlannedCell(cell_label(sample) or BASE, len(spec.seeds) if grid else 0, steps, seconds, minutes))
-    return rows
+    loaded = StudySpec.load(spec, set or [], scale)
+    cells = planned_cells(loaded, open_corpus(loaded.corpus).clip_samples, seconds_per_step if calibrate else None)
+    emit([vars(cell) for cell in cells], output)
+    say(f"\n{size(loaded)}{_expected(loaded, predicted(loaded, cells)) if calibrate else ''}")
+    for rung in rungs(loaded):
+        bracket = f"bracket {rung.bracket}, " if loaded.pruner.kind == "hyperband" else ""
+        say(f"{bracket}up to step {rung.steps}: about {count_text(max(1, round(rung.trials)), 'trial')}")
+    if loaded.budget.words:
+        say(f"budget: at most {loaded.budget.words}")
+    next_steps(f"cpc study run {spec}{f' --scale {scale}' if scale else ''}")
 
 
-def total(spec: StudySpec, rows: list[PlannedCell]) -> str:
-    """The whole study's expected wall time, in words."""
-    minutes = [row.minutes_per_trial for row in rows if row.minutes_per_trial is not None]
-    expected = sum(minutes) / len(minutes) * spec.planned_trials / spec.resources.concurrent_trials + START_S / 60
-    return f", about {_duration(expected)} with {spec.resources.concurrent_trials} trials at a time on this machine"
+def size(spec: StudySpec) -> str:
+    """How many trials of what, in words."""
+    trials, seeds = spec.planned_trials, len(spec.seeds)
+    points = count_text(trials // seeds, "point" if spec.cells is None else "cell")
+    return f"{count_text(trials, 'trial')} = {points} × {count_text(seeds, 'seed')}"
 
 
-def _alike(config: CpcConfig) -> CpcConfig:
-    """The configuration with everything that costs no time set to one value."""
-    objective = config.objective.model_copy(update={"temperature": 1.0})
-    optimizer = type(config.optimizer)()
-    adversary = config.adversary.model_copy(update={"epsilon_db": -55.0}) if config.adversary.kind != "none" else config.adversary
-    return config.model_copy(update={"objective": objective, "optimizer": optimizer, "adversary": adversary, "seed": 0})
+def _expected(spec: StudySpec, prediction: Prediction) -> str:
+    """What the whole study is expected to cost, in words."""
+    at_a_time = f"{count_text(spec.resources.concurrent_trials, 'trial')} at a time on this machine"
+    gpu_hours = prediction.mean_training_s * prediction.gpus_per_trial * spec.planned_trials / 3600
+    gpus = f", {gpu_hours:.1f} GPU hours" if gpu_hours else ""
+    disk = f", {checkpoint_bytes(spec, _parameters) / 1e9:.2g} GB of checkpoints"
+    return f", about {duration_text(prediction.wall_s)} with {at_a_time}{gpus}{disk}"
 
 
-def _duration(minutes: float) -> str:
-    if minutes < 100:
-        return f"{minutes:.0f} minutes"
-    return f"{minutes / 60:.0f} hours" if minutes < 100 * 60 else f"{minutes / 60 / 24:.0f} days"
+def _parameters(config: CpcConfig) -> int:
+    """Parameters of a trial's model, which is never filled with numbers for that."""
+    import torch
+
+    from cpc_core.step import TrainState
+
+    return sum(parameter.numel() for parameter in TrainState.create(config, torch.device("meta")).model.parameters())

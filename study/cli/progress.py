@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from study.analysis.labels import BASE, cell_label
+from study.analysis.labels import cell_name
 from study.cli.output import say, stderr
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cpc_core.config import CpcConfig
     from cpc_core.step import StepMetrics
     from cpc_core.training import Progress as TrainingProgress
+    from search_spaces.space import Sample
 
 SMOOTHING = 0.95
 """Weight of the past in the shown loss and accuracy."""
@@ -76,9 +77,14 @@ class TrialProgress:
 
 
 class StudyProgress:
-    """A running study: a bar for the whole, a line per running trial, and a line left for each one that ended."""
+    """A running study: a bar for the whole, a line per running trial, and a line left for each one that ended.
 
-    def __init__(self) -> None:
+    Args:
+        reference: First cell of a one-at-a-time grid, by which its other cells are named.
+    """
+
+    def __init__(self, reference: Sample | None) -> None:
+        self._reference = reference
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[state]}"),
             console=stderr, transient=True,
@@ -96,7 +102,7 @@ class StudyProgress:
     def on_event(self, event: StudyEvent) -> None:
         """Shows one event."""
         assignment = event.assignment
-        label = f"trial {assignment.number} · {cell_label(assignment.sample) or BASE} · seed {assignment.seed}"
+        label = f"trial {assignment.number} · {cell_name(assignment.sample, self._reference)} · seed {assignment.seed}"
         if self._study is None:
             self._study = self._bar.add_task("trials ended", total=event.planned, state="")
         self._bar.update(self._study, completed=event.ended, total=event.planned)

@@ -9,15 +9,20 @@ from cyclopts import App, Parameter
 
 from study.analysis.answer import answer_info
 from study.analysis.cells import ranked
-from study.analysis.labels import BASE, cell_label, count_text
+from study.analysis.cost import cost_info, predicted_s
+from study.analysis.labels import cell_name
+from study.catalog import preset_names, scales
+from study.cli import EXIT_CODES
+from study.cli.comparing import INTERVALS, IntervalName, say_claims
 from study.cli.folders import HOME, known, study_folder
 from study.cli.output import Format, emit, next_steps, say
+from study.cli.planning import size
 from study.errors import StudyFailedError
 from study.reading import read_spec, read_study
-from study.records import StudyRecord
-from study.spec import StudySpec, preset_names
+from study.records import StudyRecord, TrialRecord
+from study.spec import StudySpec
 
-app = App(name="study", help="Plan, run, submit, resume and read studies.")
+app = App(name="study", help="Plan, run, submit, resume and read studies.", help_epilogue=EXIT_CODES)
 for _name, _help in (
     ("submit", "Run a study on a Ray cluster as a Ray job."),
     ("status", "Show submitted studies and how they stand."),
@@ -25,43 +30,32 @@ for _name, _help in (
     ("stop", "Stop a submitted study; it can be resumed."),
 ):
     app.command(f"study.cli.jobs:{_name}", name=_name, help=_help)
+app.command("study.cli.planning:plan", name="plan", help="Show what a study would train, and what that would cost here.")
+app.command("study.cli.comparing:compare", name="compare", help="Hold one cell against another, or answer the study's claims.")
+app.command("study.cli.watching:watch", name="watch", help="Follow a running study in the terminal.")
+app.command("study.cli.tables:export", name="export", help="Write a study's numbers as CSV, Parquet or JSON.")
+app.command("study.cli.describing:explain", name="explain", help="Explain a setting of a spec.")
+app.command("study.cli.describing:schema", name="schema", help="Print the JSON Schema of a spec.")
 
 Overrides = Annotated[list[str] | None, Parameter(negative="", help="Override a field of the spec: `--set a.b=c`, as often as needed.")]
 Output = Annotated[Format, Parameter(name=["--output", "-o"], help="Format of the result.")]
+Scale = Annotated[str | None, Parameter(help="Which of the spec's scales, such as small or paper; the first by default.")]
 Out = Annotated[Path | None, Parameter(name=["--out", "-o"], help="The study folder; studies/NAME by default.")]
 Address = Annotated[str | None, Parameter(help="A running Ray cluster; without one, Ray is started on this machine.")]
 
 
 @app.command
-def validate(spec: str, /, *, set: Overrides = None) -> None:
-    """Check a spec file or preset completely, without starting anything."""
-    loaded = StudySpec.load(spec, set or [])
-    say(f"{loaded.name} is valid: {_size(loaded)}, spec {loaded.hash}")
-    next_steps(f"cpc study plan {spec}", f"cpc study run {spec}")
+def validate(spec: str, /, *, scale: Scale = None, set: Overrides = None) -> None:
+    """Check a spec file or preset completely, without starting anything: at every scale that it offers, or at one."""
+    for each in (scale,) if scale else scales(spec) or (None,):
+        loaded = StudySpec.load(spec, set or [], each)
+        say(f"{loaded.name} is valid{f' at scale {each}' if each else ''}: {size(loaded)}, spec {loaded.hash}")
+    chosen = f" --scale {scale}" if scale else ""
+    next_steps(f"cpc study plan {spec}{chosen}", f"cpc study run {spec}{chosen}")
 
 
 @app.command
-def plan(spec: str, /, *, set: Overrides = None, calibrate: bool = True, output: Output = "table") -> None:
-    """Show what a study would train, and how long that would take on this machine.
-
-    Parameters
-    ----------
-    spec
-        A spec file, or the name of a preset.
-    calibrate
-        Time a few real steps of each cell for the estimate.
-    """
-    from study.cli.planning import planned_rows, total
-
-    loaded = StudySpec.load(spec, set or [])
-    rows = planned_rows(loaded, calibrate=calibrate)
-    emit([vars(row) for row in rows], output)
-    say(f"\n{_size(loaded)}{total(loaded, rows) if calibrate else ''}")
-    next_steps(f"cpc study run {spec}")
-
-
-@app.command
-def run(spec: str, /, *, set: Overrides = None, out: Out = None, address: Address = None) -> None:
+def run(spec: str, /, *, scale: Scale = None, set: Overrides = None, out: Out = None, address: Address = None) -> None:
     """Run a study on Ray. Run again, it goes on with what is missing; with nothing missing, it says so.
 
     Parameters
@@ -69,7 +63,7 @@ def run(spec: str, /, *, set: Overrides = None, out: Out = None, address: Addres
     spec
         A spec file, or the name of a preset.
     """
-    loaded = StudySpec.load(spec, set or [])
+    loaded = StudySpec.load(spec, set or [], scale)
     _run(out or HOME / loaded.name, loaded, address)
 
 
@@ -93,7 +87,8 @@ def ls(*, output: Output = "table") -> None:
                 "ended": record.ended,
                 "planned": record.planned,
                 "best": best[0].label if best else None,
-                record.metric: best[0].metrics[record.metric].mean if best else None,
+                "metric": record.metric,
+                "mean": best[0].metrics[record.metric].mean if best else None,
             }
         )
     if rows:
@@ -105,17 +100,28 @@ def ls(*, output: Output = "table") -> None:
 
 @app.command
 def show(study: str, /, *, output: Output = "table") -> None:
-    """Show every trial of a study, and what it says so far."""
+    """Show every trial of a study with its time beside the predicted one, and what the study says so far."""
     record = read_study(study_folder(study))
-    emit([_trial_row(record, number) for number in range(len(record.trials))], output)
+    emit([_trial_row(record, trial) for trial in record.trials], output)
     _answer(record)
+    cost = cost_info(record)
+    if cost is not None:
+        say(f"\n{cost.words}")
 
 
 @app.command
-def best(study: str, /, *, output: Output = "table") -> None:
-    """Show the cells from best to worst, each with its interval over seeds."""
+def best(study: str, /, *, interval: IntervalName = "t", output: Output = "table") -> None:
+    """Show the cells from best to worst, each with its interval over seeds, and answer the study's claims.
+
+    Parameters
+    ----------
+    study
+        A study folder, or the name of one in studies/.
+    interval
+        Student's interval, or the studentised bootstrap's, which needs five seeds.
+    """
     record = read_study(study_folder(study))
-    cells = ranked(record)
+    cells = ranked(record, INTERVALS[interval])
     if not cells:
         raise StudyFailedError(answer_info(record).headline)
     rows = []
@@ -128,12 +134,14 @@ def best(study: str, /, *, output: Output = "table") -> None:
 
 
 @app.command
-def presets() -> None:
+def presets(*, output: Output = "table") -> None:
     """List the shipped specs, with the question each answers."""
-    emit(
-        [{"preset": name, "trials": (spec := StudySpec.load(name)).planned_trials, "question": spec.question} for name in preset_names()],
-        "table",
-    )
+    rows = []
+    for name in preset_names():
+        spec = StudySpec.load(name)
+        rows.append({"preset": name, "scales": ", ".join(scales(name)), "trials": spec.planned_trials, "question": spec.question})
+    emit(rows, output)
+    next_steps("cpc study plan demo", "cpc study run demo")
 
 
 def _run(folder: Path, spec: StudySpec, address: str | None) -> None:
@@ -141,15 +149,17 @@ def _run(folder: Path, spec: StudySpec, address: str | None) -> None:
     from study.cli.progress import StudyProgress
 
     ended = read_study(folder).ended if (folder / "spec.yaml").is_file() else 0
-    say(f"{spec.name}: {_size(spec)}" + (f", {ended} already ended" if ended else "") + f", in {folder}")
+    say(f"{spec.name}: {size(spec)}" + (f", {ended} already ended" if ended else "") + f", in {folder}")
     try:
-        with StudyProgress() as progress:
+        with StudyProgress(spec.reference) as progress:
             record = run_study(folder, spec, address=address, on_event=progress.on_event)
     except KeyboardInterrupt:
         say(f"interrupted; nothing is lost: `cpc study resume {folder}` goes on")
         raise
     if ended == record.planned:
         say("already complete: nothing to train")
+    elif record.budget_spent:
+        say(f"{record.budget_spent}: raise it in the spec, and running it again goes on")
     _answer(record)
     if not any(trial.outcome == "complete" for trial in record.trials):
         raise StudyFailedError(f"no trial completed; `cpc study show {folder}` says why for each")
@@ -159,17 +169,14 @@ def _run(folder: Path, spec: StudySpec, address: str | None) -> None:
 def _answer(record: StudyRecord) -> None:
     answer = answer_info(record)
     say("\n" + "\n".join(text for text in (answer.headline, answer.detail, answer.state) if text))
+    say_claims(record)
 
 
-def _size(spec: StudySpec) -> str:
-    trials, seeds = spec.planned_trials, len(spec.seeds)
-    points = count_text(trials // seeds, "cell" if spec.sampler.kind == "grid" else "point")
-    return f"{count_text(trials, 'trial')} = {points} × {count_text(seeds, 'seed')}"
-
-
-def _trial_row(record: StudyRecord, index: int) -> dict[str, Any]:
-    trial = record.trials[index]
+def _trial_row(record: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
     step = trial.history[-1].step if trial.history else 0
     metrics = {name: trial.metrics.get(name) for name in ("train_accuracy", "dev_accuracy", "dev_map", "dev_probe_accuracy")}
     outcome = f"{trial.outcome}: {trial.reason}" if trial.reason else trial.outcome
-    return {"trial": trial.number, "cell": cell_label(trial.knobs) or BASE, "seed": trial.seed, "step": step, **metrics, "outcome": outcome}
+    expected = predicted_s(record, trial)
+    minutes = {"minutes": trial.duration_s / 60, "predicted_minutes": None if expected is None else expected / 60}
+    cell = cell_name(trial.knobs, record.reference)
+    return {"trial": trial.number, "cell": cell, "seed": trial.seed, "step": step, **metrics, **minutes, "outcome": outcome}

@@ -106,10 +106,11 @@ def _single_trial(base: str, overrides: list[str], corpus: str | None, knobs: di
     from cpc_core.config import CpcConfig
     from search_spaces.space import SearchSpace, apply
     from study.document import Document
-    from study.spec import GridSampler, SpecError, StudySpec
-    from study.spec_problems import described
+    from study.searching import GridSampler
+    from study.spec import StudySpec
+    from study.spec_problems import SpecError, described
 
-    shaped = StudySpec.load(base, [*overrides, "space={}", "seeds=[0]", "sampler={kind: grid}"])
+    shaped = StudySpec.load(base, [*overrides, "space={}", "seeds=[0]", "sampler={kind: grid}", "claims=[]"])
     if "epsilon_db" in knobs and "adversary" not in knobs and shaped.config({}, seed).adversary.kind == "none":
         knobs["adversary"] = "fgsm"
     try:

@@ -85,4 +85,4 @@ def test_plan_prints_cells_and_time(tmp_path: Path) -> None:
     lines = result.out.splitlines()
     assert lines[0] == "cell,trials,steps,seconds_per_step,minutes_per_trial"
     assert len(lines) == 1 + 4
-    assert "minutes with 2 trials at a time" in result.err
+    assert re.search(r"about \d+ min \d\d s with 2 trials at a time", result.err)

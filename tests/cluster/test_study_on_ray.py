@@ -13,6 +13,7 @@ from cpc_core.checkpoint import read_config
 from cpc_core.corpus.sample import open_corpus
 from cpc_core.corpus.stream import batches_in_process
 from cpc_core.training import pretrain
+from study.analysis.cost import cost_info
 from study.reading import read_study
 from study.spec import StudySpec
 from study.trial_folder import LogEntry, TrialFolder, checkpoint_folder, checkpoint_step
@@ -67,7 +68,10 @@ def test_study_ends_with_every_trial_its_metrics_and_its_files(uninterrupted: Pa
         assert read_config(checkpoint) == SPEC.config(trial.knobs, trial.seed)
         assert len(list(checkpoint.parent.glob("checkpoint-*"))) == 2
     assert record.provenance["spec_hash"] == SPEC.hash
-    assert {path.name for path in uninterrupted.iterdir()} == {"spec.yaml", "provenance.json", "journal.log", "driver.lock", "trials"}
+    files = {"spec.yaml", "provenance.json", "prediction.json", "clock.json", "journal.log", "driver.lock", "trials"}
+    assert {path.name for path in uninterrupted.iterdir()} == files
+    cost = cost_info(record)
+    assert cost is not None and cost.trials == 2 and cost.predicted_s > 0
 
 
 def test_trial_on_ray_is_bitwise_the_same_loop_run_bare(

@@ -11,7 +11,7 @@ from dash import Dash
 import dashboards.app
 from cpc_core.errors import ConfigError, CpcError
 from dashboards.app import POLL_MS, ListenError, PortTakenError, create_app, open_server
-from dashboards.live import LiveStudy, revision
+from study.live import LiveStudy, revision
 from study.records import StudyRecord
 from tests.study import synthetic
 

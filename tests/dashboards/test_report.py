@@ -13,12 +13,15 @@ from dash import dcc, html
 
 from dashboards.report import report_html, write_report
 from dashboards.static_html import to_html
-from dashboards.tables import Sort, beside_published, duration_text, provenance_list, trial_table
+from dashboards.tables import Sort, beside_published, provenance_list, trial_table
 from dashboards.theme import PLOTLY_CONFIG
-from study.analysis import EpsilonInfo, TrialTableInfo, epsilon_info, trial_table_info
+from study.analysis import EpsilonInfo, TrialTableInfo, claim_infos, epsilon_info, trial_table_info
+from study.claims import Claim
 from study.records import StudyRecord
 from tests.study import synthetic
+from tests.study.synthetic import trial
 
+ROW = r"<tr><th scope=\"row\">(.*?)</th>(.*?)</tr>"
 VOID = {"meta", "link", "br", "img", "input"}
 
 
@@ -109,13 +112,41 @@ def test_report_says_answer_numbers_and_sources() -> None:
         assert words in text
 
 
+def test_claims_are_answered_first() -> None:
+    better, none = {"adversary": "fgsm", "epsilon_db": "best"}, {"adversary": "none"}
+    claims = (
+        Claim.model_validate({"question": "Does the best ε help?", "better": better, "than": none}),
+        Claim.model_validate({"question": "Does it lower accuracy?", "metric": "dev_accuracy", "better": none, "than": better}),
+    )
+    assert "claims" not in document(synthetic.epsilon_study()).ids
+    record = replace(synthetic.epsilon_study(seeds=8), claims=claims)
+    text = document(record).text
+    for info in claim_infos(record):
+        assert f"{info.question} {info.answer.capitalize()} {info.words}" in text
+    assert text.index("Claims") < text.index("Size of the perturbation")
+    source = report_html(record)
+    assert 'class="verdict supported"' in source
+
+
 def test_paper_and_study_share_the_rows_of_the_table() -> None:
     source, _ = to_html(_epsilon_table())
-    rows = re.findall(r"<tr><th scope=\"row\">(.*?)</th>(.*?)</tr>", source)
+    rows = re.findall(ROW, source)
     cells = {name: re.findall(r'<td class="number paper">(.*?)</td>', row) for name, row in rows}
     assert cells["−55 dB"] == ["0.963", "0.886", "0.275"]
     assert cells["no adversary"] == ["0.970", "0.905", "0.268"]
     assert len(rows) == 7
+
+
+def test_another_adversary_is_not_set_beside_the_papers() -> None:
+    record = synthetic.epsilon_study()
+    first = len(record.trials)
+    pgd = [trial(first + seed, {"adversary": "pgd", "epsilon_db": -55.0}, seed, metrics={"dev_map": 0.5}) for seed in range(3)]
+    info = epsilon_info(replace(record, trials=(*record.trials, *pgd)))
+    assert isinstance(info, EpsilonInfo)
+    source, _ = to_html(beside_published("Perturbation ε", info.panels, info.published))
+    cells = {name: re.findall(r'<td class="number paper">(.*?)</td>', row) for name, row in re.findall(ROW, source)}
+    assert cells["PGD, −55 dB"] == ["–", "–", "–"]
+    assert cells["FGSM, −55 dB"] == ["0.963", "0.886", "0.275"]
 
 
 def _epsilon_table() -> Any:
@@ -169,8 +200,3 @@ def test_long_provenance_is_folded() -> None:
     source, _ = to_html(provenance_list({"git": {"diff": "x" * 500, "dirty": False}}))
     assert "<dt>git.diff</dt><dd><details><summary>500 characters</summary>" in source
     assert "<dt>git.dirty</dt><dd>False</dd>" in source
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(38.4, "38 s"), (59.9, "1 min 00 s"), (250, "4 min 10 s"), (7500, "2 h 05 min")])
-def test_durations(seconds: float, text: str) -> None:
-    assert duration_text(seconds) == text

@@ -103,6 +103,34 @@ def test_impossible_dimensions(dimension: dict[str, object], message: str) -> No
         SearchSpace.model_validate({"temperature": dimension})
 
 
+def test_one_at_a_time_changes_each_knob_from_the_first_cell() -> None:
+    space = SearchSpace.model_validate(
+        {
+            "adversary": ["fgsm", "none", "gaussian"],
+            "epsilon_db": {"values": [-55, -45], "when": {"adversary": ["fgsm"]}},
+            "temperature": [0.05, 1.0, 0.3],
+        }
+    )
+    assert space.one_at_a_time() == [
+        {"adversary": "fgsm", "epsilon_db": -55, "temperature": 0.05},
+        {"adversary": "none", "temperature": 0.05},
+        {"adversary": "gaussian", "temperature": 0.05},
+        {"adversary": "fgsm", "epsilon_db": -45, "temperature": 0.05},
+        {"adversary": "fgsm", "epsilon_db": -55, "temperature": 1.0},
+        {"adversary": "fgsm", "epsilon_db": -55, "temperature": 0.3},
+    ]
+    assert all(cell in space.grid() for cell in space.one_at_a_time())
+    with pytest.raises(ConfigError, match="'temperature' is a range"):
+        SearchSpace.model_validate({"temperature": {"low": 0.1, "high": 1}}).one_at_a_time()
+
+
+def test_a_knob_that_the_first_cell_lacks_is_not_varied() -> None:
+    space = SearchSpace.model_validate(
+        {"adversary": ["none", "fgsm"], "epsilon_db": {"values": [-55, -45], "when": {"adversary": ["fgsm"]}}}
+    )
+    assert space.one_at_a_time() == [{"adversary": "none"}, {"adversary": "fgsm", "epsilon_db": -55}]
+
+
 def test_a_range_has_no_grid_and_a_choice_lists_its_values() -> None:
     with pytest.raises(ConfigError, match="'temperature' is a range"):
         SearchSpace.model_validate({"temperature": {"low": 0.1, "high": 1}}).grid()

@@ -129,7 +129,8 @@ def test_comparison_flips_with_the_direction() -> None:
 
 def test_an_interval_around_zero_is_undecided() -> None:
     record = two_cells([0.3, 0.5], [0.4, 0.45])
-    assert compare(record, *ranked(record)).verdict == "undecided"
+    first, second = ranked(record)
+    assert compare(record, first, second).verdict == "undecided"
     assert "undecided" in answer_info(record).headline
 
 
@@ -362,3 +363,30 @@ def test_labels_of_numbers() -> None:
     assert [number(value) for value in (0.4671, -0.0101, 15.28, 1234.5)] == ["0.467", "−0.010", "15.280", "1,234"]
     assert [value_label("learning_rate", value) for value in (1e-4, 0.038996, 1200, True)] == ["0.0001", "0.039", "1200", "True"]
     assert interval_text(Interval(0.5, None, None, 1)) == "0.500 (n = 1, no interval)"
+
+
+def ablation() -> StudyRecord:
+    first = {"similarity": "nonlinear_cosine", "objective.temperature": 0.05, "adversary": "fgsm", "epsilon_db": -55.0}
+    cells = [first, {**first, "similarity": "dot"}, {**first, "objective.temperature": 1.0}, {**first, "epsilon_db": -35.0}]
+    cells.append({name: value for name, value in first.items() if name != "epsilon_db"} | {"adversary": "none"})
+    return study([trial(index, cell, 0, metrics={"dev_map": 0.1 * index}) for index, cell in enumerate(cells)], reference=first)
+
+
+def test_cells_of_an_ablation_are_named_by_what_differs() -> None:
+    record = ablation()
+    assert [cell.label for cell in group_cells(record)] == ["the reference", "dot product", "τ = 1", "ε = −35 dB", "no adversary"]
+    table = trial_table_info(record)
+    assert isinstance(table, TrialTableInfo)
+    assert [row.cell for row in table.rows] == [cell.label for cell in group_cells(record)]
+
+
+def test_a_figure_of_an_ablation_shows_only_what_its_own_knobs_change() -> None:
+    temperature, epsilon = temperature_info(ablation()), epsilon_info(ablation())
+    assert isinstance(temperature, TemperatureInfo) and isinstance(epsilon, EpsilonInfo)
+    assert [(series.label, [point.x for point in series.points]) for series in temperature.panel.series] == [
+        ("nonlinear cosine", [0.05, 1.0]),
+        ("dot product", [0.05]),
+    ]
+    (panel,) = epsilon.panels
+    assert [point.x for point in panel.points] == [-55, -35]
+    assert [level.x for level in panel.levels] == ["no adversary"]

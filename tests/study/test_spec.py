@@ -4,9 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from cpc_core.config import CpcConfig
 from cpc_core.errors import ConfigError
+from study.catalog import preset_names, scales
 from study.document import parse
-from study.spec import SpecError, StudySpec, preset_names
+from study.published import TABLE_1
+from study.spec import StudySpec
+from study.spec_problems import SpecError
 
 
 def written(folder: Path, text: str) -> str:
@@ -133,3 +137,122 @@ def test_neither_resources_nor_the_corpus_place_change_the_hash(tmp_path: Path) 
 def test_a_spec_survives_its_own_yaml(tmp_path: Path) -> None:
     spec = StudySpec.load("search")
     assert StudySpec.load(written(tmp_path, spec.to_yaml())) == spec
+
+
+SCALED = """name: a
+base:
+  encoder: {width: 8}
+  training: {steps: 100, report_every: 10}
+space:
+  temperature: [1.0]
+scales:
+  small:
+    base: {training: {steps: 20}}
+  large:
+    name: b
+    base:
+      encoder: {width: 16}
+    space: {negatives: [cross, local]}
+    seeds: [0, 1]
+"""
+
+
+def test_a_scale_is_laid_over_the_common_settings(tmp_path: Path) -> None:
+    small, large = (StudySpec.load(written(tmp_path, SCALED), scale=scale) for scale in (None, "large"))
+    assert small == StudySpec.load(written(tmp_path, SCALED), scale="small")
+    assert (small.name, small.base["encoder"], small.base["training"], small.seeds) == (
+        "a", {"width": 8}, {"steps": 20, "report_every": 10}, (0,),
+    )  # fmt: skip
+    assert (large.name, large.base["encoder"], large.base["training"]["steps"], large.seeds) == ("b", {"width": 16}, 100, (0, 1))
+    assert large.space.knobs == ("temperature", "negatives")
+    assert (small.scales, large.scales) == ({}, {})
+    assert scales(written(tmp_path, SCALED)) == ("small", "large")
+
+
+def test_overrides_win_over_scales(tmp_path: Path) -> None:
+    assert StudySpec.load(written(tmp_path, SCALED), ["base.training.steps=7"]).base["training"]["steps"] == 7
+
+
+def test_problems_of_a_scale_are_told_with_its_lines(tmp_path: Path) -> None:
+    text = SCALED.replace("{width: 16}", "{widht: 16}").replace("steps: 20", "steps: 0")
+    with pytest.raises(SpecError) as caught:
+        StudySpec.load(written(tmp_path, text), scale="large")
+    assert caught.value.problems == ["my.yaml:13: 'base.encoder.widht' is not a setting; did you mean 'width'?"]
+    assert problems(tmp_path, text) == ["my.yaml:9: base.training.steps: input should be greater than or equal to 1, not 0"]
+
+
+def test_a_scale_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"my.yaml:7: there is no scale 'huge', it has small, large"):
+        StudySpec.load(written(tmp_path, SCALED), scale="huge")
+    with pytest.raises(ConfigError, match=r"there is no scale 'paper', it has none: leave out --scale"):
+        StudySpec.load("demo", scale="paper")
+    assert any(problem.startswith("my.yaml:2: scales.small: ") for problem in problems(tmp_path, "name: a\nscales: {small: 3}\n"))
+
+
+PAPER_SCALED = [name for name in preset_names() if scales(name)]
+
+
+def test_every_preset_but_the_demo_has_two_scales() -> None:
+    assert [name for name in preset_names() if name not in PAPER_SCALED] == ["demo"]
+    assert {scales(name) for name in PAPER_SCALED} == {("small", "paper")}
+
+
+@pytest.mark.parametrize("name", PAPER_SCALED)
+def test_the_paper_scale_is_the_papers(name: str) -> None:
+    spec = StudySpec.load(name, scale="paper")
+    assert spec.name == f"{name}_paper"
+    small = StudySpec.load(name)
+    assert (spec.question, spec.claims, spec.seeds) == (small.question, small.claims, small.seeds)
+    paper = CpcConfig()
+    for sample in spec.tried:
+        config = spec.config(sample, 0)
+        steps = 1_000_000 if name == "table3_final" else 400_000
+        assert (config.encoder, config.data.batch_size, config.training.steps) == (paper.encoder, paper.data.batch_size, steps)
+        assert (config.optimizer.learning_rate, config.optimizer.final_learning_rate) == (1e-4, 1e-6)
+        assert config.adversary.kind == "none" or config.adversary.warmup_steps == 0
+
+
+def test_table_1_has_the_rows_of_the_paper() -> None:
+    for scale in ("small", "paper"):
+        spec = StudySpec.load("table1_epsilon", scale=scale)
+        cells = {(sample["adversary"], sample.get("epsilon_db")) for sample in spec.tried}
+        assert cells == {(row.adversary, row.epsilon_db) for row in TABLE_1}
+        gaussian = spec.config({"adversary": "gaussian"}, 0).adversary
+        assert gaussian.kind == "gaussian" and gaussian.epsilon_db == -55
+
+
+def test_the_ablation_changes_one_choice_of_the_papers_best_model() -> None:
+    spec = StudySpec.load("ablation", scale="paper")
+    reference = spec.config(spec.reference or {}, 0)
+    best = CpcConfig.model_validate({"adversary": {"kind": "fgsm", "epsilon_db": -55}, "training": {"report_every": 5000}})
+    assert reference == best
+    for sample in list(spec.tried)[1:]:
+        changed = {name for name, value in sample.items() if (spec.reference or {})[name] != value}
+        assert len(changed) == 1 or sample["adversary"] == "none"
+
+
+ONE_AT_A_TIME = """name: a
+space:
+  adversary: [fgsm, none]
+  epsilon_db: {values: [-55, -45], when: {adversary: [fgsm]}}
+  temperature: [0.05, 1.0, 0.3]
+sampler: {kind: grid, design: one_at_a_time}
+seeds: [0, 1]
+claims:
+  - question: Does it help?
+    better: {adversary: fgsm}
+    than: {adversary: none}
+"""
+
+
+def test_claims_of_an_ablation_name_only_what_differs(tmp_path: Path) -> None:
+    spec = StudySpec.load(written(tmp_path, ONE_AT_A_TIME))
+    assert spec.planned_trials == 5 * 2
+    (stated,) = spec.stated_claims
+    assert stated.better.root == {"adversary": "fgsm", "epsilon_db": -55, "temperature": 0.05}
+    assert stated.than.root == {"adversary": "none", "temperature": 0.05}
+    text = ONE_AT_A_TIME.replace("than: {adversary: none}", "than: {adversary: none, temperature: 1.0}")
+    (problem,) = problems(tmp_path, text)
+    assert problem.startswith("my.yaml:11: no cell is like that: a one-at-a-time grid varies one knob")
+    full = problems(tmp_path, ONE_AT_A_TIME.replace(", design: one_at_a_time", ""))
+    assert "my.yaml:10: 'temperature' varies in this study: give it a value, or 'temperature: best'" in full

@@ -1,0 +1,119 @@
+"""What a study will cost, before it is started; kept in its folder, so that it can be held against what it did cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean
+
+from cpc_core.config import CpcConfig, canonical_json
+from study.analysis.labels import cell_name
+from study.files import write_atomically
+from study.reading import PREDICTION
+from study.records import Prediction
+from study.rungs import share_of_steps
+from study.spec import StudySpec
+
+START_S = 8.0
+"""Seconds to start Ray on two cores."""
+
+TRIAL_OVERHEAD_S = 14.0
+"""Seconds of a trial outside its training loop: processes start, the probe is fitted."""
+
+CHECKPOINTS_KEPT = 2
+"""Of each trial."""
+
+SecondsPerStep = Callable[[CpcConfig, int, int], float]
+"""Measures a training step: configuration, samples of a corpus clip, CPU threads → seconds."""
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """One cell (or, for a search, one corner of its space) and its cost.
+
+    Attributes:
+        cell: The setting.
+        trials: Replicates of it.
+        steps: Optimizer steps of a trial.
+        seconds_per_step: Measured here, None without calibration.
+        minutes_per_trial: With overhead, None without calibration.
+    """
+
+    cell: str
+    trials: int
+    steps: int
+    seconds_per_step: float | None
+    minutes_per_trial: float | None
+
+
+def planned_cells(spec: StudySpec, clip_samples: int, seconds_per_step: SecondsPerStep | None) -> list[PlannedCell]:
+    """The cells of a grid; the corners of a search, whose proposals lie between them.
+
+    Args:
+        spec: The study.
+        clip_samples: Samples of a clip of its corpus.
+        seconds_per_step: Times a step here; without it nothing is predicted.
+    """
+    trials = 0 if spec.cells is None else len(spec.seeds)
+    threads = max(1, int(spec.resources.cpus_per_worker))
+    measured: dict[str, float] = {}
+    cells = []
+    for sample in spec.tried:
+        config = spec.config(sample, spec.seeds[0])
+        seconds = None
+        if seconds_per_step is not None:
+            cost = canonical_json(_alike(config))
+            if cost not in measured:
+                measured[cost] = seconds_per_step(config, clip_samples, threads)
+            seconds = measured[cost] / spec.resources.workers
+        steps = config.training.steps
+        minutes = None if seconds is None else (steps * seconds + TRIAL_OVERHEAD_S) / 60
+        cells.append(PlannedCell(cell_name(sample, spec.reference), trials, steps, seconds, minutes))
+    return cells
+
+
+def predicted(spec: StudySpec, cells: list[PlannedCell]) -> Prediction:
+    """The whole study's expected cost on this machine, from calibrated cells."""
+    training_s = {cell.cell: cell.steps * cell.seconds_per_step for cell in cells if cell.seconds_per_step is not None}
+    mean_s = fmean(training_s.values())
+    resources = spec.resources
+    trial_s = mean_s * share_of_steps(spec) + TRIAL_OVERHEAD_S
+    return Prediction(
+        training_s=training_s,
+        mean_training_s=mean_s,
+        wall_s=trial_s * spec.planned_trials / resources.concurrent_trials + START_S,
+        gpus_per_trial=resources.gpus_per_trial,
+    )
+
+
+def checkpoint_bytes(spec: StudySpec, parameters: Callable[[CpcConfig], int]) -> float:
+    """Disk that the study's checkpoints take: of each parameter its value and Adam's two moments, and each trial keeps two.
+
+    Args:
+        spec: The study.
+        parameters: Counts the parameters of a trial's model.
+    """
+    counted: dict[str, int] = {}
+    for sample in spec.tried:
+        config = spec.config(sample, spec.seeds[0])
+        model = canonical_json(CpcConfig(encoder=config.encoder, context=config.context, similarity=config.similarity))
+        if model not in counted:
+            counted[model] = parameters(config)
+    return fmean(counted.values()) * 3 * 4 * CHECKPOINTS_KEPT * spec.planned_trials
+
+
+def keep_prediction(folder: Path, spec: StudySpec, clip_samples: int, seconds_per_step: SecondsPerStep) -> None:
+    """Predicts a study's cost into its folder. The first run's prediction stays: that is what the plan had promised."""
+    if not (folder / PREDICTION).exists():
+        prediction = predicted(spec, planned_cells(spec, clip_samples, seconds_per_step))
+        write_atomically(folder / PREDICTION, json.dumps(asdict(prediction), indent=2, ensure_ascii=False) + "\n")
+
+
+def _alike(config: CpcConfig) -> CpcConfig:
+    """The configuration with everything that costs no time set to one value."""
+    objective = config.objective.model_copy(update={"temperature": 1.0})
+    optimizer = type(config.optimizer)()
+    adversary = config.adversary.model_copy(update={"epsilon_db": -55.0}) if config.adversary.kind != "none" else config.adversary
+    return config.model_copy(update={"objective": objective, "optimizer": optimizer, "adversary": adversary, "seed": 0})
