@@ -17,13 +17,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from cpc_core.corpus.location import Location
 from cpc_core.errors import ConfigError, CorpusError
 
 WINDOW_ROW_GROUPS = 16
@@ -35,12 +35,12 @@ class RowGroup:
     """A row group of a shard.
 
     Attributes:
-        shard: Path of the Parquet file.
+        shard: The Parquet file.
         index: Position in it.
         rows: Clips it holds.
     """
 
-    shard: Path
+    shard: Location
     index: int
     rows: int
 
@@ -165,7 +165,7 @@ def read_row_group(group: RowGroup, columns: list[str]) -> pa.Table:
         CorpusError: The shard is missing or damaged; names the shard and the row group.
     """
     try:
-        with pq.ParquetFile(group.shard, page_checksum_verification=True) as file:
+        with pq.ParquetFile(group.shard.path, filesystem=group.shard.filesystem, page_checksum_verification=True) as file:
             return file.read_row_group(group.index, columns=columns, use_threads=False)
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]

@@ -21,13 +21,13 @@ SAMPLE_OPTIONS = ImportOptions(clip_s=2.0)
 
 
 def open_corpus(name_or_path: str) -> Corpus:
-    """Open the bundled corpus by its name `sample`, or any other by its folder.
+    """Open the bundled corpus by its name `sample`, or any other by its folder or URI.
 
     Raises:
         CorpusError: It is not there, not whole or of another schema.
     """
     if name_or_path != SAMPLE_NAME:
-        return Corpus.open(Path(name_or_path))
+        return Corpus.open(name_or_path)
     folder = sample_corpus()
     try:
         return Corpus.open(folder)

@@ -99,7 +99,7 @@ def test_clips_of_another_length_are_an_error(corpus: Corpus) -> None:
 
 def test_a_flipped_byte_is_an_error_that_names_shard_and_row_group(tmp_path: Path) -> None:
     corpus = noise_corpus(tmp_path, train=40)
-    shard = corpus.folder / "train-00000.parquet"
+    shard = Path(corpus.folder) / "train-00000.parquet"
     column = pq.read_metadata(shard).row_group(1).column(1)
     assert column.path_in_schema == "audio"
     content = bytearray(shard.read_bytes())
@@ -111,7 +111,7 @@ def test_a_flipped_byte_is_an_error_that_names_shard_and_row_group(tmp_path: Pat
 
 def test_a_shard_that_vanished_is_an_error_that_names_it(tmp_path: Path) -> None:
     corpus = noise_corpus(tmp_path, train=8)
-    (corpus.folder / "train-00000.parquet").unlink()
+    (Path(corpus.folder) / "train-00000.parquet").unlink()
     with pytest.raises(CorpusError, match=r"row group 0 of shard .*train-00000\.parquet cannot be read"):
         next(batches_in_process(corpus, 0, 8, 0, 1))
 

@@ -3,12 +3,12 @@ from __future__ import annotations
 import pickle
 from collections import defaultdict
 from itertools import islice
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cpc_core.corpus.location import Location
 from cpc_core.corpus.plan import WINDOW_ROW_GROUPS, ReadPlan, RowGroup
 from cpc_core.errors import ConfigError
 
@@ -17,7 +17,7 @@ Clip = tuple[int, int]
 
 
 def plan_of(sizes: list[int], seed: int, batch_size: int) -> ReadPlan:
-    groups = tuple(RowGroup(Path(f"train-{index // 5:05d}.parquet"), index, rows) for index, rows in enumerate(sizes))
+    groups = tuple(RowGroup(Location(f"train-{index // 5:05d}.parquet"), index, rows) for index, rows in enumerate(sizes))
     return ReadPlan(groups, seed, batch_size)
 
 
