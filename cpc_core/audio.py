@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from math import gcd
@@ -74,24 +75,49 @@ def read_blocks(path: Path, *, start_s: float = 0.0, max_s: float | None = None)
     Raises:
         AudioError: As `read_audio`, at the block where it is found.
     """
-    try:
-        # Opening a named pipe would block for ever.
-        if not path.is_file():
-            raise AudioError(f"{printable(path)}: {'is not a regular file' if path.exists() else 'there is no such file'}")
-        # As bytes, because soundfile refuses names that are not UTF-8.
-        with soundfile.SoundFile(os.fsencode(path)) as file:
-            rate, rate_notes = _usable_rate(path, file.samplerate)
-            start, stop = _frame_range(path, file, start_s, max_s)
-            for samples, notes in _resampled(_mono_blocks(path, file, start, stop, BLOCK_S * rate), rate):
-                yield Recording(samples, SAMPLE_RATE_HZ, file.samplerate, rate_notes + notes)
-    except (soundfile.SoundFileError, OSError) as error:
-        reason = str(error).removeprefix(f"Error opening {os.fsencode(path)!r}: ").rstrip(".")
-        raise AudioError(f"{printable(path)}: cannot be decoded ({reason})") from error
+    with _decoding(path) as file:
+        rate, rate_notes = _usable_rate(path, file.samplerate)
+        start, stop = _frame_range(path, file, start_s, max_s)
+        for samples, notes in _resampled(_mono_blocks(path, file, start, stop, BLOCK_S * rate), rate):
+            yield Recording(samples, SAMPLE_RATE_HZ, file.samplerate, rate_notes + notes)
+
+
+def duration_s(path: Path) -> float:
+    """Seconds of a recording as its header has it, which may promise more than is there.
+
+    Raises:
+        AudioError: It cannot be opened as audio.
+    """
+    with _decoding(path) as file:
+        return float(file.frames / file.samplerate)
+
+
+def require_file(path: Path) -> None:
+    """Check that a path can be read as a file: opening a named pipe would block for ever.
+
+    Raises:
+        AudioError: It is not there, or is something else.
+    """
+    if not path.is_file():
+        raise AudioError(f"{printable(path)}: {'is not a regular file' if path.exists() else 'there is no such file'}")
 
 
 def printable(path: Path) -> str:
     """The path as it can be printed and stored: bytes that are not UTF-8 are escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+@contextmanager
+def _decoding(path: Path) -> Iterator[soundfile.SoundFile]:
+    """The opened file; what its decoder raises in the block becomes an `AudioError`."""
+    try:
+        require_file(path)
+        # As bytes, because soundfile refuses names that are not UTF-8.
+        with soundfile.SoundFile(os.fsencode(path)) as file:
+            yield file
+    except (soundfile.SoundFileError, OSError) as error:
+        reason = str(error).removeprefix(f"Error opening {os.fsencode(path)!r}: ").rstrip(".")
+        raise AudioError(f"{printable(path)}: cannot be decoded ({reason})") from error
 
 
 def _usable_rate(path: Path, rate: int) -> tuple[int, tuple[str, ...]]:

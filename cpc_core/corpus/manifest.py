@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias, get_args
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raise it when a column or a field of the manifest changes its meaning."""
 
 MANIFEST_NAME = "manifest.json"
@@ -31,7 +31,10 @@ ROW_GROUP_BYTES = 8 * 2**20
 """Audio of a row group where clips are so long that fewer fit: bounds what a reader holds."""
 
 SHARD_BYTES = 96 * 2**20
-"""Audio of a full shard; the other columns are small, so that a shard stays below 128 MiB."""
+"""Audio of a shard that an import plans for."""
+
+LARGEST_SHARD_BYTES = 120 * 2**20
+"""Audio that a shard never exceeds; the other columns are small, so that its file stays below 128 MiB."""
 
 CLIP_SCHEMA = pa.schema(
     [
@@ -98,6 +101,22 @@ class Shard(_Frozen):
     sha256: str
 
 
+class Totals(_Frozen):
+    """What went in."""
+
+    recordings: int
+    """Entries of the source."""
+
+    rejected: int
+    """Entries that gave no clip; rejected.csv says why."""
+
+    noted: int
+    """Entries that were repaired; notes.csv says how."""
+
+    audio_s: float
+    """Seconds of recordings in the clips, padding not counted."""
+
+
 class Manifest(_Frozen):
     """Everything a reader needs to know before it opens a shard."""
 
@@ -106,13 +125,19 @@ class Manifest(_Frozen):
     sample_rate_hz: int
     clip_samples: int
     options: ImportOptions
-    label_names: tuple[str, ...]
-    """Every label that occurs, sorted: the columns of a probe's targets."""
+    totals: Totals
+    label_rows: dict[str, int]
+    """Clips that carry each label."""
 
     rows: dict[Split, int]
     """Clips of each split that has any."""
 
     shards: tuple[Shard, ...]
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Every label that occurs, sorted: the columns of a probe's targets."""
+        return tuple(sorted(self.label_rows))
 
     @property
     def hash(self) -> str:

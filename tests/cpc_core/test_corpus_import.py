@@ -9,18 +9,20 @@ import pytest
 from pydantic import ValidationError
 
 from cpc_core import audio
-from cpc_core.corpus import shards
+from cpc_core.corpus import parts
 from cpc_core.corpus.corpus import Corpus
-from cpc_core.corpus.importer import ImportSummary, import_folder
+from cpc_core.corpus.importer import ImportSummary, import_folder, import_source
+from cpc_core.corpus.location import Location
 from cpc_core.corpus.manifest import CLIP_SCHEMA, ImportOptions
+from cpc_core.corpus.sources.detect import open_source
 from cpc_core.errors import CorpusError
 from tests.cpc_core.recordings import awkward_recordings, noise, write_labels, write_recording
 
 SHORT = ImportOptions(clip_s=0.5)
 
 
-def rows_of(corpus: Path) -> list[dict[str, object]]:
-    return [row for shard in sorted(corpus.glob("*.parquet")) for row in pq.read_table(shard).to_pylist()]
+def rows_of(corpus: Path | Location) -> list[dict[str, object]]:
+    return [row for shard in sorted(Path(corpus).glob("*.parquet")) for row in pq.read_table(shard).to_pylist()]
 
 
 def listed(path: Path) -> list[dict[str, str]]:
@@ -58,7 +60,7 @@ def test_a_row_carries_the_recording_and_what_labels_csv_says_of_it(tmp_path: Pa
         "license": "CC0-1.0",
         "start_s": 0.0,
     }
-    assert summary == ImportSummary(tmp_path / "c", Corpus.open(tmp_path / "c").hash, 1, 0, 0, {"test": 1}, 0.5)
+    assert summary == ImportSummary(Location.of(tmp_path / "c"), Corpus.open(tmp_path / "c").hash, 1, 0, 0, {"test": 1}, 0.5, 0, 0)
 
 
 def test_int16_recordings_are_stored_bit_for_bit(tmp_path: Path) -> None:
@@ -200,15 +202,15 @@ def test_a_drawn_split_holds_out_whole_groups_and_about_its_fraction(tmp_path: P
 
 
 def test_shards_and_row_groups_have_the_sizes_of_the_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shards, "SHARD_BYTES", 20 * 1920)
+    monkeypatch.setattr(parts, "SHARD_BYTES", 20 * 1920)
+    monkeypatch.setattr(parts, "LARGEST_SHARD_BYTES", 25 * 1920)
     for index in range(50):
         write_recording(tmp_path / "s" / "x" / f"{index}.wav", noise(0.06, index))
     import_folder(tmp_path / "s", tmp_path / "c", ImportOptions(clip_s=0.06, dev_fraction=0.1))
     manifest = Corpus.open(tmp_path / "c").manifest
     assert [(shard.file, shard.row_group_rows) for shard in manifest.shards] == [
-        ("train-00000.parquet", (16,)),
-        ("train-00001.parquet", (16,)),
-        ("train-00002.parquet", (13,)),
+        ("train-00000.parquet", (16, 7)),
+        ("train-00001.parquet", (16, 6)),
         ("dev-00000.parquet", (5,)),
     ]
     for shard in manifest.shards:
@@ -224,7 +226,8 @@ def test_refused_and_repaired_recordings_are_listed_with_reasons(tmp_path: Path)
     write_recording(tmp_path / "s" / "x" / "tiny.wav", noise(0.01))
     (tmp_path / "s" / "x" / "text.wav").write_text("not audio")
     seen: list[tuple[int, int]] = []
-    summary = import_folder(tmp_path / "s", tmp_path / "c", SHORT, on_progress=lambda done, total: seen.append((done, total)))
+    source = open_source(tmp_path / "s")
+    summary = import_source(source, tmp_path / "c", SHORT, on_progress=lambda done, total: seen.append((done, total)))
     rejected = {row["path"]: (row["reason"], row["exception"]) for row in listed(tmp_path / "c" / "rejected.csv")}
     assert rejected == {
         "x/nan.wav": ("has samples that are not finite numbers", "AudioError"),
@@ -266,15 +269,16 @@ def test_a_source_without_one_usable_recording_is_an_error_and_leaves_nothing(tm
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s"]
 
 
-def test_an_interrupted_import_leaves_nothing(tmp_path: Path) -> None:
+def test_an_interrupted_import_leaves_no_corpus_and_no_half_a_file(tmp_path: Path) -> None:
     write_recording(tmp_path / "s" / "x" / "a.wav", noise(0.5))
 
     def interrupt(done: int, total: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        import_folder(tmp_path / "s", tmp_path / "c", SHORT, on_progress=interrupt)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["s"]
+        import_source(open_source(tmp_path / "s"), tmp_path / "c", SHORT, on_progress=interrupt)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".c.importing", "s"]
+    assert sorted(path.name for path in (tmp_path / ".c.importing").rglob("*")) == ["lock", "parts", "train-00000.json"]
 
 
 def test_a_target_that_exists_is_only_replaced_when_asked_and_only_by_a_whole_corpus(tmp_path: Path) -> None:
@@ -298,7 +302,7 @@ def test_a_corpus_that_could_not_be_replaced_is_put_back(tmp_path: Path, monkeyp
     rename = Path.rename
 
     def failing(self: Path, target: Path) -> Path:
-        if self.suffix == ".partial":
+        if self.name == "corpus":
             raise OSError(28, "No space left on device")
         return rename(self, target)
 
@@ -306,7 +310,7 @@ def test_a_corpus_that_could_not_be_replaced_is_put_back(tmp_path: Path, monkeyp
     with pytest.raises(CorpusError, match=r"cannot be written \(No space left on device\)"):
         import_folder(tmp_path / "s", tmp_path / "c", SHORT, overwrite=True)
     assert Corpus.open(tmp_path / "c").hash == before.hash
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "s"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".c.importing", "c", "s"]
 
 
 def test_a_folder_that_is_no_corpus_is_never_overwritten(tmp_path: Path) -> None:

@@ -80,13 +80,13 @@ def edit_manifest(corpus: Corpus, **changes: object) -> None:
 
 def test_another_schema_is_named(corpus: Corpus) -> None:
     edit_manifest(corpus, schema_version=99)
-    with pytest.raises(CorpusError, match="has schema 99, this version reads schema 1: import the corpus again"):
+    with pytest.raises(CorpusError, match="has schema 99, this version reads schema 2: import the corpus again"):
         Corpus.open(corpus.folder)
 
 
 def test_another_schema_with_other_fields_is_named_too(corpus: Corpus) -> None:
     edit_manifest(corpus, schema_version=99, channels=2)
-    with pytest.raises(CorpusError, match="has schema 99, this version reads schema 1: import the corpus again"):
+    with pytest.raises(CorpusError, match="has schema 99, this version reads schema 2: import the corpus again"):
         Corpus.open(corpus.folder)
 
 
