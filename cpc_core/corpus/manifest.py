@@ -5,6 +5,18 @@ corpus/
   train-00000.parquet …    row groups of `ROW_GROUP_CLIPS` clips, one split a shard
   dev-00000.parquet …
   rejected.csv, notes.csv  what the import refused, and what it changed
+
+The audio is int16 PCM, uncompressed, in a binary column (Parquet would store int16 lists as int32). Measured on 93 minutes of
+speech, music and sounds as 561 clips of 10 s, one core, from the file to floats:
+
+  stored as        size     read          write
+  int16            1.00     39 k audio-s/s   37 k audio-s/s
+  int16, zstd 1    0.83     19 k          16 k
+  int16, lz4       0.94     42 k          17 k
+  FLAC             0.57      4.8 k         4.8 k (encoding)
+
+FLAC would cost each reader eight times the CPU, a core per GPU of a fast model, to save what disks have. Zstandard gains
+17 % for half the reading rate. It pays on the other columns, which hold mostly repetitions: those are compressed.
 """
 
 from __future__ import annotations
@@ -52,8 +64,7 @@ CLIP_SCHEMA = pa.schema(
         pa.field("start_s", pa.float64(), nullable=False, metadata={"about": "where the clip begins in its recording"}),
     ]
 )
-"""Columns of a shard. The audio is raw PCM in a binary column: Parquet would store int16 lists as int32, and decoding
-FLAC costs fourteen times the CPU."""
+"""Columns of a shard."""
 
 
 class _Frozen(BaseModel):

@@ -66,12 +66,12 @@ def import_(
     from cpc_core.corpus.manifest import ImportOptions
     from cpc_core.corpus.sources.detect import open_source
     from cpc_core.errors import RejectedError
-    from study.cli.importing import part_runner, tell
+    from study.cli.importing import part_runner, said_if_interrupted, tell
 
     options = ImportOptions(clip_s=clip_s, long_files=long, padding=pad, dev_fraction=dev_fraction, seed=seed)
     opened = open_source(source, None if kind == "auto" else kind)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=stderr, transient=True) as progress:
+    with Progress(*columns, console=stderr, transient=True) as progress, said_if_interrupted():
         task = progress.add_task("importing", total=None)
         summary = import_source(
             opened,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from study.cli.output import say
@@ -32,6 +33,16 @@ def part_runner(tasks: int | None, address: str | None) -> PartRunner:
         import_with_ray(work, names, on_recordings, address=address, tasks=tasks)
 
     return run
+
+
+@contextmanager
+def said_if_interrupted() -> Iterator[None]:
+    """Says how to go on after Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("interrupted; the same command goes on with the shards that are finished")
+        raise
 
 
 def tell(summary: ImportSummary, clip_s: float) -> None:
