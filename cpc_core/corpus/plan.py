@@ -8,9 +8,9 @@
 
 A worker takes the clips of a step that come first, or second, …, in the order of the epoch's row groups: so it reads few row
 groups besides its own, not all of them. The rows that are left when an epoch no longer fills a batch are not read in that
-epoch; they are others each time. A step belongs to epoch `step // steps_per_epoch`, so reading can start anywhere. Permutations sort the raw output of a bit
-generator, which NumPy keeps stable over its versions, unlike `Generator.permutation`. Nothing here imports torch: the
-processes that only read start fast.
+epoch; they are others each time. A step belongs to epoch `step // steps_per_epoch`, so reading can start anywhere.
+Permutations sort the raw output of a bit generator, which NumPy keeps stable over its versions, unlike
+`Generator.permutation`. Nothing here imports torch: the processes that only read start fast.
 """
 
 from __future__ import annotations
