@@ -83,9 +83,8 @@ def import_(
         )
     tell(summary, clip_s)
     if strict and summary.rejected:
-        raise RejectedError(
-            f"{summary.rejected} recordings could not be used, and --strict allows none: {summary.corpus / 'rejected.csv'} says why"
-        )
+        listed = summary.corpus / "rejected.csv"
+        raise RejectedError(f"recordings that could not be used: {summary.rejected}, and --strict allows none; {listed} says why")
     next_steps(f"cpc data info {out}", f"cpc trial run --corpus {out}")
 
 

@@ -58,7 +58,7 @@ def tell(summary: ImportSummary, clip_s: float) -> None:
     if summary.noted:
         say(f"{summary.noted} were repaired: {summary.corpus / 'notes.csv'} says how")
     if summary.divided_groups:
-        say(f"{summary.divided_groups} groups are in more than one split, as the source asks: what is held out is not unseen")
+        say(f"groups in more than one split: {summary.divided_groups}, as the source asks; what is held out is not unseen")
 
 
 def describe(corpus: Corpus) -> None:
@@ -75,4 +75,4 @@ def describe(corpus: Corpus) -> None:
     say("imported with " + ", ".join(f"{name} {value}" for name, value in options.items()))
     frequent = sorted(manifest.label_rows.items(), key=lambda item: (-item[1], item[0]))
     more = f", and {len(frequent) - SHOWN_LABELS} more" if len(frequent) > SHOWN_LABELS else ""
-    say(f"{len(frequent)} labels: " + ", ".join(f"{name} {rows}" for name, rows in frequent[:SHOWN_LABELS]) + more + "\n")
+    say(f"labels ({len(frequent)}): " + ", ".join(f"{name} {rows}" for name, rows in frequent[:SHOWN_LABELS]) + more + "\n")
