@@ -168,10 +168,19 @@ def _decode_mono(file: soundfile.SoundFile, frames: int) -> tuple[NDArray[np.flo
         channels = file.read(min(_DECODE_FRAMES, frames - filled), dtype="float32", always_2d=True)
         if not len(channels):
             break
-        mono[filled : filled + len(channels)] = channels.mean(axis=1)
+        mono[filled : filled + len(channels)] = _mean_of_columns(channels)
         audible = audible or bool(channels.any())
         filled += len(channels)
     return mono[:filled], audible and not mono[:filled].any()
+
+
+def _mean_of_columns(channels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`channels.mean(axis=1)`, which takes ten times as long where there are few columns: two thirds of the time of decoding."""
+    total = channels[:, 0].copy()
+    for column in range(1, channels.shape[1]):
+        total += channels[:, column]
+    total /= channels.shape[1]
+    return total
 
 
 def _resampled(blocks: Iterator[_Block], rate: int) -> Iterator[_Block]:

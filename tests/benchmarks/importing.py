@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -23,7 +24,8 @@ from cpc_core.corpus.importer import PartRunner, import_source, in_this_process
 from cpc_core.corpus.manifest import ImportOptions
 from cpc_core.corpus.sources.detect import open_source
 
-RATE, CLIP_S, HOURS = 44_100, 10, (1, 8)
+RATE, CLIP_S = 44_100, 10
+MEMORY_HOURS, RAY_HOURS = (1, 8), (2, 5)
 ROUNDS = 3
 SAMPLING_S = 0.1
 
@@ -46,7 +48,7 @@ def write_hours(folder: Path, hours: int) -> list[Path]:
 def bare(path: Path) -> int:
     """What nobody can do without: decode, mix, resample."""
     samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    return int(_resampler(rate)(torch.from_numpy(samples.mean(axis=1))).shape[0])
+    return int(_resampler(rate)(torch.from_numpy((samples[:, 0] + samples[:, 1]) / 2)).shape[0])
 
 
 _RESAMPLERS: dict[int, Resample] = {}
@@ -75,19 +77,32 @@ def seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
-def throughput(folder: Path) -> None:
-    """Prints both ratios: one process without Ray, and Ray on all CPUs against a pool of as many processes."""
-    torch.set_num_threads(1)
-    files = write_hours(folder / "throughput", 2)
-    source, cpus = folder / "throughput", len(os.sched_getaffinity(0))
-    audio_s = len(files) * CLIP_S
+def in_one_process(folder: Path) -> None:
+    """Prints the ratio for an import without Ray."""
+    files, source = write_hours(folder / "alone", 1), folder / "alone"
     imported(source, in_this_process)
-    alone = [(seconds(lambda: [bare(path) for path in files]), seconds(lambda: imported(source, in_this_process))) for _ in range(ROUNDS)]
-    ray = [(seconds(lambda: bare_pool(files, cpus)), seconds(lambda: imported(source, import_with_ray))) for _ in range(ROUNDS)]
-    for name, pairs in (("one process", alone), (f"Ray, {cpus} CPUs, its start included", ray)):
-        loop, ours = (median(times) for times in zip(*pairs, strict=True))
-        ratio = median(bare_s / import_s for bare_s, import_s in pairs)
-        print(f"{name}: import {audio_s / ours:.0f} audio-s/s, bare loop {audio_s / loop:.0f}, ratio {ratio:.2f}")
+    pairs = [(seconds(lambda: [bare(path) for path in files]), seconds(lambda: imported(source, in_this_process))) for _ in range(ROUNDS)]
+    _print_ratio("one process, without Ray", pairs, len(files) * CLIP_S)
+
+
+def on_all_cpus(folder: Path) -> None:
+    """Prints the ratios for Ray against a pool of as many processes: with the start of both, and for what comes after it."""
+    cpus = len(os.sched_getaffinity(0))
+    times: dict[int, list[tuple[float, float]]] = {}
+    for hours in RAY_HOURS:
+        files, source = write_hours(folder / f"ray {hours}", hours), folder / f"ray {hours}"
+        pool, ray = partial(bare_pool, files, cpus), partial(imported, source, import_with_ray)
+        times[hours] = [(seconds(pool), seconds(ray)) for _ in range(ROUNDS)]
+        _print_ratio(f"Ray on {cpus} CPUs, {hours} h, start included", times[hours], hours * 3600)
+    few, many = RAY_HOURS
+    further = [(long[0] - short[0], long[1] - short[1]) for short, long in zip(times[few], times[many], strict=True)]
+    _print_ratio(f"Ray on {cpus} CPUs, each further hour", further, (many - few) * 3600)
+
+
+def _print_ratio(name: str, pairs: list[tuple[float, float]], audio_s: float) -> None:
+    loop, ours = (median(times) for times in zip(*pairs, strict=True))
+    ratio = median(bare_s / import_s for bare_s, import_s in pairs)
+    print(f"{name}: import {audio_s / ours:.0f} audio-s/s, bare loop {audio_s / loop:.0f}, ratio {ratio:.2f}", flush=True)
 
 
 def tree_kib() -> int:
@@ -117,19 +132,22 @@ def peak_mib(source: Path, out: Path, tasks: int) -> float:
 
 def memory(folder: Path) -> None:
     """Prints peak memory for each amount of input, without and with Ray."""
-    for hours in HOURS:
+    for hours in MEMORY_HOURS:
         write_hours(folder / f"{hours} h", hours)
     for tasks in (0, 2):
-        peaks = [peak_mib(folder / f"{hours} h", folder / f"corpus {tasks} {hours}", tasks) for hours in HOURS]
+        peaks = [peak_mib(folder / f"{hours} h", folder / f"corpus {tasks} {hours}", tasks) for hours in MEMORY_HOURS]
         growth = peaks[-1] / peaks[0] - 1
-        print(f"--tasks {tasks}: " + ", ".join(f"{hours} h {peak:.0f} MiB" for hours, peak in zip(HOURS, peaks, strict=True)), end="")
+        print(
+            f"--tasks {tasks}: " + ", ".join(f"{hours} h {peak:.0f} MiB" for hours, peak in zip(MEMORY_HOURS, peaks, strict=True)), end=""
+        )
         print(f", grows by {growth:.1%}")
 
 
 def main(names: list[str]) -> None:
-    """Runs the named measurements, or both."""
+    """Runs the named measurements, or all."""
+    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="cpc-import-") as folder:
-        for measure in (throughput, memory):
+        for measure in (in_one_process, on_all_cpus, memory):
             if not names or measure.__name__ in names:
                 measure(Path(folder))
 
