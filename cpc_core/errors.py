@@ -27,6 +27,10 @@ class RejectedError(CorpusError):
     """Recordings that could not be used, where the import was asked to be strict."""
 
 
+class DamageError(CorpusError):
+    """Shards that are not as they were written."""
+
+
 class CheckpointError(CpcError):
     """A checkpoint or export that is missing, damaged or belongs to another configuration."""
 

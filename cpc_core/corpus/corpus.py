@@ -73,7 +73,7 @@ class Corpus:
             CorpusError: It is missing, empty, of another schema, or a shard is missing or has another size.
         """
         place = Location.of(folder)
-        manifest = _read_manifest(place)
+        manifest = read_manifest(place)
         sizes = place.file_sizes()
         for shard in manifest.shards:
             if (size := sizes.get(shard.file)) is None:
@@ -155,7 +155,12 @@ class Corpus:
         )
 
 
-def _read_manifest(folder: Location) -> Manifest:
+def read_manifest(folder: Location) -> Manifest:
+    """The manifest of a corpus, whatever state its shards are in.
+
+    Raises:
+        CorpusError: There is no corpus, or it is of another schema.
+    """
     path = folder / MANIFEST_NAME
     try:
         if not folder.is_folder():

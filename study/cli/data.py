@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 from study.cli.output import Format, emit, next_steps, stderr
 
 app = App(name="data", help="Import audio into a corpus, and look at one.")
+app.command("study.cli.auditing:audit", name="audit", help="Check a corpus for damage, leakage, duplicates and odd sounds.")
 
 
 @app.command(name="import")
