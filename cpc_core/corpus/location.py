@@ -7,7 +7,9 @@ where they are used, one for each store. What a store needs beside its address c
 
 from __future__ import annotations
 
+import hashlib
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -116,6 +118,11 @@ class Location:
             content: bytes = file.read()
             return content
 
+    def sha256(self) -> str:
+        """Hash of the file's content, in hexadecimal digits."""
+        with self.filesystem.open_input_stream(self.path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
     def write_bytes(self, content: bytes) -> None:
         """Put a file there, whole or not at all."""
         with self.writing() as file:
@@ -128,7 +135,7 @@ class Location:
             with self.filesystem.open_output_stream(self.path) as stream:
                 yield stream
             return
-        partial = Path(f"{self.text}.{os.getpid()}.partial")
+        partial = Path(f"{self.text}.{uuid.uuid4().hex}.partial")
         partial.parent.mkdir(parents=True, exist_ok=True)
         try:
             with partial.open("wb") as file:

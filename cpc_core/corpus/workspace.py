@@ -111,7 +111,7 @@ class Workspace:
             return None
         for shard in result.shards:
             place = self.shards / shard.file
-            if not place.is_file() or hashlib.sha256(place.read_bytes()).hexdigest() != shard.sha256:
+            if not place.is_file() or place.sha256() != shard.sha256:
                 return None
         return result
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import soundfile
 from pydantic import ValidationError
 
 from cpc_core import audio
@@ -349,3 +351,57 @@ def test_a_folder_of_awkward_recordings_is_imported_without_a_crash(tmp_path: Pa
     assert notes["14"] == "its channels cancel each other: the mono mix is silent; has a clip of digital silence"
     assert notes["23"].endswith("times full scale was clipped")
     assert notes["24"] == notes["59"] == "has a clip of digital silence"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "subtype"), [("wav", "PCM_24"), ("wav", "PCM_U8"), ("wav", "DOUBLE"), ("flac", "PCM_16"), ("ogg", "VORBIS"), ("mp3", None)]
+)
+@pytest.mark.parametrize(("rate", "channels"), [(8_000, 1), (22_050, 6), (44_100, 2), (48_000, 2)])
+def test_a_tone_survives_every_format_rate_and_number_of_channels(
+    tmp_path: Path, suffix: str, subtype: str | None, rate: int, channels: int
+) -> None:
+    if suffix == "mp3" and channels > 2:
+        channels = 2
+    tone = (0.5 * np.sin(2 * np.pi * 1000 * np.arange(rate) / rate)).astype(np.float32)
+    (tmp_path / "s" / "tone").mkdir(parents=True)
+    soundfile.write(tmp_path / "s" / "tone" / f"a.{suffix}", np.stack([tone] * channels, axis=1), rate, subtype=subtype)
+    import_folder(tmp_path / "s", tmp_path / "c", ImportOptions(clip_s=1.0, long_files="crop"))
+    (row,) = rows_of(tmp_path / "c")
+    assert (row["sample_rate_hz"], len(pcm(row))) == (16_000, 16_000)
+    spectrum = np.abs(np.fft.rfft(pcm(row)[2_000:-2_000] / 32768 * np.hanning(12_000)))
+    assert np.argmax(spectrum) == 750
+    assert 0.98 < spectrum[745:756].max() / (0.5 * 12_000 / 4) < 1.02
+
+
+def test_links_and_pipes_are_imported_or_refused(tmp_path: Path) -> None:
+    write_recording(tmp_path / "elsewhere.wav", noise(0.5))
+    source = tmp_path / "s" / "x"
+    source.mkdir(parents=True)
+    (source / "link.wav").symlink_to(tmp_path / "elsewhere.wav")
+    (source / "dangling.wav").symlink_to("nothing.wav")
+    (source / "loop.wav").symlink_to("loop.wav")
+    (source / "around").symlink_to(tmp_path / "s", target_is_directory=True)
+    (source / "folder.wav").mkdir()
+    os.mkfifo(source / "pipe.wav")
+    summary = import_folder(tmp_path / "s", tmp_path / "c", SHORT)
+    assert [row["path"] for row in rows_of(tmp_path / "c")] == ["x/link.wav"]
+    assert {row["path"]: row["reason"] for row in listed(tmp_path / "c" / "rejected.csv")} == {
+        "x/dangling.wav": "there is no such file",
+        "x/loop.wav": "there is no such file",
+        "x/pipe.wav": "is not a regular file",
+    }
+    assert summary.recordings == 4
+
+
+def test_a_folder_that_cannot_be_listed_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_recording(tmp_path / "s" / "x" / "a.wav", noise(0.5))
+    scandir = os.scandir
+
+    def failing(folder: str) -> object:
+        if str(folder).endswith("/x"):
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", failing)
+    with pytest.raises(CorpusError, match=r"the folder .*/x cannot be listed \(Permission denied\)"):
+        import_folder(tmp_path / "s", tmp_path / "c", SHORT)

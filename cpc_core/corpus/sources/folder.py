@@ -39,9 +39,17 @@ class ClassFolders:
 
 
 def audio_files(folder: Path) -> Iterator[Path]:
-    """Audio files below a folder, relative to it; hidden files and folders are left out."""
-    for parent, folders, names in os.walk(folder):
+    """Audio files below a folder, relative to it; hidden files and folders are left out.
+
+    Raises:
+        CorpusError: A folder cannot be listed.
+    """
+    for parent, folders, names in os.walk(folder, onerror=_refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES:
                 yield (Path(parent) / name).relative_to(folder)
+
+
+def _refuse(error: OSError) -> None:
+    raise CorpusError(f"the folder {error.filename} cannot be listed ({error.strerror}): change its rights or move it away") from error
