@@ -7,6 +7,7 @@ empty. Those become an `AudioError` here. Files are decoded by content, whatever
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +36,11 @@ _KERNEL_TAPS = 20_000_000
 """Largest resampling filter: 44 099 Hz has no common factor with 16 kHz and would take 2.8 GB of them."""
 
 _DECODE_FRAMES = 65_536
+
+_SHORT_DATA = re.compile(r"^data : (\d+) \(should be (\d+)\)$", re.MULTILINE)
+
+_STREAMED = 0xFFFFFFFF
+"""Size that a program writes which does not know yet how long a recording will be."""
 
 _Block: TypeAlias = tuple[NDArray[np.float32], tuple[str, ...]]
 """Samples and the notes about them."""
@@ -76,10 +82,11 @@ def read_blocks(path: Path, *, start_s: float = 0.0, max_s: float | None = None)
         AudioError: As `read_audio`, at the block where it is found.
     """
     with _decoding(path) as file:
-        rate, rate_notes = _usable_rate(path, file.samplerate)
+        rate, header_notes = _usable_rate(path, file.samplerate)
+        header_notes += _cut_wav(file)
         start, stop = _frame_range(path, file, start_s, max_s)
         for samples, notes in _resampled(_mono_blocks(path, file, start, stop, BLOCK_S * rate), rate):
-            yield Recording(samples, SAMPLE_RATE_HZ, file.samplerate, rate_notes + notes)
+            yield Recording(samples, SAMPLE_RATE_HZ, file.samplerate, header_notes + notes)
 
 
 def duration_s(path: Path) -> float:
@@ -128,6 +135,14 @@ def _usable_rate(path: Path, rate: int) -> tuple[int, tuple[str, ...]]:
         return rate, ()
     near = round(rate, -2)
     return near, (f"its rate of {rate} Hz was taken for {near} Hz",)
+
+
+def _cut_wav(file: soundfile.SoundFile) -> tuple[str, ...]:
+    """What libsndfile says only in its log: it reads a WAV that was cut off as if that were all."""
+    found = _SHORT_DATA.search(file.extra_info)
+    if found is None or int(found[1]) == _STREAMED:
+        return ()
+    return (f"ends early: its header promises {found[1]} bytes of samples, {found[2]} are there",)
 
 
 def _frame_range(path: Path, file: soundfile.SoundFile, start_s: float, max_s: float | None) -> tuple[int, int]:

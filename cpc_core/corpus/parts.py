@@ -24,7 +24,7 @@ from cpc_core.corpus.pcm import BYTES_PER_SAMPLE
 from cpc_core.corpus.sources.entry import Entry
 from cpc_core.errors import AudioError
 
-_HEADER_READERS = 16
+_HEADER_READERS, _HEADER_BLOCK = 16, 4096
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _shares(entries: Sequence[Entry], clips: Sequence[int], options: ImportOptio
 
 
 def _expected_clips(folder: Path, entries: Sequence[Entry], options: ImportOptions) -> list[int]:
-    def expected(entry: Entry) -> int:
+    def clips(entry: Entry) -> int:
         if options.long_files == "crop":
             return 1
         try:
@@ -114,8 +114,12 @@ def _expected_clips(folder: Path, entries: Sequence[Entry], options: ImportOptio
             return 0
         return max(0, math.ceil((end_s - entry.start_s - options.shortest_s) / options.clip_s))
 
+    expected: list[int] = []
     with ThreadPoolExecutor(_HEADER_READERS) as pool:
-        return list(pool.map(expected, entries))
+        # Block by block, because the pool notes down all it is given, and there may be millions.
+        for begin in range(0, len(entries), _HEADER_BLOCK):
+            expected += pool.map(clips, entries[begin : begin + _HEADER_BLOCK])
+    return expected
 
 
 def _version(path: Path) -> tuple[int, int]:

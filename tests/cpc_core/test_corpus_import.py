@@ -348,6 +348,9 @@ def test_a_folder_of_awkward_recordings_is_imported_without_a_crash(tmp_path: Pa
     assert rejected == {"03", "04", "05", "21", "22", "28", "29", "35", "42", "43", *map(str, range(46, 53)), "55", "57", "58"}
     assert summary.recordings - summary.rejected == sum(summary.rows.values()) == len(Corpus.open(tmp_path / "c").read_split("train"))
     notes = {row["path"][:2]: row["note"] for row in listed(tmp_path / "c" / "notes.csv")}
+    assert notes.keys() == {"02", "14", "23", "24", "45", "56", "59"}
+    assert notes["02"] == "ends early: its header promises 64000 bytes of samples, 31978 are there"
+    assert notes["56"] == "ends early: its header promises 32000 frames, 15023 are there"
     assert notes["14"] == "its channels cancel each other: the mono mix is silent; has a clip of digital silence"
     assert notes["23"].endswith("times full scale was clipped")
     assert notes["24"] == notes["59"] == "has a clip of digital silence"
@@ -360,8 +363,7 @@ def test_a_folder_of_awkward_recordings_is_imported_without_a_crash(tmp_path: Pa
 def test_a_tone_survives_every_format_rate_and_number_of_channels(
     tmp_path: Path, suffix: str, subtype: str | None, rate: int, channels: int
 ) -> None:
-    if suffix == "mp3" and channels > 2:
-        channels = 2
+    channels = min(channels, 2) if suffix == "mp3" else channels
     tone = (0.5 * np.sin(2 * np.pi * 1000 * np.arange(rate) / rate)).astype(np.float32)
     (tmp_path / "s" / "tone").mkdir(parents=True)
     soundfile.write(tmp_path / "s" / "tone" / f"a.{suffix}", np.stack([tone] * channels, axis=1), rate, subtype=subtype)
@@ -405,3 +407,16 @@ def test_a_folder_that_cannot_be_listed_is_one_sentence(tmp_path: Path, monkeypa
     monkeypatch.setattr(os, "scandir", failing)
     with pytest.raises(CorpusError, match=r"the folder .*/x cannot be listed \(Permission denied\)"):
         import_folder(tmp_path / "s", tmp_path / "c", SHORT)
+
+
+def test_a_wav_that_was_cut_off_is_used_and_noted(tmp_path: Path) -> None:
+    write_recording(tmp_path / "s" / "x" / "a.wav", noise(1.0), subtype="PCM_16")
+    content = (tmp_path / "s" / "x" / "a.wav").read_bytes()
+    (tmp_path / "s" / "x" / "a.wav").write_bytes(content[:-16_000])
+    size = content.index(b"data") + 4
+    (tmp_path / "s" / "x" / "streamed.wav").write_bytes(content[:size] + b"\xff" * 4 + content[size + 4 :])
+    import_folder(tmp_path / "s", tmp_path / "c", ImportOptions(clip_s=1.0))
+    assert {row["path"]: row["num_samples"] for row in rows_of(tmp_path / "c")} == {"x/a.wav": 8_000, "x/streamed.wav": 16_000}
+    assert listed(tmp_path / "c" / "notes.csv") == [
+        {"path": "x/a.wav", "note": "ends early: its header promises 32000 bytes of samples, 16000 are there"}
+    ]

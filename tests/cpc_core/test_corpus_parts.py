@@ -4,7 +4,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cpc_core.corpus.manifest import LARGEST_SHARD_BYTES, SHARD_BYTES, ImportOptions
@@ -28,6 +28,7 @@ def clips(part: Part) -> int:
     return sum(round((each.end_s or 0) - each.start_s) // 10 for each in part.entries)
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.integers(1, 3000))
 def test_shards_are_of_64_to_128_mib_where_there_is_enough_audio(count: int) -> None:
     parts = planned([entry(str(index), 10.0) for index in range(count)])
@@ -44,6 +45,7 @@ def test_a_large_corpus_has_shards_of_the_planned_size() -> None:
     assert all(abs(clips(part) * CLIP_BYTES / SHARD_BYTES - 1) < 0.02 for part in parts)
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.integers(0, 4000), min_size=1, max_size=30))
 def test_every_entry_is_in_one_part_whatever_the_lengths(tens: list[int]) -> None:
     entries = [entry(str(index), 10.0 * count + 0.001) for index, count in enumerate(tens)]
