@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from cpc_core.corpus import parts
@@ -164,6 +165,8 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_corpus(tmp_path: Path) -> Non
         assert "\n" not in str(error.value)
         assert [path.name for path in disk.iterdir()] == [".c.importing"]
         assert list(disk.rglob("*.partial")) == []
+        for shard in disk.rglob("*.parquet"):
+            pq.read_metadata(shard)
         with pytest.raises(CorpusError, match="there is no corpus folder"):
             Corpus.open(disk / "c")
 
