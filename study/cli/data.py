@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from study.cli.output import Format, emit, next_steps, stderr
 
@@ -25,7 +26,7 @@ def import_(
     pad: Literal["loop", "zero"] = "loop",
     dev_fraction: float = 0.05,
     seed: int = 0,
-    tasks: int | None = None,
+    tasks: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
     address: str | None = None,
     strict: bool = False,
     overwrite: bool = False,
@@ -52,8 +53,8 @@ def import_(
     seed
         Draws that share.
     tasks
-        Shards made at the same time by Ray; 0 makes them in this process, without Ray. By default 0 where the audio files are
-        few, else as many as there are CPUs.
+        Shards made at the same time by Ray; 0 makes them in this process, without Ray. By default 0 for up to three shards, which
+        are about two hours of audio, else as many as there are CPUs. The corpus is the same.
     address
         Of a running Ray cluster to import on.
     strict
@@ -64,12 +65,11 @@ def import_(
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from cpc_core.corpus.importer import import_source
-    from cpc_core.corpus.manifest import ImportOptions
     from cpc_core.corpus.sources.detect import open_source
     from cpc_core.errors import RejectedError
-    from study.cli.importing import part_runner, said_if_interrupted, tell
+    from study.cli.importing import import_options, part_runner, said_if_interrupted, tell
 
-    options = ImportOptions(clip_s=clip_s, long_files=long, padding=pad, dev_fraction=dev_fraction, seed=seed)
+    options = import_options(clip_s=clip_s, long_files=long, padding=pad, dev_fraction=dev_fraction, seed=seed)
     opened = open_source(source, None if kind == "auto" else kind)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=stderr, transient=True) as progress, said_if_interrupted():

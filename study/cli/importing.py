@@ -6,17 +6,37 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from cpc_core.errors import ConfigError
 from study.cli.output import say
 
 if TYPE_CHECKING:
     from cpc_core.corpus.corpus import Corpus
     from cpc_core.corpus.importer import ImportSummary, PartRunner
+    from cpc_core.corpus.manifest import ImportOptions
     from cpc_core.corpus.workspace import Workspace
 
 FEW_PARTS = 3
 """A shard is about 50 minutes of audio, made in less than half a minute: for fewer than these, Ray's start takes longer."""
 
 SHOWN_LABELS = 10
+
+
+def import_options(**settings: object) -> ImportOptions:
+    """The options of an import.
+
+    Raises:
+        ConfigError: A value is out of its range; names the option.
+    """
+    from pydantic import ValidationError
+
+    from cpc_core.corpus.manifest import ImportOptions
+
+    try:
+        return ImportOptions.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f"{first['loc'][0]} {first['input']}: " if first["loc"] else ""
+        raise ConfigError(f"{name}{first['msg'].removeprefix('Value error, ')}") from error
 
 
 def part_runner(tasks: int | None, address: str | None) -> PartRunner:

@@ -59,8 +59,8 @@ def _resampler(rate: int) -> Resample:
 
 
 def bare_pool(files: list[Path], processes: int) -> None:
-    """The bare loop in as many processes, their start included."""
-    with multiprocessing.get_context("spawn").Pool(processes, torch.set_num_threads, (1,)) as pool:
+    """The bare loop in as many processes, forked: another way leaves a process behind, for which Ray's end would wait."""
+    with multiprocessing.get_context("fork").Pool(processes, torch.set_num_threads, (1,)) as pool:
         pool.map(bare, files, chunksize=16)
 
 

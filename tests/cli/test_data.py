@@ -62,6 +62,9 @@ def test_groups_that_the_source_divides_are_told(home: Path) -> None:
         ("path,name\ndog/0.wav,dog\n", "", 3, "has neither a column label nor a column tags"),
         ("path,label,split\ndog/0.wav,dog,validation\n", "", 3, "line 2: unknown split 'validation': use one of train, dev, test"),
         (None, "--kind fsd50k", 2, "fsd50k"),
+        (None, "--clip-s 0.01", 2, "clip_s 0.01: Input should be greater than or equal to 0.06"),
+        (None, "--dev-fraction 1", 2, "dev_fraction 1.0: Input should be less than 1"),
+        (None, "--tasks -1", 2, "--tasks"),
         (None, "--out occupied/c", 1, "occupied/c cannot be written (Not a directory)"),
     ],
 )
