@@ -85,13 +85,19 @@ def test_windows_of_a_long_training_are_not_made_at_once(tmp_path: Path, executi
 
 def test_what_was_started_is_closed_when_the_stream_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     running: list[int] = []
+    # As a traceback may hold on to one: it must be closed, not only forgotten.
+    held: list[Iterator[pa.Table]] = []
 
-    def tables(windows: list[WindowRead]) -> Iterator[pa.Table]:
+    def read_here(windows: list[WindowRead]) -> Iterator[pa.Table]:
         running.append(len(windows))
         try:
             yield from map(read_window, windows)
         finally:
             running.remove(len(windows))
+
+    def tables(windows: list[WindowRead]) -> Iterator[pa.Table]:
+        held.append(read_here(windows))
+        return held[-1]
 
     monkeypatch.setattr(stream, "_tables", tables)
     monkeypatch.setattr(stream, "EXECUTION_WINDOWS", 4)
