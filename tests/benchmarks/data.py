@@ -215,17 +215,18 @@ MEASURES: tuple[Callable[[Material, Table], None], ...] = (waiting, throughput, 
 
 
 def main(names: list[str]) -> None:
-    """Runs the named measurements, or all, and prints one table."""
+    """Runs the named measurements, or all, and prints a table for each."""
     torch.set_num_threads(1)
-    table = Table("figure", "measured", "must reach", box=None, header_style="bold", pad_edge=False)
+    console = Console(width=140, highlight=False)
+    console.print(_machine())
     with tempfile.TemporaryDirectory(prefix="cpc-stream-") as folder:
         material = make(Path(folder))
         with connected(None):
             for measure in MEASURES:
                 if not names or measure.__name__ in names:
+                    table = Table("figure", "measured", "must reach", box=None, header_style="bold", pad_edge=False)
                     measure(material, table)
-    print(_machine())
-    Console(width=140, highlight=False).print(table)
+                    console.print(table)
 
 
 if __name__ == "__main__":
