@@ -13,6 +13,7 @@ from ray.train.v2.api.exceptions import TrainingFailedError
 from ray.tune.integration.ray_train import TuneReportCallback
 
 from cluster.worker import train_worker
+from cpc_core.corpus.location import Location
 from study.spec import Resources
 from study.trial_folder import TrialFolder
 
@@ -25,13 +26,13 @@ CONTROLLER_FAILURES = 2
 _SNAPSHOT = "checkpoint_manager_snapshot.json"
 
 
-def train_trial(assigned: dict[str, Any], study: Path, corpus: Path, resources: Resources) -> None:
+def train_trial(assigned: dict[str, Any], study: Path, corpus: Location, resources: Resources) -> None:
     """Trains one trial to its end.
 
     Args:
         assigned: `number`: the trial, whose folder holds its configuration.
         study: The study folder, at this path on every node.
-        corpus: The corpus folder, at this path on every node.
+        corpus: The corpus folder, at this path or URI on every node.
         resources: Workers and what each reserves.
     """
     folder = TrialFolder(study, assigned["number"])

@@ -18,6 +18,7 @@ import requests
 from ray.job_submission import JobDetails, JobSubmissionClient
 
 from cluster.profile import ClusterError
+from cpc_core.corpus.location import Location
 from cpc_core.corpus.sample import SAMPLE_NAME
 from study.errors import NotFoundError, UnreachableError
 from study.spec import StudySpec
@@ -87,7 +88,7 @@ def submit(spec: StudySpec, folder: Path, *, address: str) -> Submission:
     """
     folder = folder.absolute()
     if spec.corpus != SAMPLE_NAME:
-        spec = spec.model_copy(update={"corpus": str(Path(spec.corpus).absolute())})
+        spec = spec.model_copy(update={"corpus": str(Location.of(spec.corpus))})
     base = f"cpc-{spec.name}-{spec.hash}"
     with _client(address) as client, tempfile.TemporaryDirectory(prefix="cpc-job-") as working_dir:
         earlier = [job for job in _jobs(client) if job.job_id == base or job.job_id.startswith(f"{base}-")]

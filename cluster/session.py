@@ -46,12 +46,12 @@ API_SERVER = "RAY_API_SERVER_ADDRESS"
 
 
 @contextmanager
-def connected(address: str | None, resources: Resources) -> Iterator[None]:
+def connected(address: str | None, resources: Resources | None = None) -> Iterator[None]:
     """Connects to Ray for the length of the block.
 
     Args:
         address: Of a running cluster, or None to start one here that ends with the block.
-        resources: What the study needs at the same time.
+        resources: What a study needs at the same time; None to take what there is.
 
     Raises:
         UnreachableError: No cluster answers there.
@@ -78,9 +78,10 @@ def connected(address: str | None, resources: Resources) -> Iterator[None]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _start(resources: Resources, temporary: str) -> None:
+def _start(resources: Resources | None, temporary: str) -> None:
     profile = ClusterProfile.local()
-    profile.require(resources)
+    if resources is not None:
+        profile.require(resources)
     port = _free_port()
     os.environ[API_SERVER] = f"http://127.0.0.1:{port}"
     logging.getLogger("ray").setLevel(logging.ERROR)
@@ -98,7 +99,7 @@ def _start(resources: Resources, temporary: str) -> None:
     )
 
 
-def _join(address: str, resources: Resources) -> None:
+def _join(address: str, resources: Resources | None) -> None:
     try:
         variables = {**QUIET, **PROMPT, API_SERVER: get_address_for_submission_client(address)}
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, runtime_env={"env_vars": variables})
@@ -106,7 +107,8 @@ def _join(address: str, resources: Resources) -> None:
         raise UnreachableError(
             f"no Ray cluster answers at {address} ({error}): start one with `ray start --head`, or give another --address"
         ) from error
-    ClusterProfile.joined().require(resources)
+    if resources is not None:
+        ClusterProfile.joined().require(resources)
 
 
 def _free_port() -> int:

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any
 
 import pyarrow as pa
 import ray.data
 from ray.data import DataContext
-from ray.data._internal.execution.execution_callback import ExecutionCallback
-from ray.data._internal.execution.streaming_executor import StreamingExecutor
 
 from cluster.profile import DATA_CPUS
+from cluster.reading import Paced, intact, read
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.plan import ReadPlan, WindowRead, read_window
-from cpc_core.corpus.stream import Batch, assemble
+from cpc_core.corpus.stream import Batch, assemble, read_ahead
+
+OWN_WINDOWS = 2
+"""Windows that the worker reads itself before the first execution's: Ray Data needs seconds to start, a window a fraction of one."""
 
 EXECUTION_WINDOWS = 256
 """Windows of one Ray Data execution: it holds an object per window, and a long training has millions."""
 
 AHEAD_WINDOWS = 4
 """Windows left when the next execution starts, so that its start-up seconds pass unseen."""
-
-ROUND_S = 0.02
-"""Rest between two rounds of an execution's scheduling loop: short against reading a window, long against a round."""
 
 READERS = 2
 """Windows read at the same time for one worker."""
@@ -50,71 +48,68 @@ def ray_batches(
 
     Raises:
         ConfigError: The batch is larger than the training split or does not divide among the workers.
+        CorpusError: While iterating, a shard is missing or damaged.
     """
     plan = ReadPlan(corpus.row_groups("train"), seed, batch_size)
     tables = read_tables(plan.windows(start_step, stop_step, rank, world))
     return assemble(tables, batch_size // world, corpus.clip_samples)
 
 
-def read_tables(windows: Iterator[WindowRead]) -> Iterator[pa.Table]:
+def read_tables(windows: Iterator[WindowRead]) -> Generator[pa.Table, None, None]:
     """Tables of the windows in order, read from the moment of this call on.
 
-    Executions follow each other without a pause: the next one starts while the last windows of the current one are used.
+    The first ones are read here while Ray Data starts. Executions follow each other without a pause: the next one starts
+    while the last windows of the current one are used.
+
+    Raises:
+        CorpusError: While iterating, a shard is missing or damaged.
     """
+    own = list(islice(windows, OWN_WINDOWS))
     starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ray-data-start")
-    return _chained(starter, starter.submit(_started, list(islice(windows, EXECUTION_WINDOWS))), windows)
+    return _chained(own, windows, starter, starter.submit(_started, list(islice(windows, EXECUTION_WINDOWS))))
 
 
-def _chained(starter: ThreadPoolExecutor, first: Future[_Execution | None], windows: Iterator[WindowRead]) -> Iterator[pa.Table]:
+def _chained(
+    own: list[WindowRead], windows: Iterator[WindowRead], starter: ThreadPoolExecutor, first: Future[_Execution | None]
+) -> Generator[pa.Table, None, None]:
     upcoming = first
     with starter:
-        while (current := upcoming.result()) is not None:
-            following = list(islice(windows, EXECUTION_WINDOWS))
-            begun: Future[_Execution | None] | None = None
-            for position, table in enumerate(current.tables):
-                if begun is None and position >= current.windows - AHEAD_WINDOWS:
-                    begun = starter.submit(_started, following)
-                yield table
-            upcoming = begun or starter.submit(_started, following)
+        try:
+            yield from read_ahead(map(read_window, own))
+            while (current := upcoming.result()) is not None:
+                following = list(islice(windows, EXECUTION_WINDOWS))
+                with closing(current.rest):
+                    for position, table in enumerate(chain([current.first], current.rest)):
+                        if position == max(0, current.windows - AHEAD_WINDOWS):
+                            upcoming = starter.submit(_started, following)
+                        yield intact(table)
+        finally:
+            if (unused := upcoming.result()) is not None:
+                unused.rest.close()
 
 
 @dataclass(frozen=True)
 class _Execution:
-    """A running execution and the number of windows it reads."""
+    """A running execution of so many windows: the table of the first, and those that follow."""
 
     windows: int
-    tables: Iterator[pa.Table]
+    first: pa.Table
+    rest: Generator[pa.Table, None, None]
 
 
 def _started(windows: list[WindowRead]) -> _Execution | None:
     """Starts reading; returns once the first table is there. None if there is nothing to read."""
     if not windows:
         return None
-    tables = iter(_tables(windows))
-    return _Execution(len(windows), chain(list(islice(tables, 1)), tables))
+    tables = _tables(windows)
+    return _Execution(len(windows), next(tables), tables)
 
 
-def _tables(windows: list[WindowRead]) -> Iterable[pa.Table]:
+def _tables(windows: list[WindowRead]) -> Generator[pa.Table, None, None]:
     _configure()
     dataset = ray.data.from_items([{"window": window} for window in windows], override_num_blocks=len(windows))
-    read = dataset.map_batches(_read, batch_size=1, num_cpus=DATA_CPUS, concurrency=READERS)
-    return read.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1)
-
-
-def _read(batch: dict[str, Any]) -> pa.Table:
-    return read_window(batch["window"][0])
-
-
-class Paced(ExecutionCallback):
-    """Lets the scheduling loop rest after each round.
-
-    While a window waits for the consumer to make room, the loop finds it ready again at once and spins. It is a thread of
-    the training process, and would take its interpreter for more than half of the time.
-    """
-
-    def on_execution_step(self, executor: StreamingExecutor) -> None:
-        """Rests."""
-        time.sleep(ROUND_S)
+    tables = dataset.map_batches(read, batch_size=1, num_cpus=DATA_CPUS, concurrency=READERS)
+    yield from tables.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1)
 
 
 def _configure() -> None:
@@ -123,5 +118,7 @@ def _configure() -> None:
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
     context.print_on_execution_start = False
+    # One thread less in every reader.
+    context.memory_usage_poll_interval_s = None
     if Paced not in context.custom_execution_callback_classes:
         context.custom_execution_callback_classes.append(Paced)

@@ -23,7 +23,7 @@ def train_worker(task: Mapping[str, Any]) -> None:
     """Trains this worker's share of one trial, from the trial's last checkpoint where there is one.
 
     Args:
-        task: `study` and `corpus`: folders. `number`: the trial. `threads`: CPU threads of this worker.
+        task: `study`: its folder. `corpus`: folder or URI. `number`: the trial. `threads`: CPU threads of this worker.
     """
     torch.set_num_threads(task["threads"])
     folder = TrialFolder(Path(task["study"]), task["number"])
@@ -32,7 +32,7 @@ def train_worker(task: Mapping[str, Any]) -> None:
         ray.train.report(_message(ending.step, ending.metrics, ending.outcome, ending.reason))
         return
     try:
-        _train(folder, Corpus.open(Path(task["corpus"])))
+        _train(folder, Corpus.open(task["corpus"]))
     except CpcError as error:
         # Trying again cannot help, so this is an ending, not a crash.
         ray.train.report({"outcome": "failed", "reason": str(error)})

@@ -7,7 +7,9 @@ empty. Those become an `AudioError` here. Files are decoded by content, whatever
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from math import gcd
@@ -34,6 +36,11 @@ _KERNEL_TAPS = 20_000_000
 """Largest resampling filter: 44 099 Hz has no common factor with 16 kHz and would take 2.8 GB of them."""
 
 _DECODE_FRAMES = 65_536
+
+_SHORT_DATA = re.compile(r"^data : (\d+) \(should be (\d+)\)$", re.MULTILINE)
+
+_STREAMED = 0xFFFFFFFF
+"""Size that a program writes which does not know yet how long a recording will be."""
 
 _Block: TypeAlias = tuple[NDArray[np.float32], tuple[str, ...]]
 """Samples and the notes about them."""
@@ -74,24 +81,50 @@ def read_blocks(path: Path, *, start_s: float = 0.0, max_s: float | None = None)
     Raises:
         AudioError: As `read_audio`, at the block where it is found.
     """
-    try:
-        # Opening a named pipe would block for ever.
-        if not path.is_file():
-            raise AudioError(f"{printable(path)}: {'is not a regular file' if path.exists() else 'there is no such file'}")
-        # As bytes, because soundfile refuses names that are not UTF-8.
-        with soundfile.SoundFile(os.fsencode(path)) as file:
-            rate, rate_notes = _usable_rate(path, file.samplerate)
-            start, stop = _frame_range(path, file, start_s, max_s)
-            for samples, notes in _resampled(_mono_blocks(path, file, start, stop, BLOCK_S * rate), rate):
-                yield Recording(samples, SAMPLE_RATE_HZ, file.samplerate, rate_notes + notes)
-    except (soundfile.SoundFileError, OSError) as error:
-        reason = str(error).removeprefix(f"Error opening {os.fsencode(path)!r}: ").rstrip(".")
-        raise AudioError(f"{printable(path)}: cannot be decoded ({reason})") from error
+    with _decoding(path) as file:
+        rate, header_notes = _usable_rate(path, file.samplerate)
+        header_notes += _cut_wav(file)
+        start, stop = _frame_range(path, file, start_s, max_s)
+        for samples, notes in _resampled(_mono_blocks(path, file, start, stop, BLOCK_S * rate), rate):
+            yield Recording(samples, SAMPLE_RATE_HZ, file.samplerate, header_notes + notes)
+
+
+def duration_s(path: Path) -> float:
+    """Seconds of a recording as its header has it, which may promise more than is there.
+
+    Raises:
+        AudioError: It cannot be opened as audio.
+    """
+    with _decoding(path) as file:
+        return float(file.frames / file.samplerate)
+
+
+def require_file(path: Path) -> None:
+    """Check that a path can be read as a file: opening a named pipe would block for ever.
+
+    Raises:
+        AudioError: It is not there, or is something else.
+    """
+    if not path.is_file():
+        raise AudioError(f"{printable(path)}: {'is not a regular file' if path.exists() else 'there is no such file'}")
 
 
 def printable(path: Path) -> str:
     """The path as it can be printed and stored: bytes that are not UTF-8 are escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+@contextmanager
+def _decoding(path: Path) -> Iterator[soundfile.SoundFile]:
+    """The opened file; what its decoder raises in the block becomes an `AudioError`."""
+    try:
+        require_file(path)
+        # As bytes, because soundfile refuses names that are not UTF-8.
+        with soundfile.SoundFile(os.fsencode(path)) as file:
+            yield file
+    except (soundfile.SoundFileError, OSError) as error:
+        reason = str(error).removeprefix(f"Error opening {os.fsencode(path)!r}: ").rstrip(".")
+        raise AudioError(f"{printable(path)}: cannot be decoded ({reason})") from error
 
 
 def _usable_rate(path: Path, rate: int) -> tuple[int, tuple[str, ...]]:
@@ -102,6 +135,14 @@ def _usable_rate(path: Path, rate: int) -> tuple[int, tuple[str, ...]]:
         return rate, ()
     near = round(rate, -2)
     return near, (f"its rate of {rate} Hz was taken for {near} Hz",)
+
+
+def _cut_wav(file: soundfile.SoundFile) -> tuple[str, ...]:
+    """What libsndfile says only in its log: it reads a WAV that was cut off as if that were all."""
+    found = _SHORT_DATA.search(file.extra_info)
+    if found is None or int(found[1]) == _STREAMED:
+        return ()
+    return (f"ends early: its header promises {found[1]} bytes of samples, {found[2]} are there",)
 
 
 def _frame_range(path: Path, file: soundfile.SoundFile, start_s: float, max_s: float | None) -> tuple[int, int]:
@@ -142,10 +183,19 @@ def _decode_mono(file: soundfile.SoundFile, frames: int) -> tuple[NDArray[np.flo
         channels = file.read(min(_DECODE_FRAMES, frames - filled), dtype="float32", always_2d=True)
         if not len(channels):
             break
-        mono[filled : filled + len(channels)] = channels.mean(axis=1)
+        mono[filled : filled + len(channels)] = _mean_of_columns(channels)
         audible = audible or bool(channels.any())
         filled += len(channels)
     return mono[:filled], audible and not mono[:filled].any()
+
+
+def _mean_of_columns(channels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`channels.mean(axis=1)`, which takes ten times as long where there are few columns: two thirds of the time of decoding."""
+    total = channels[:, 0].copy()
+    for column in range(1, channels.shape[1]):
+        total += channels[:, column]
+    total /= channels.shape[1]
+    return total
 
 
 def _resampled(blocks: Iterator[_Block], rate: int) -> Iterator[_Block]:

@@ -19,6 +19,18 @@ class CorpusError(CpcError):
     """A corpus folder that is missing, empty, damaged or of another schema."""
 
 
+class StorageError(CorpusError):
+    """A place that cannot be written or does not answer: a full disk, a missing right, a store that is away."""
+
+
+class RejectedError(CorpusError):
+    """Recordings that could not be used, where the import was asked to be strict."""
+
+
+class DamageError(CorpusError):
+    """Shards that are not as they were written."""
+
+
 class CheckpointError(CpcError):
     """A checkpoint or export that is missing, damaged or belongs to another configuration."""
 

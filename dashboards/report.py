@@ -6,6 +6,7 @@ import json
 from html import escape
 from pathlib import Path
 
+from dash.development.base_component import Component
 from plotly.offline import get_plotlyjs
 
 from dashboards.page import page
@@ -44,10 +45,15 @@ const config = {config};
 
 def report_html(record: StudyRecord) -> str:
     """The report as text: style, plotly.js and every figure inside it, no request to anywhere."""
-    body, figures = to_html(page(record))
+    return self_contained(f"{record.name} – CPC study", answer_info(record).headline, page(record))
+
+
+def self_contained(title: str, description: str, components: list[Component]) -> str:
+    """A page of components as one HTML text that asks the network for nothing."""
+    body, figures = to_html(components)
     return _PAGE.format(
-        title=escape(f"{record.name} – CPC study"),
-        description=escape(answer_info(record).headline),
+        title=escape(title),
+        description=escape(description),
         style=(ASSETS / "style.css").read_text(encoding="utf-8"),
         body=body,
         plotly=get_plotlyjs(),

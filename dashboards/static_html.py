@@ -10,6 +10,8 @@ from dash import dcc
 from dash.development.base_component import Component
 
 _ATTRIBUTES = {"className": "class", "id": "id", "colSpan": "colspan", "rowSpan": "rowspan", "scope": "scope", "tabIndex": "tabindex"}
+_VOID = frozenset(("br", "img"))
+"""Elements without content, which HTML does not close."""
 
 
 def to_html(node: Any) -> tuple[str, dict[str, str]]:
@@ -36,6 +38,8 @@ def _render(node: Any, figures: dict[str, str]) -> str:
         return escape(str(node))
     tag, props = _plain(node)
     attributes = "".join(_attribute(name, value) for name, value in props.items() if name not in ("children", "n_clicks"))
+    if tag in _VOID:
+        return f"<{tag}{attributes}>"
     return f"<{tag}{attributes}>{_render(props.get('children'), figures)}</{tag}>"
 
 

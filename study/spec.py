@@ -69,7 +69,7 @@ class StudySpec(Section):
     """The question that the study answers, in one sentence."""
 
     corpus: str = "sample"
-    """`sample` for the bundled audio, or the folder of an imported corpus."""
+    """`sample` for the bundled audio, or the folder or URI of an imported corpus."""
 
     base: dict[str, Any] = Field(default={})
     """Fields of the trial configuration that differ from the paper's, by section."""
@@ -181,5 +181,7 @@ class StudySpec(Section):
         else:
             problems = problems or space_problems(document) or untrainable(document, spec.tried, spec.config, spec.seeds[0])
             if not problems:
-                return spec if spec.corpus == "sample" else spec.model_copy(update={"corpus": str(Path(spec.corpus).absolute())})
+                if spec.corpus == "sample" or "://" in spec.corpus:
+                    return spec
+                return spec.model_copy(update={"corpus": str(Path(spec.corpus).absolute())})
         raise SpecError(document.name, sorted(problems, key=line))

@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cpc_core.audio import Recording, printable, read_blocks
-from cpc_core.corpus.labels import Entry
+from cpc_core.audio import Recording, printable, read_blocks, require_file
 from cpc_core.corpus.manifest import ImportOptions
 from cpc_core.corpus.pcm import quantise
+from cpc_core.corpus.sources.entry import Entry
 from cpc_core.errors import AudioError
 from cpc_core.geometry import SAMPLE_RATE_HZ
 
@@ -99,11 +100,12 @@ def _padded(samples: NDArray[np.float32], length: int, options: ImportOptions) -
     return np.pad(samples, (0, length - len(samples)))
 
 
+@lru_cache(maxsize=1)
 def _file_hash(path: Path) -> bytes:
+    """SHA-256 of the file; the last one is kept for recordings that are listed in many parts, one after the other."""
     # Of the file, not of the samples: decoders and resamplers differ in the last bit between machines.
     try:
-        if not path.is_file():
-            raise AudioError(f"{printable(path)}: {'is not a regular file' if path.exists() else 'there is no such file'}")
+        require_file(path)
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").digest()
     except OSError as error:

@@ -12,6 +12,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from cpc_core.corpus.location import Location
 from cpc_core.corpus.manifest import MANIFEST_NAME, SCHEMA_VERSION, SPLITS, Manifest, Split
 from cpc_core.corpus.pcm import fill_floats, pcm_matrix
 from cpc_core.corpus.plan import RowGroup, read_row_group
@@ -57,31 +58,33 @@ class Corpus:
     """A corpus folder whose manifest was read and whose shards are all there.
 
     Attributes:
-        folder: Absolute path.
+        folder: Where it is: a path on this machine or a URI.
         manifest: What it holds.
     """
 
-    folder: Path
+    folder: Location
     manifest: Manifest
 
     @classmethod
-    def open(cls, folder: Path) -> Corpus:
-        """Open the corpus in `folder`, checking that every shard is there at its size.
+    def open(cls, folder: str | Path | Location) -> Corpus:
+        """Open the corpus in `folder`, a path or a URI, checking that every shard is there at its size.
 
         Raises:
             CorpusError: It is missing, empty, of another schema, or a shard is missing or has another size.
         """
-        folder = folder.absolute()
-        manifest = _read_manifest(folder)
+        place = Location.of(folder)
+        manifest = read_manifest(place)
+        sizes = place.file_sizes()
         for shard in manifest.shards:
-            path = folder / shard.file
-            if not path.is_file():
-                raise CorpusError(f"shard {path} is missing: import the corpus again or restore the file")
-            if (size := path.stat().st_size) != shard.bytes:
-                raise CorpusError(f"shard {path} has {size} bytes where the manifest says {shard.bytes}: import the corpus again")
+            if (size := sizes.get(shard.file)) is None:
+                raise CorpusError(f"shard {place / shard.file} is missing: import the corpus again or restore the file")
+            if size != shard.bytes:
+                raise CorpusError(
+                    f"shard {place / shard.file} has {size} bytes where the manifest says {shard.bytes}: import the corpus again"
+                )
         if not manifest.rows:
-            raise CorpusError(f"the corpus {folder} holds no clips: import a folder of audio again")
-        return cls(folder, manifest)
+            raise CorpusError(f"the corpus {place} holds no clips: import a folder of audio again")
+        return cls(place, manifest)
 
     @property
     def name(self) -> str:
@@ -152,13 +155,18 @@ class Corpus:
         )
 
 
-def _read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Location) -> Manifest:
+    """The manifest of a corpus, whatever state its shards are in.
+
+    Raises:
+        CorpusError: There is no corpus, or it is of another schema.
+    """
     path = folder / MANIFEST_NAME
-    if not folder.is_dir():
-        raise CorpusError(f"there is no corpus folder {folder}: make one with `cpc data import SOURCE --out {folder}`")
-    if not path.is_file():
-        raise CorpusError(f"{folder} is not a corpus, it has no {MANIFEST_NAME}: make one with `cpc data import {folder} --out CORPUS`")
     try:
+        if not folder.is_folder():
+            raise CorpusError(f"there is no corpus folder {folder}: make one with `cpc data import SOURCE --out {folder}`")
+        if not path.is_file():
+            raise CorpusError(f"{folder} is not a corpus, it has no {MANIFEST_NAME}: make one with `cpc data import {folder} --out CORPUS`")
         content = json.loads(path.read_bytes())
         # First, because another schema has other fields.
         if isinstance(content, dict) and (version := content.get("schema_version", SCHEMA_VERSION)) != SCHEMA_VERSION:

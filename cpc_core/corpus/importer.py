@@ -1,28 +1,42 @@
-"""A folder of recordings becomes a corpus: every usable file as clips in shards, every refused one in rejected.csv."""
+"""A source becomes a corpus: every usable recording as clips in shards, every refused one in rejected.csv."""
 
 from __future__ import annotations
 
 import csv
-import hashlib
-import shutil
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import io
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from cpc_core.audio import printable
-from cpc_core.corpus.clips import Clip, clip_samples, cut
-from cpc_core.corpus.labels import Entry, read_entries
-from cpc_core.corpus.manifest import MANIFEST_NAME, SPLITS, ImportOptions, Manifest, Shard, Split
-from cpc_core.corpus.pcm import BYTES_PER_SAMPLE
-from cpc_core.corpus.shards import ShardWriter
-from cpc_core.corpus.splits import with_splits
-from cpc_core.errors import AudioError, CorpusError
+from cpc_core.corpus.clips import clip_samples
+from cpc_core.corpus.location import Location
+from cpc_core.corpus.manifest import MANIFEST_NAME, SPLITS, ImportOptions, Manifest, Split, Totals
+from cpc_core.corpus.part_import import import_part
+from cpc_core.corpus.parts import plan_parts
+from cpc_core.corpus.sources.detect import open_source
+from cpc_core.corpus.sources.entry import Source
+from cpc_core.corpus.splits import divided_groups, with_splits
+from cpc_core.corpus.workspace import PartResult, Workspace, storing
+from cpc_core.errors import CorpusError, StorageError
 from cpc_core.geometry import SAMPLE_RATE_HZ
 
 REJECTED_NAME = "rejected.csv"
 NOTES_NAME = "notes.csv"
+
+
+class PartRunner(Protocol):
+    """Whatever makes the parts of an import: this process, or a cluster."""
+
+    def __call__(self, work: Workspace, names: Sequence[str], on_recordings: Callable[[int], None]) -> None:
+        """Call `import_part` for all of them, in any order, and `on_recordings` in this process as they get on."""
+
+
+def in_this_process(work: Workspace, names: Sequence[str], on_recordings: Callable[[int], None]) -> None:
+    """Makes one part after the other. A `PartRunner`."""
+    for name in names:
+        import_part(work, name, on_recordings)
 
 
 @dataclass(frozen=True)
@@ -30,157 +44,104 @@ class ImportSummary:
     """What an import made.
 
     Attributes:
-        corpus: The corpus folder.
+        corpus: The corpus.
         hash: Its hash.
         recordings: Entries of the source.
         rejected: Entries that gave no clip; rejected.csv says why.
         noted: Entries that were repaired; notes.csv says how.
         rows: Clips of each split that has any.
         audio_s: Seconds of recordings in the clips, padding not counted.
+        kept: Entries that an earlier, interrupted import had finished.
+        divided_groups: Groups that are in more than one split, because the source says so.
     """
 
-    corpus: Path
+    corpus: Location
     hash: str
     recordings: int
     rejected: int
     noted: int
     rows: dict[Split, int]
     audio_s: float
+    kept: int
+    divided_groups: int
 
 
-def import_folder(
-    source: Path,
-    out: Path,
+def import_folder(source: Path, out: str | Path | Location, options: ImportOptions, *, overwrite: bool = False) -> ImportSummary:
+    """Import what is found at `source` in this process; see `import_source`."""
+    return import_source(open_source(source), out, options, overwrite=overwrite)
+
+
+def import_source(
+    source: Source,
+    out: str | Path | Location,
     options: ImportOptions,
     *,
     overwrite: bool = False,
+    run: PartRunner = in_this_process,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> ImportSummary:
-    """Import `source` into the new corpus folder `out`.
+    """Import `source` into the new corpus `out`.
 
-    Clips are stored in an order hashed from their paths, so that neighbours in a shard are unrelated and the order of
-    labels.csv does not matter; the corpus takes its name from `source`.
+    An import that was interrupted goes on where it was: what it finished is in a workspace beside `out`, and is used if the
+    source and the options are still the same. The corpus takes its name from the source's folder.
 
     Args:
-        source: Folder with a labels.csv, or with one sub-folder per class.
-        out: The corpus; it appears when it is complete.
+        source: Recordings.
+        out: The corpus, a path or a URI; it appears when it is complete.
         options: How recordings become clips.
         overwrite: Replace a corpus that is at `out`.
-        on_progress: Called after each recording with how many are done, and how many there are.
+        run: Who makes the shards; they are the same to the byte.
+        on_progress: Called with the number of recordings that are done, and how many there are.
 
     Raises:
-        CorpusError: The source is unusable, nothing of it could be read, or `out` exists or cannot be written.
+        CorpusError: The source is unusable, nothing of it could be read, or `out` exists.
+        StorageError: `out` cannot be written.
     """
-    _refuse_target(out, overwrite)
-    entries = with_splits(read_entries(source), options.dev_fraction, options.seed)
-    entries.sort(key=lambda entry: (hashlib.sha256(printable(entry.path).encode()).digest(), entry.start_s, entry.end_s or 0.0))
-    with _new_folder(out, overwrite) as folder:
-        writing = _Import(folder, options)
-        for done, entry in enumerate(entries, start=1):
-            writing.take(source, entry)
-            on_progress(done, len(entries))
-        manifest = writing.finish(source.absolute().name)
+    work = Workspace(Location.of(out))
+    with storing(work.target):
+        _refuse_target(work.target, overwrite)
+    entries = with_splits(list(source.entries()), options.dev_fraction, options.seed)
+    total, divided = len(entries), divided_groups(entries)
+    with work.locked():
+        names = []
+        for part in plan_parts(source.folder, entries, options):
+            work.add(part)
+            names.append(part.name)
+        # Two million of them are gigabytes, and are written down by now.
+        del entries
+        kept = sum(result.recordings for name in names if (result := work.result(name)) is not None and result.part == work.part(name)[1])
+        run(work, names, _Counted(total, on_progress).add)
+        results = _collected(work, names)
+        manifest = _manifest(source.folder.name, options, results)
+        _require_clips(work, results)
+        _publish(work, manifest, results)
     return ImportSummary(
-        corpus=out,
+        corpus=work.target,
         hash=manifest.hash,
-        recordings=len(entries),
-        rejected=len(writing.rejected),
-        noted=len(writing.notes),
+        recordings=total,
+        rejected=manifest.totals.rejected,
+        noted=manifest.totals.noted,
         rows=dict(manifest.rows),
-        audio_s=writing.samples / SAMPLE_RATE_HZ,
+        audio_s=manifest.totals.audio_s,
+        kept=kept,
+        divided_groups=divided,
     )
 
 
 @dataclass
-class _Import:
-    """An import under way: the open shards and what was found so far."""
+class _Counted:
+    """Sums up what is reported in steps."""
 
-    folder: Path
-    options: ImportOptions
-    writers: dict[Split, ShardWriter] = field(default_factory=dict)
-    labels: set[str] = field(default_factory=set)
-    clip_ids: set[int] = field(default_factory=set)
-    rejected: list[tuple[str, str, str]] = field(default_factory=list)
-    notes: list[tuple[str, str]] = field(default_factory=list)
-    samples: int = 0
+    total: int
+    on_progress: Callable[[int, int], None]
+    done: int = 0
 
-    def take(self, source: Path, entry: Entry) -> None:
-        """Write the clips of one entry, or note why there are none."""
-        notes: dict[str, None] = {}
-        end_s = None
-        try:
-            for clip in cut(source, entry, self.options):
-                if clip.clip_id in self.clip_ids:
-                    raise AudioError(f"{printable(entry.path)}: the part from {clip.start_s:g} s on is listed twice")
-                self._write(entry, clip)
-                notes |= dict.fromkeys(clip.notes)
-                end_s = clip.start_s + clip.num_samples / SAMPLE_RATE_HZ
-        except AudioError as error:
-            reason = str(error).removeprefix(f"{printable(entry.path)}: ").removeprefix(f"{printable(source / entry.path)}: ")
-            if end_s is None:
-                cause = error.__cause__ if error.__cause__ is not None else error
-                self.rejected.append((printable(entry.path), reason, type(cause).__name__))
-            else:
-                notes[f"used only up to {end_s:g} s: {reason}"] = None
-        if notes:
-            self.notes.append((printable(entry.path), "; ".join(notes)))
-
-    def _write(self, entry: Entry, clip: Clip) -> None:
-        split = entry.split or "train"
-        if split not in self.writers:
-            self.writers[split] = ShardWriter(self.folder, split, len(clip.pcm) * BYTES_PER_SAMPLE)
-        self.writers[split].add(
-            {
-                "clip_id": clip.clip_id,
-                "audio": clip.pcm.tobytes(),
-                "num_samples": clip.num_samples,
-                "sample_rate_hz": SAMPLE_RATE_HZ,
-                "labels": list(entry.tags),
-                "label": entry.label,
-                "split": split,
-                "group": entry.group,
-                "path": printable(entry.path),
-                "source": entry.source,
-                "license": entry.license,
-                "start_s": clip.start_s,
-            }
-        )
-        self.labels.update(entry.tags)
-        self.clip_ids.add(clip.clip_id)
-        self.samples += clip.num_samples
-
-    def finish(self, name: str) -> Manifest:
-        """Close the shards and write the manifest and both lists beside them."""
-        if not self.writers:
-            path, reason, _ = self.rejected[0]
-            raise CorpusError(f"none of the {len(self.rejected)} recordings could be used; the first, {path}: {reason}")
-        shards: list[Shard] = []
-        for split in SPLITS:
-            if split in self.writers:
-                shards += self.writers[split].finish()
-        manifest = Manifest(
-            name=name,
-            sample_rate_hz=SAMPLE_RATE_HZ,
-            clip_samples=clip_samples(self.options),
-            options=self.options,
-            label_names=tuple(sorted(self.labels)),
-            rows={split: sum(shard.rows for shard in shards if shard.split == split) for split in SPLITS if split in self.writers},
-            shards=tuple(shards),
-        )
-        _write_csv(self.folder / REJECTED_NAME, ("path", "reason", "exception"), self.rejected)
-        _write_csv(self.folder / NOTES_NAME, ("path", "note"), self.notes)
-        (self.folder / MANIFEST_NAME).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        return manifest
+    def add(self, count: int) -> None:
+        self.done += count
+        self.on_progress(self.done, self.total)
 
 
-def _write_csv(path: Path, header: tuple[str, ...], rows: list[tuple[str, str, str]] | list[tuple[str, str]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
-
-
-def _refuse_target(out: Path, overwrite: bool) -> None:
+def _refuse_target(out: Location, overwrite: bool) -> None:
     if not out.exists():
         return
     if not overwrite:
@@ -189,21 +150,60 @@ def _refuse_target(out: Path, overwrite: bool) -> None:
         raise CorpusError(f"{out} is not a corpus, so it is not overwritten: choose another folder")
 
 
-@contextmanager
-def _new_folder(out: Path, overwrite: bool) -> Iterator[Path]:
-    """A folder to write into that takes the place of `out` if the block ends well, and vanishes if not."""
-    partial = out.parent / f".{out.name}.{uuid.uuid4().hex}.partial"
-    replaced = partial.with_suffix(".replaced")
-    try:
-        partial.mkdir(parents=True)
-        yield partial
-        if overwrite and out.exists():
-            out.rename(replaced)
-        partial.rename(out)
-    except OSError as error:
-        if replaced.exists():
-            replaced.rename(out)
-        raise CorpusError(f"the corpus {out} cannot be written ({error.strerror}): free space or choose another folder") from error
-    finally:
-        for left in (partial, replaced):
-            shutil.rmtree(left, ignore_errors=True)
+def _collected(work: Workspace, names: Sequence[str]) -> list[PartResult]:
+    results = []
+    for name in names:
+        if (result := work.result(name)) is None:
+            raise StorageError(f"the record of {name} in {work.folder} is gone: run the same command again")
+        results.append(result)
+    return results
+
+
+def _manifest(name: str, options: ImportOptions, results: Sequence[PartResult]) -> Manifest:
+    shards = tuple(shard for result in results for shard in result.shards)
+    rows = {split: sum(shard.rows for shard in shards if shard.split == split) for split in SPLITS}
+    label_rows: Counter[str] = Counter()
+    for result in results:
+        label_rows.update(result.label_rows)
+    return Manifest(
+        name=name,
+        sample_rate_hz=SAMPLE_RATE_HZ,
+        clip_samples=clip_samples(options),
+        options=options,
+        totals=Totals(
+            recordings=sum(result.recordings for result in results),
+            rejected=sum(len(result.rejected) for result in results),
+            noted=sum(len(result.notes) for result in results),
+            audio_s=sum(result.samples for result in results) / SAMPLE_RATE_HZ,
+        ),
+        label_rows=dict(sorted(label_rows.items())),
+        rows={split: count for split, count in rows.items() if count},
+        shards=shards,
+    )
+
+
+def _require_clips(work: Workspace, results: Sequence[PartResult]) -> None:
+    if any(result.shards for result in results):
+        return
+    work.discard()
+    refused = [rejection for result in results for rejection in result.rejected]
+    raise CorpusError(f"none of the {len(refused)} recordings could be used; the first, {refused[0].path}: {refused[0].reason}")
+
+
+def _publish(work: Workspace, manifest: Manifest, results: Sequence[PartResult]) -> None:
+    rejected = sorted((row.path, row.reason, row.exception) for result in results for row in result.rejected)
+    notes = sorted((row.path, row.note) for result in results for row in result.notes)
+    files = {
+        MANIFEST_NAME: manifest.model_dump_json(indent=1).encode() + b"\n",
+        REJECTED_NAME: _csv(("path", "reason", "exception"), rejected),
+        NOTES_NAME: _csv(("path", "note"), notes),
+    }
+    for name, content in files.items():
+        (work.shards / name).write_bytes(content)
+    work.publish([*(shard.file for shard in manifest.shards), *files])
+
+
+def _csv(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> bytes:
+    file = io.StringIO(newline="")
+    csv.writer(file).writerows([header, *rows])
+    return file.getvalue().encode()

@@ -4,12 +4,13 @@
     a window:  WINDOW_ROW_GROUPS neighbours of that order,      └ window ┘
                their rows permuted by (seed, epoch, window)     r5 r31 r2 r17 …
     a step:    the next batch_size rows of the epoch            [ s ][ s+1 ]…
-    a worker:  its consecutive share of every step              [0│1][0│1]…
+    a worker:  its equal share of every step, by row group      [0 1 1 0]…
 
-The rows that are left when an epoch no longer fills a batch are not read in that epoch; they are others each time. A step
-belongs to epoch `step // steps_per_epoch`, so reading can start anywhere. Permutations sort the raw output of a bit
-generator, which NumPy keeps stable over its versions, unlike `Generator.permutation`. Nothing here imports torch: the
-processes that only read start fast.
+A worker takes the clips of a step that come first, or second, …, in the order of the epoch's row groups: so it reads few row
+groups besides its own, not all of them. The rows that are left when an epoch no longer fills a batch are not read in that
+epoch; they are others each time. A step belongs to epoch `step // steps_per_epoch`, so reading can start anywhere.
+Permutations sort the raw output of a bit generator, which NumPy keeps stable over its versions, unlike
+`Generator.permutation`. Nothing here imports torch: the processes that only read start fast.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from cpc_core.corpus.location import Location
 from cpc_core.errors import ConfigError, CorpusError
 
 WINDOW_ROW_GROUPS = 16
@@ -35,12 +36,12 @@ class RowGroup:
     """A row group of a shard.
 
     Attributes:
-        shard: Path of the Parquet file.
+        shard: The Parquet file.
         index: Position in it.
         rows: Clips it holds.
     """
 
-    shard: Path
+    shard: Location
     index: int
     rows: int
 
@@ -76,7 +77,8 @@ class WindowRead:
         rows = _permutation(sum(group.rows for group in self.row_groups), self.shuffle)
         position = self.first_position + np.arange(len(rows))
         step = self.epoch_step + position // self.batch_size
-        owner = position % self.batch_size * self.world // self.batch_size
+        owner = np.empty_like(position)
+        owner[np.lexsort((rows, step))] = position % self.batch_size * self.world // self.batch_size
         mine = (owner == self.rank) & (step >= self.start_step) & (step < self.stop_step)
         return rows[mine], step[mine]
 
@@ -140,7 +142,9 @@ class ReadPlan:
                 end = position + sum(group.rows for group in groups)
                 if position < (last - epoch_step) * self.batch_size and end > (first - epoch_step) * self.batch_size:
                     shuffle = (self.seed, epoch, window)
-                    yield WindowRead(groups, shuffle, position, epoch_step, first, last, self.batch_size, rank, world)
+                    read = WindowRead(groups, shuffle, position, epoch_step, first, last, self.batch_size, rank, world)
+                    if len(read.rows_and_steps()[0]):
+                        yield read
                 position = end
 
 
@@ -150,12 +154,14 @@ def read_window(read: WindowRead) -> pa.Table:
     Raises:
         CorpusError: A shard is missing or a page of it does not match its checksum; names the shard and the row group.
     """
-    table = pa.concat_tables(read_row_group(group, ["clip_id", "audio"]) for group in read.row_groups)
     rows, steps = read.rows_and_steps()
-    if not len(rows):
-        return table.slice(0, 0).add_column(0, "step", pa.array(steps))
-    # Slices, because `take` would copy all the audio once more.
-    return pa.concat_tables(table.slice(row, 1) for row in rows).add_column(0, "step", pa.array(steps))
+    ends = np.cumsum([group.rows for group in read.row_groups])
+    places = np.searchsorted(ends, rows, side="right").tolist()
+    tables = {place: read_row_group(read.row_groups[place], ["clip_id", "audio"]) for place in sorted(set(places))}
+    begins = (ends - [group.rows for group in read.row_groups]).tolist()
+    clips = [tables[place].slice(row - begins[place], 1) for place, row in zip(places, rows.tolist(), strict=True)]
+    # Joined by one copy; `take` would make two.
+    return pa.concat_tables(clips).combine_chunks().add_column(0, "step", pa.array(steps))
 
 
 def read_row_group(group: RowGroup, columns: list[str]) -> pa.Table:
@@ -165,7 +171,7 @@ def read_row_group(group: RowGroup, columns: list[str]) -> pa.Table:
         CorpusError: The shard is missing or damaged; names the shard and the row group.
     """
     try:
-        with pq.ParquetFile(group.shard, page_checksum_verification=True) as file:
+        with pq.ParquetFile(group.shard.path, filesystem=group.shard.filesystem, page_checksum_verification=True) as file:
             return file.read_row_group(group.index, columns=columns, use_threads=False)
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.importer import import_folder
 from cpc_core.corpus.manifest import MANIFEST_NAME, SCHEMA_VERSION, ImportOptions
-from cpc_core.errors import CorpusError
+from cpc_core.errors import CorpusError, StorageError
 
 SAMPLE_NAME = "sample"
 """What stands for the bundled corpus where a path to another one could stand."""
@@ -21,13 +24,13 @@ SAMPLE_OPTIONS = ImportOptions(clip_s=2.0)
 
 
 def open_corpus(name_or_path: str) -> Corpus:
-    """Open the bundled corpus by its name `sample`, or any other by its folder.
+    """Open the bundled corpus by its name `sample`, or any other by its folder or URI.
 
     Raises:
         CorpusError: It is not there, not whole or of another schema.
     """
     if name_or_path != SAMPLE_NAME:
-        return Corpus.open(Path(name_or_path))
+        return Corpus.open(name_or_path)
     folder = sample_corpus()
     try:
         return Corpus.open(folder)
@@ -46,11 +49,15 @@ def sample_corpus() -> Path:
     """
     folder = _cache() / f"{SAMPLE_NAME}-{_content_hash()}"
     if not (folder / MANIFEST_NAME).is_file():
+        own = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
         try:
-            import_folder(SAMPLE_FOLDER, folder, SAMPLE_OPTIONS)
+            import_folder(SAMPLE_FOLDER, own, SAMPLE_OPTIONS)
+            with suppress(OSError):
+                own.rename(folder)
         except CorpusError as error:
-            if not (folder / MANIFEST_NAME).is_file():
-                raise CorpusError(f"{error}; CPC_CACHE names the folder for it") from error
+            raise StorageError(f"{error}; CPC_CACHE names the folder for it") from error
+        finally:
+            shutil.rmtree(own, ignore_errors=True)
     return folder
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from cpc_core.errors import CheckpointError, CorpusError, CpcError
+from cpc_core.errors import CheckpointError, CorpusError, CpcError, DamageError, RejectedError, StorageError
 from study.errors import NotFoundError, StudyFailedError, UnreachableError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _code(error: CpcError) -> int:
     match error:
         case UnreachableError():
             return UNREACHABLE
-        case StudyFailedError():
+        case StudyFailedError() | RejectedError() | DamageError() | StorageError():
             return FAILED
         case NotFoundError() | CheckpointError() | CorpusError():
             return NOT_FOUND

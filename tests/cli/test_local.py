@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import cpc
+from tests.cpc_core.damage import flip_audio_bit
 from tests.cpc_core.recordings import write_tone
 
 TINY = (
@@ -37,6 +40,26 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_corpus_at_a_glance(home: Path) -> None:
     result = cpc("data", "info", "corpus", "-o", "json", cwd=home)
     assert {row["split"]: row["clips"] for row in json.loads(result.out)}.keys() == {"train", "dev"}
+
+
+def test_an_audit_prints_finds_and_draws(home: Path) -> None:
+    shown = cpc("data", "audit", "corpus", "--html", "audit.html", cwd=home)
+    assert shown.code == 0, shown.err
+    assert re.search(r"^good +shards +0 ", shown.out, re.MULTILINE)
+    assert "</html>" in (home / "audit.html").read_text()
+    whole = cpc("data", "audit", "corpus", "--json", cwd=home)
+    info = json.loads(whole.out)
+    assert (whole.code, info["rows"].keys(), info["damages"]) == (0, {"train", "dev"}, [])
+
+
+def test_an_audit_of_a_damaged_corpus_says_where_and_fails(home: Path) -> None:
+    shutil.copytree(home / "corpus", home / "damaged")
+    flip_audio_bit(home / "damaged" / "train-00000.parquet", [0])
+    result = cpc("data", "audit", "damaged", "-o", "csv", cwd=home)
+    assert result.code == 1
+    assert "train-00000.parquet, row group 0: " in result.err
+    assert "cpc: damaged is damaged in train-00000.parquet: restore these files or import the corpus again" in result.err
+    assert "broken,shards,1" in result.out
 
 
 def test_a_trial_from_nothing_to_a_probed_export(home: Path) -> None:

@@ -9,9 +9,12 @@ import pytest
 import torch
 
 from cluster import stream
+from cluster.reading import read
 from cluster.stream import ray_batches
 from cpc_core.corpus.plan import ReadPlan, WindowRead, read_window
 from cpc_core.corpus.stream import Batch, batches_in_process
+from cpc_core.errors import CorpusError
+from tests.cpc_core.damage import flip_audio_bit
 from tests.cpc_core.recordings import noise_corpus
 
 
@@ -46,7 +49,7 @@ def test_chained_executions_give_the_batches_of_one_process(
     arguments = (corpus, 5, 4, start, 40, rank, world)
     assert same(ray_batches(*arguments), batches_in_process(*arguments))
     windows = list(ReadPlan(corpus.row_groups("train"), 5, 4).windows(start, 40, rank, world))
-    assert sum(executions) == len(windows)
+    assert sum(executions) == len(windows) - stream.OWN_WINDOWS
     assert max(executions) == 3
 
 
@@ -57,10 +60,10 @@ def test_next_execution_starts_while_the_last_windows_are_used(
     monkeypatch.setattr(stream, "AHEAD_WINDOWS", 2)
     corpus = noise_corpus(tmp_path, train=20)
     tables = stream.read_tables(ReadPlan(corpus.row_groups("train"), 0, 20).windows(0, 12))
-    list(islice(tables, 2))
+    list(islice(tables, stream.OWN_WINDOWS + 2))
     assert executions == [4]
     next(tables)
-    tables.close()  # type: ignore[attr-defined]
+    tables.close()
     assert executions == [4, 4]
 
 
@@ -77,4 +80,40 @@ def test_windows_of_a_long_training_are_not_made_at_once(tmp_path: Path, executi
     tables = stream.read_tables(counted())
     next(tables)
     assert taken <= 2 * stream.EXECUTION_WINDOWS
-    tables.close()  # type: ignore[attr-defined]
+    tables.close()
+
+
+def test_what_was_started_is_closed_when_the_stream_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    running: list[int] = []
+    # As a traceback may hold on to one: it must be closed, not only forgotten.
+    held: list[Iterator[pa.Table]] = []
+
+    def read_here(windows: list[WindowRead]) -> Iterator[pa.Table]:
+        running.append(len(windows))
+        try:
+            yield from map(read_window, windows)
+        finally:
+            running.remove(len(windows))
+
+    def tables(windows: list[WindowRead]) -> Iterator[pa.Table]:
+        held.append(read_here(windows))
+        return held[-1]
+
+    monkeypatch.setattr(stream, "_tables", tables)
+    monkeypatch.setattr(stream, "EXECUTION_WINDOWS", 4)
+    corpus = noise_corpus(tmp_path, train=20)
+    for taken in (1, stream.OWN_WINDOWS + 1, stream.OWN_WINDOWS + 5):
+        batches = ray_batches(corpus, 0, 20, 0, 20)
+        assert len(list(islice(batches, taken))) == taken
+        assert running
+        del batches
+        assert not running
+
+
+def test_a_window_that_was_damaged_when_read_elsewhere_is_the_same_error_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = noise_corpus(tmp_path, train=20)
+    monkeypatch.setattr(stream, "_tables", lambda windows: (read({"window": [window]}) for window in windows))
+    monkeypatch.setattr(stream, "OWN_WINDOWS", 0)
+    flip_audio_bit(Path(corpus.folder) / "train-00000.parquet", [1])
+    with pytest.raises(CorpusError, match=r"row group 1 of shard .*train-00000\.parquet cannot be read \(.*\): import the corpus again"):
+        next(ray_batches(corpus, 0, 20, 0, 20))

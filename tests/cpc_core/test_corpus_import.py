@@ -1,26 +1,30 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import soundfile
 from pydantic import ValidationError
 
 from cpc_core import audio
-from cpc_core.corpus import shards
+from cpc_core.corpus import parts
 from cpc_core.corpus.corpus import Corpus
-from cpc_core.corpus.importer import ImportSummary, import_folder
+from cpc_core.corpus.importer import ImportSummary, import_folder, import_source
+from cpc_core.corpus.location import Location
 from cpc_core.corpus.manifest import CLIP_SCHEMA, ImportOptions
+from cpc_core.corpus.sources.detect import open_source
 from cpc_core.errors import CorpusError
 from tests.cpc_core.recordings import awkward_recordings, noise, write_labels, write_recording
 
 SHORT = ImportOptions(clip_s=0.5)
 
 
-def rows_of(corpus: Path) -> list[dict[str, object]]:
-    return [row for shard in sorted(corpus.glob("*.parquet")) for row in pq.read_table(shard).to_pylist()]
+def rows_of(corpus: Path | Location) -> list[dict[str, object]]:
+    return [row for shard in sorted(Path(corpus).glob("*.parquet")) for row in pq.read_table(shard).to_pylist()]
 
 
 def listed(path: Path) -> list[dict[str, str]]:
@@ -58,7 +62,7 @@ def test_a_row_carries_the_recording_and_what_labels_csv_says_of_it(tmp_path: Pa
         "license": "CC0-1.0",
         "start_s": 0.0,
     }
-    assert summary == ImportSummary(tmp_path / "c", Corpus.open(tmp_path / "c").hash, 1, 0, 0, {"test": 1}, 0.5)
+    assert summary == ImportSummary(Location.of(tmp_path / "c"), Corpus.open(tmp_path / "c").hash, 1, 0, 0, {"test": 1}, 0.5, 0, 0)
 
 
 def test_int16_recordings_are_stored_bit_for_bit(tmp_path: Path) -> None:
@@ -200,15 +204,15 @@ def test_a_drawn_split_holds_out_whole_groups_and_about_its_fraction(tmp_path: P
 
 
 def test_shards_and_row_groups_have_the_sizes_of_the_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shards, "SHARD_BYTES", 20 * 1920)
+    monkeypatch.setattr(parts, "SHARD_BYTES", 20 * 1920)
+    monkeypatch.setattr(parts, "LARGEST_SHARD_BYTES", 25 * 1920)
     for index in range(50):
         write_recording(tmp_path / "s" / "x" / f"{index}.wav", noise(0.06, index))
     import_folder(tmp_path / "s", tmp_path / "c", ImportOptions(clip_s=0.06, dev_fraction=0.1))
     manifest = Corpus.open(tmp_path / "c").manifest
     assert [(shard.file, shard.row_group_rows) for shard in manifest.shards] == [
-        ("train-00000.parquet", (16,)),
-        ("train-00001.parquet", (16,)),
-        ("train-00002.parquet", (13,)),
+        ("train-00000.parquet", (16, 7)),
+        ("train-00001.parquet", (16, 6)),
         ("dev-00000.parquet", (5,)),
     ]
     for shard in manifest.shards:
@@ -224,7 +228,8 @@ def test_refused_and_repaired_recordings_are_listed_with_reasons(tmp_path: Path)
     write_recording(tmp_path / "s" / "x" / "tiny.wav", noise(0.01))
     (tmp_path / "s" / "x" / "text.wav").write_text("not audio")
     seen: list[tuple[int, int]] = []
-    summary = import_folder(tmp_path / "s", tmp_path / "c", SHORT, on_progress=lambda done, total: seen.append((done, total)))
+    source = open_source(tmp_path / "s")
+    summary = import_source(source, tmp_path / "c", SHORT, on_progress=lambda done, total: seen.append((done, total)))
     rejected = {row["path"]: (row["reason"], row["exception"]) for row in listed(tmp_path / "c" / "rejected.csv")}
     assert rejected == {
         "x/nan.wav": ("has samples that are not finite numbers", "AudioError"),
@@ -266,15 +271,16 @@ def test_a_source_without_one_usable_recording_is_an_error_and_leaves_nothing(tm
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s"]
 
 
-def test_an_interrupted_import_leaves_nothing(tmp_path: Path) -> None:
+def test_an_interrupted_import_leaves_no_corpus_and_no_half_a_file(tmp_path: Path) -> None:
     write_recording(tmp_path / "s" / "x" / "a.wav", noise(0.5))
 
     def interrupt(done: int, total: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        import_folder(tmp_path / "s", tmp_path / "c", SHORT, on_progress=interrupt)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["s"]
+        import_source(open_source(tmp_path / "s"), tmp_path / "c", SHORT, on_progress=interrupt)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".c.importing", "s"]
+    assert sorted(path.name for path in (tmp_path / ".c.importing").rglob("*")) == ["lock", "parts", "train-00000.json"]
 
 
 def test_a_target_that_exists_is_only_replaced_when_asked_and_only_by_a_whole_corpus(tmp_path: Path) -> None:
@@ -298,7 +304,7 @@ def test_a_corpus_that_could_not_be_replaced_is_put_back(tmp_path: Path, monkeyp
     rename = Path.rename
 
     def failing(self: Path, target: Path) -> Path:
-        if self.suffix == ".partial":
+        if self.name == "corpus":
             raise OSError(28, "No space left on device")
         return rename(self, target)
 
@@ -306,7 +312,7 @@ def test_a_corpus_that_could_not_be_replaced_is_put_back(tmp_path: Path, monkeyp
     with pytest.raises(CorpusError, match=r"cannot be written \(No space left on device\)"):
         import_folder(tmp_path / "s", tmp_path / "c", SHORT, overwrite=True)
     assert Corpus.open(tmp_path / "c").hash == before.hash
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "s"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".c.importing", "c", "s"]
 
 
 def test_a_folder_that_is_no_corpus_is_never_overwritten(tmp_path: Path) -> None:
@@ -342,6 +348,75 @@ def test_a_folder_of_awkward_recordings_is_imported_without_a_crash(tmp_path: Pa
     assert rejected == {"03", "04", "05", "21", "22", "28", "29", "35", "42", "43", *map(str, range(46, 53)), "55", "57", "58"}
     assert summary.recordings - summary.rejected == sum(summary.rows.values()) == len(Corpus.open(tmp_path / "c").read_split("train"))
     notes = {row["path"][:2]: row["note"] for row in listed(tmp_path / "c" / "notes.csv")}
+    assert notes.keys() == {"02", "14", "23", "24", "45", "56", "59"}
+    assert notes["02"] == "ends early: its header promises 64000 bytes of samples, 31978 are there"
+    assert notes["56"] == "ends early: its header promises 32000 frames, 15023 are there"
     assert notes["14"] == "its channels cancel each other: the mono mix is silent; has a clip of digital silence"
     assert notes["23"].endswith("times full scale was clipped")
     assert notes["24"] == notes["59"] == "has a clip of digital silence"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "subtype"), [("wav", "PCM_24"), ("wav", "PCM_U8"), ("wav", "DOUBLE"), ("flac", "PCM_16"), ("ogg", "VORBIS"), ("mp3", None)]
+)
+@pytest.mark.parametrize(("rate", "channels"), [(8_000, 1), (22_050, 6), (44_100, 2), (48_000, 2)])
+def test_a_tone_survives_every_format_rate_and_number_of_channels(
+    tmp_path: Path, suffix: str, subtype: str | None, rate: int, channels: int
+) -> None:
+    channels = min(channels, 2) if suffix == "mp3" else channels
+    tone = (0.5 * np.sin(2 * np.pi * 1000 * np.arange(rate) / rate)).astype(np.float32)
+    (tmp_path / "s" / "tone").mkdir(parents=True)
+    soundfile.write(tmp_path / "s" / "tone" / f"a.{suffix}", np.stack([tone] * channels, axis=1), rate, subtype=subtype)
+    import_folder(tmp_path / "s", tmp_path / "c", ImportOptions(clip_s=1.0, long_files="crop"))
+    (row,) = rows_of(tmp_path / "c")
+    assert (row["sample_rate_hz"], len(pcm(row))) == (16_000, 16_000)
+    spectrum = np.abs(np.fft.rfft(pcm(row)[2_000:-2_000] / 32768 * np.hanning(12_000)))
+    assert np.argmax(spectrum) == 750
+    assert 0.98 < spectrum[745:756].max() / (0.5 * 12_000 / 4) < 1.02
+
+
+def test_links_and_pipes_are_imported_or_refused(tmp_path: Path) -> None:
+    write_recording(tmp_path / "elsewhere.wav", noise(0.5))
+    source = tmp_path / "s" / "x"
+    source.mkdir(parents=True)
+    (source / "link.wav").symlink_to(tmp_path / "elsewhere.wav")
+    (source / "dangling.wav").symlink_to("nothing.wav")
+    (source / "loop.wav").symlink_to("loop.wav")
+    (source / "around").symlink_to(tmp_path / "s", target_is_directory=True)
+    (source / "folder.wav").mkdir()
+    os.mkfifo(source / "pipe.wav")
+    summary = import_folder(tmp_path / "s", tmp_path / "c", SHORT)
+    assert [row["path"] for row in rows_of(tmp_path / "c")] == ["x/link.wav"]
+    assert {row["path"]: row["reason"] for row in listed(tmp_path / "c" / "rejected.csv")} == {
+        "x/dangling.wav": "there is no such file",
+        "x/loop.wav": "there is no such file",
+        "x/pipe.wav": "is not a regular file",
+    }
+    assert summary.recordings == 4
+
+
+def test_a_folder_that_cannot_be_listed_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_recording(tmp_path / "s" / "x" / "a.wav", noise(0.5))
+    scandir = os.scandir
+
+    def failing(folder: str) -> object:
+        if str(folder).endswith("/x"):
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", failing)
+    with pytest.raises(CorpusError, match=r"the folder .*/x cannot be listed \(Permission denied\)"):
+        import_folder(tmp_path / "s", tmp_path / "c", SHORT)
+
+
+def test_a_wav_that_was_cut_off_is_used_and_noted(tmp_path: Path) -> None:
+    write_recording(tmp_path / "s" / "x" / "a.wav", noise(1.0), subtype="PCM_16")
+    content = (tmp_path / "s" / "x" / "a.wav").read_bytes()
+    (tmp_path / "s" / "x" / "a.wav").write_bytes(content[:-16_000])
+    size = content.index(b"data") + 4
+    (tmp_path / "s" / "x" / "streamed.wav").write_bytes(content[:size] + b"\xff" * 4 + content[size + 4 :])
+    import_folder(tmp_path / "s", tmp_path / "c", ImportOptions(clip_s=1.0))
+    assert {row["path"]: row["num_samples"] for row in rows_of(tmp_path / "c")} == {"x/a.wav": 8_000, "x/streamed.wav": 16_000}
+    assert listed(tmp_path / "c" / "notes.csv") == [
+        {"path": "x/a.wav", "note": "ends early: its header promises 32000 bytes of samples, 16000 are there"}
+    ]

@@ -4,9 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from cpc_core.corpus.labels import Entry, read_entries
+from cpc_core.corpus.sources.detect import open_source
+from cpc_core.corpus.sources.entry import Entry
 from cpc_core.corpus.splits import with_splits
 from cpc_core.errors import CorpusError
+
+
+def entries_of(path: Path) -> list[Entry]:
+    return list(open_source(path).entries())
 
 
 def write(folder: Path, text: str) -> Path:
@@ -15,12 +20,12 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_a_row_with_only_a_path_and_tags(tmp_path: Path) -> None:
-    (entry,) = read_entries(write(tmp_path, "path,tags\nx/a.wav,b| a |b|\n"))
+    (entry,) = entries_of(write(tmp_path, "path,tags\nx/a.wav,b| a |b|\n"))
     assert entry == Entry(path=Path("x/a.wav"), label="", tags=("a", "b"), split=None, group="x/a.wav")
 
 
 def test_a_byte_order_mark_and_quotes_are_understood(tmp_path: Path) -> None:
-    (entry,) = read_entries(write(tmp_path, '\ufeffpath,label\n"a, b.wav","say ""hi"""\n'))
+    (entry,) = entries_of(write(tmp_path, '\ufeffpath,label\n"a, b.wav","say ""hi"""\n'))
     assert (entry.path, entry.label) == (Path("a, b.wav"), 'say "hi"')
 
 
@@ -28,7 +33,7 @@ def test_a_byte_order_mark_and_quotes_are_understood(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("file,label\na.wav,x\n", "has no column path, only file, label: add it"),
-        ("", "has no column path, only nothing: add it"),
+        ("", "lists no recordings"),
         ("path,split\na.wav,train\n", "has neither a column label nor a column tags"),
         ("path,label\n", "lists no recordings"),
         ("path,label,split\na.wav,x,train\nb.wav,x,validation\n", "line 3: unknown split 'validation': use one of train, dev, test"),
@@ -43,7 +48,7 @@ def test_a_byte_order_mark_and_quotes_are_understood(tmp_path: Path) -> None:
 )
 def test_an_unusable_labels_csv_is_one_sentence_with_its_place(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(CorpusError) as error:
-        read_entries(write(tmp_path, text))
+        entries_of(write(tmp_path, text))
     assert message in str(error.value)
     assert str(tmp_path / "labels.csv") in str(error.value)
 
@@ -51,14 +56,14 @@ def test_an_unusable_labels_csv_is_one_sentence_with_its_place(tmp_path: Path, t
 def test_a_labels_csv_that_is_not_utf_8_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_bytes(b"path,label\n\xff\xfe.wav,x\n")
     with pytest.raises(CorpusError, match="cannot be read as UTF-8 CSV"):
-        read_entries(tmp_path)
+        entries_of(tmp_path)
 
 
 def test_a_missing_and_an_empty_folder_are_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="there is no folder"):
-        read_entries(tmp_path / "missing")
+        entries_of(tmp_path / "missing")
     with pytest.raises(CorpusError, match=r"has neither a labels\.csv nor audio files"):
-        read_entries(tmp_path)
+        entries_of(tmp_path)
 
 
 def entries(groups: list[str]) -> list[Entry]:

@@ -30,7 +30,7 @@ def test_an_opened_corpus_says_what_it_holds(corpus: Corpus) -> None:
 
 
 def test_the_hash_names_the_content_and_not_the_place(corpus: Corpus, tmp_path: Path) -> None:
-    corpus.folder.rename(tmp_path / "moved")
+    Path(corpus.folder).rename(tmp_path / "moved")
     assert Corpus.open(tmp_path / "moved").hash == corpus.hash
     assert noise_corpus(tmp_path / "other", train=20, dev=4).hash != corpus.hash
 
@@ -74,25 +74,25 @@ def test_a_missing_folder_and_a_folder_of_something_else(tmp_path: Path) -> None
 
 
 def edit_manifest(corpus: Corpus, **changes: object) -> None:
-    path = corpus.folder / "manifest.json"
+    path = Path(corpus.folder) / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 def test_another_schema_is_named(corpus: Corpus) -> None:
     edit_manifest(corpus, schema_version=99)
-    with pytest.raises(CorpusError, match="has schema 99, this version reads schema 1: import the corpus again"):
+    with pytest.raises(CorpusError, match="has schema 99, this version reads schema 2: import the corpus again"):
         Corpus.open(corpus.folder)
 
 
 def test_another_schema_with_other_fields_is_named_too(corpus: Corpus) -> None:
     edit_manifest(corpus, schema_version=99, channels=2)
-    with pytest.raises(CorpusError, match="has schema 99, this version reads schema 1: import the corpus again"):
+    with pytest.raises(CorpusError, match="has schema 99, this version reads schema 2: import the corpus again"):
         Corpus.open(corpus.folder)
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "not json"])
 def test_a_damaged_manifest_is_one_sentence(corpus: Corpus, text: str) -> None:
-    (corpus.folder / "manifest.json").write_text(text)
+    (Path(corpus.folder) / "manifest.json").write_text(text)
     with pytest.raises(CorpusError, match=r"manifest\.json .*: import the corpus again"):
         Corpus.open(corpus.folder)
 
@@ -104,7 +104,7 @@ def test_an_empty_corpus_is_named(corpus: Corpus) -> None:
 
 
 def test_a_missing_and_a_cut_shard_are_named(corpus: Corpus) -> None:
-    shard = corpus.folder / "dev-00000.parquet"
+    shard = Path(corpus.folder) / "dev-00000.parquet"
     content = shard.read_bytes()
     shard.write_bytes(content[:-1])
     with pytest.raises(CorpusError, match=f"dev-00000.parquet has {len(content) - 1} bytes where the manifest says {len(content)}"):

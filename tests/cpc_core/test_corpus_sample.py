@@ -28,7 +28,7 @@ def test_the_bundled_corpus_is_imported_once_whoever_comes_first(cache: Path) ->
     assert corpus.manifest.rows == {"train": 67, "dev": 29, "test": 27}
     assert corpus.name == "sample"
     assert len({label for split in corpus.splits for label in corpus.read_split(split).labels}) == 12
-    assert len((corpus.folder / "rejected.csv").read_text().splitlines()) == 1
+    assert len((Path(corpus.folder) / "rejected.csv").read_text().splitlines()) == 1
 
 
 def test_no_recording_of_the_bundled_corpus_is_in_two_splits(cache: Path) -> None:

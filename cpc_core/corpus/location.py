@@ -1,0 +1,178 @@
+"""Folders and files of corpora: on this machine, or in any store that pyarrow or fsspec reaches by a URI.
+
+The one place that knows file systems. A location is text, so that it travels to other processes; connections are made
+where they are used, one for each store. What a store needs beside its address comes from where its own tools look
+(`AWS_ACCESS_KEY_ID`, `~/.aws`), or from the URI (`s3://bucket/corpus?region=eu-west-1&endpoint_override=…`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import SplitResult, urlsplit
+
+import pyarrow as pa
+from pyarrow import fs
+
+from cpc_core.errors import CorpusError
+
+
+@dataclass(frozen=True)
+class Location:
+    """A folder or a file. A local one can stand wherever a path can.
+
+    Attributes:
+        text: Absolute path, or URI.
+    """
+
+    text: str
+
+    @classmethod
+    def of(cls, place: str | Path | Location) -> Location:
+        """The location that a path or a URI names; a `file://` URI and a relative path become an absolute path."""
+        if isinstance(place, Location):
+            return place
+        text = str(place)
+        if text.startswith("file://"):
+            text = urlsplit(text).path
+        return cls(text if "://" in text else str(Path(text).absolute()))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a path on this machine."""
+        return "://" not in self.text
+
+    @property
+    def name(self) -> str:
+        """Its last component."""
+        return self.path.rstrip("/").rpartition("/")[2]
+
+    @property
+    def filesystem(self) -> fs.FileSystem:
+        """The file system it is in.
+
+        Raises:
+            CorpusError: The URI names a store that is unknown, or whose package is not installed.
+        """
+        return fs.LocalFileSystem() if self.is_local else _store(*self._store_uri)[0]
+
+    @property
+    def path(self) -> str:
+        """Its path in that file system."""
+        return self.text if self.is_local else _store(*self._store_uri)[1] + self._parts.path.rstrip("/")
+
+    @property
+    def _parts(self) -> SplitResult:
+        return urlsplit(self.text)
+
+    @property
+    def _store_uri(self) -> tuple[str, str]:
+        return f"{self._parts.scheme}://{self._parts.netloc}", self._parts.query
+
+    def __truediv__(self, name: str) -> Location:
+        if self.is_local:
+            return Location(str(Path(self.text) / name))
+        return Location(self._parts._replace(path=f"{self._parts.path.rstrip('/')}/{name}").geturl())
+
+    def beside(self, name: str) -> Location:
+        """The location of that name in the same folder."""
+        if self.is_local:
+            return Location(str(Path(self.text).with_name(name)))
+        return Location(self._parts._replace(path=f"{self._parts.path.rstrip('/').rpartition('/')[0]}/{name}").geturl())
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __fspath__(self) -> str:
+        if not self.is_local:
+            raise CorpusError(f"{self} is not on this machine: name a local path here")
+        return self.text
+
+    def is_file(self) -> bool:
+        """Whether there is a file."""
+        return bool(self.filesystem.get_file_info(self.path).type == fs.FileType.File)
+
+    def is_folder(self) -> bool:
+        """Whether there is a folder; where folders are only prefixes of names, whether anything is below it."""
+        return bool(self.filesystem.get_file_info(self.path).type == fs.FileType.Directory)
+
+    def exists(self) -> bool:
+        """Whether there is anything."""
+        return bool(self.filesystem.get_file_info(self.path).type != fs.FileType.NotFound)
+
+    def file_sizes(self) -> dict[str, int]:
+        """Bytes of every file in the folder by its name; empty where there is no folder."""
+        found = self.filesystem.get_file_info(fs.FileSelector(self.path, allow_not_found=True))
+        return {info.base_name: info.size for info in found if info.type == fs.FileType.File}
+
+    def read_bytes(self) -> bytes:
+        """The file's content."""
+        with self.filesystem.open_input_stream(self.path) as file:
+            content: bytes = file.read()
+            return content
+
+    def sha256(self) -> str:
+        """Hash of the file's content, in hexadecimal digits."""
+        with self.filesystem.open_input_stream(self.path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def write_bytes(self, content: bytes) -> None:
+        """Put a file there, whole or not at all."""
+        with self.writing() as file:
+            file.write(content)
+
+    @contextmanager
+    def writing(self) -> Iterator[IO[bytes] | Any]:
+        """A file to write that is on the disk, whole, where the block ends well. Locally nothing is seen of it before."""
+        if not self.is_local:
+            with self.filesystem.open_output_stream(self.path) as stream:
+                yield stream
+            return
+        partial = Path(f"{self.text}.{uuid.uuid4().hex}.partial")
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with partial.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(self.text)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Delete the file, or the folder with all that is in it, if there is one."""
+        if self.is_file():
+            self.filesystem.delete_file(self.path)
+        elif self.is_folder():
+            self.filesystem.delete_dir(self.path)
+
+    def copy_to(self, target: Location) -> None:
+        """Copy the file within its store, which does that by itself."""
+        self.filesystem.copy_file(self.path, target.path)
+
+
+@lru_cache(maxsize=16)
+def _store(uri: str, query: str) -> tuple[fs.FileSystem, str]:
+    """File system of a store, and the path of its root in it."""
+    try:
+        store, root = fs.FileSystem.from_uri(f"{uri}?{query}" if query else uri)
+        return store, root.rstrip("/")
+    except pa.ArrowInvalid as error:
+        if "Unrecognized filesystem type" not in str(error):
+            raise CorpusError(f"{uri} cannot be used ({error}): correct the URI") from error
+    except OSError as error:
+        raise CorpusError(f"{uri} does not answer ({error}): check the address and the credentials") from error
+    try:
+        from fsspec.core import url_to_fs
+
+        spec, root = url_to_fs(f"{uri}/")
+        return fs.PyFileSystem(fs.FSSpecHandler(spec)), root.rstrip("/")
+    except (ValueError, ImportError) as error:
+        raise CorpusError(f"{uri} is in no store that pyarrow or fsspec knows ({error})") from error

@@ -1,0 +1,42 @@
+"""ESC-50 (Piczak 2015) as it is published: `meta/esc50.csv` and a folder `audio`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cpc_core.corpus.sources.entry import Entry
+from cpc_core.corpus.sources.rows import read_rows, require_columns
+
+META = Path("meta") / "esc50.csv"
+LICENSE = "CC-BY-NC-3.0"
+
+
+@dataclass(frozen=True)
+class Esc50:
+    """Environmental sounds of 5 s in 50 classes; those of ESC-10 carry the tag `esc10`, too.
+
+    Clips of one Freesound recording are a group, as they are in its own five folds. It names no train and test split.
+
+    Attributes:
+        folder: Folder that holds `meta` and `audio`.
+    """
+
+    folder: Path
+
+    def entries(self) -> Iterator[Entry]:
+        """See `Source`."""
+        table = self.folder / META
+        for _, row in read_rows(table):
+            require_columns(table, row, ["filename", "fold", "category", "esc10", "src_file"])
+            label = row["category"]
+            yield Entry(
+                path=Path("audio") / row["filename"],
+                label=label,
+                tags=tuple(sorted({label, "esc10"} if row["esc10"] == "True" else {label})),
+                split=None,
+                group=f"freesound {row['src_file']}",
+                source=f"ESC-50 fold {row['fold']}, freesound {row['src_file']}",
+                license=LICENSE,
+            )

@@ -1,0 +1,174 @@
+"""Corpora in an object store: a real server of the S3 protocol on this machine's loopback."""
+
+from __future__ import annotations
+
+import logging
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from moto.server import ThreadedMotoServer
+from pyarrow.fs import FileSelector, FileType
+
+from cpc_core.corpus.corpus import Corpus
+from cpc_core.corpus.importer import import_folder, import_source
+from cpc_core.corpus.location import Location
+from cpc_core.corpus.manifest import ImportOptions
+from cpc_core.corpus.plan import ReadPlan, read_window
+from cpc_core.corpus.sample import open_corpus
+from cpc_core.corpus.sources.detect import open_source
+from cpc_core.corpus.stream import batches_in_process
+from cpc_core.errors import CorpusError, StorageError
+from tests.cpc_core.recordings import noise, write_recording
+
+OPTIONS = ImportOptions(clip_s=0.1)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """URI of an empty bucket."""
+    settings = {"ENDPOINT_URL": server, "ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "test", "DEFAULT_REGION": "us-east-1"}
+    for name, value in settings.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    urllib.request.urlopen(urllib.request.Request(f"{server}/moto-api/reset", method="POST")).close()
+    urllib.request.urlopen(urllib.request.Request(f"{server}/corpora", method="PUT")).close()
+    return "s3://corpora"
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    for index in range(20):
+        write_recording(tmp_path / "s" / f"class {index % 2}" / f"{index}.wav", noise(0.1, index))
+    (tmp_path / "s" / "class 0" / "broken.wav").write_text("not audio")
+    return tmp_path / "s"
+
+
+def keys(bucket: str) -> list[str]:
+    root = Location.of(bucket)
+    found = root.filesystem.get_file_info(FileSelector(root.path, recursive=True))
+    return sorted(info.path.removeprefix("corpora/") for info in found if info.type == FileType.File)
+
+
+@pytest.mark.parametrize("store", ["s3", "memory"])
+def test_a_corpus_in_a_store_has_the_bytes_of_a_local_one(bucket: str, source: Path, tmp_path: Path, store: str) -> None:
+    uri = f"{bucket}/mine" if store == "s3" else f"memory://{tmp_path.name}/mine"
+    import_folder(source, tmp_path / "c", OPTIONS)
+    summary = import_folder(source, uri, OPTIONS)
+    assert str(summary.corpus) == uri
+    local = {path.name: path.read_bytes() for path in (tmp_path / "c").iterdir()}
+    place = Location.of(uri)
+    assert {name: (place / name).read_bytes() for name in place.file_sizes()} == local
+    assert not place.beside(".mine.importing").exists()
+
+
+def test_a_corpus_in_a_store_is_read_as_a_local_one(bucket: str, source: Path, tmp_path: Path) -> None:
+    import_folder(source, tmp_path / "c", OPTIONS)
+    import_folder(source, f"{bucket}/mine", OPTIONS)
+    local, remote = Corpus.open(tmp_path / "c"), open_corpus(f"{bucket}/mine")
+    assert remote.hash == local.hash
+    assert torch.equal(remote.read_split("train").audio, local.read_split("train").audio)
+    for ours, theirs in zip(batches_in_process(remote, 0, 4, 0, 9), batches_in_process(local, 0, 4, 0, 9), strict=True):
+        assert torch.equal(ours.clip_ids, theirs.clip_ids)
+        assert torch.equal(ours.audio, theirs.audio)
+
+
+def test_a_shard_that_vanished_from_a_store_is_named(bucket: str, source: Path) -> None:
+    import_folder(source, f"{bucket}/mine", OPTIONS)
+    corpus = Corpus.open(f"{bucket}/mine")
+    (corpus.folder / "train-00000.parquet").remove()
+    (read,) = ReadPlan(corpus.row_groups("train"), 0, 4).windows(0, 4)
+    with pytest.raises(CorpusError, match=r"row group [01] of shard s3://corpora/mine/train-00000\.parquet cannot be read"):
+        read_window(read)
+    with pytest.raises(CorpusError, match=r"shard s3://corpora/mine/train-00000\.parquet is missing"):
+        Corpus.open(f"{bucket}/mine")
+
+
+def test_an_import_into_a_store_goes_on_after_an_interruption(bucket: str, source: Path) -> None:
+    def interrupt(done: int, total: int) -> None:
+        if done == total:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        import_source(open_source(source), f"{bucket}/mine", OPTIONS, on_progress=interrupt)
+    assert all(key.startswith(".mine.importing/") for key in keys(bucket))
+    with pytest.raises(CorpusError, match="there is no corpus folder s3://corpora/mine"):
+        Corpus.open(f"{bucket}/mine")
+    # The dev split was the last one; the shard of the other was finished.
+    assert import_folder(source, f"{bucket}/mine", OPTIONS).kept == Corpus.open(f"{bucket}/mine").rows("train") + 1
+    assert all(key.startswith("mine/") for key in keys(bucket))
+
+
+def test_a_corpus_in_a_store_is_replaced_only_if_asked(bucket: str, source: Path) -> None:
+    before = import_folder(source, f"{bucket}/mine", OPTIONS)
+    with pytest.raises(CorpusError, match="s3://corpora/mine exists already"):
+        import_folder(source, f"{bucket}/mine", OPTIONS)
+    no_dev = ImportOptions(clip_s=0.06, dev_fraction=0.0)
+    after = import_folder(source, f"{bucket}/mine", no_dev, overwrite=True)
+    assert Corpus.open(f"{bucket}/mine").hash == after.hash != before.hash
+    assert keys(bucket) == [f"mine/{name}" for name in ("manifest.json", "notes.csv", "rejected.csv", "train-00000.parquet")]
+    Location.of(f"{bucket}/notes/a.txt").write_bytes(b"mine")
+    with pytest.raises(CorpusError, match="is not a corpus, so it is not overwritten"):
+        import_folder(source, f"{bucket}/notes", OPTIONS, overwrite=True)
+
+
+def test_a_bucket_that_is_not_there_is_one_sentence(bucket: str, source: Path) -> None:
+    with pytest.raises(StorageError, match=r"the corpus s3://nowhere/mine cannot be written \(.*bucket does not exist"):
+        import_folder(source, "s3://nowhere/mine", OPTIONS)
+
+
+def test_a_store_that_nobody_knows_is_one_sentence(source: Path) -> None:
+    with pytest.raises(CorpusError, match="tape://reel is in no store that pyarrow or fsspec knows"):
+        import_folder(source, "tape://reel/mine", OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        ("file:///data/corpus", "/data/corpus"),
+        (Path("/data/corpus"), "/data/corpus"),
+        ("s3://bucket/a", "s3://bucket/a"),
+        (Location("s3://bucket/a"), "s3://bucket/a"),
+    ],
+)
+def test_places_are_written_in_one_way(place: str | Path | Location, text: str) -> None:
+    assert str(Location.of(place)) == text
+
+
+def test_a_relative_path_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Path(Location.of("corpus")) == tmp_path / "corpus"
+
+
+def test_what_a_store_needs_to_be_told_stays_behind_the_name() -> None:
+    place = Location.of("s3://bucket/a/b?region=eu-west-1")
+    assert str(place / "c") == "s3://bucket/a/b/c?region=eu-west-1"
+    assert str(place.beside("c")) == "s3://bucket/a/c?region=eu-west-1"
+    assert (place / "c").name == "c"
+
+
+def test_a_uri_is_no_path() -> None:
+    with pytest.raises(CorpusError, match="s3://bucket/a is not on this machine"):
+        Path(Location.of("s3://bucket/a"))
+
+
+def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    place = Location.of(tmp_path / "file")
+    place.write_bytes(b"before")
+    with pytest.raises(KeyError), place.writing() as file:
+        file.write(b"half")
+        raise KeyError
+    assert place.read_bytes() == b"before"
+    assert Location.of(tmp_path).file_sizes() == {"file": 6}

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import sync_playwright
+
+from cpc_core.corpus.audit_info import AuditInfo, ClipRef, Damage, Finding, Histogram, LabelCount
+from cpc_core.corpus.audit_samples import COLUMNS, ROWS, ClipSample
+from dashboards.audit_figures import LABELS_SHOWN, draw_histogram, draw_labels
+from dashboards.audit_page import audit_page, write_audit
+from dashboards.png import png
+from dashboards.report import self_contained
+from tests.dashboards.chromium import installed_chromium
+from tests.dashboards.test_browser import FLAGS, WAIT_MS, Watched
+from tests.dashboards.test_report import Document
+
+CLIP = ClipRef("train-00000.parquet", 0, 3, "train", "drums/<kick>.wav", 2.0, "kick", "drums/kick")
+OTHER = replace(CLIP, split="dev", path="drums/copy.wav", start_s=0.0)
+
+INFO = AuditInfo(
+    corpus="drums",
+    hash="0123abc",
+    clip_s=2.0,
+    sample_rate_hz=16_000,
+    audio_s=250.0,
+    rows={"train": 1200, "dev": 60},
+    histograms=(Histogram("level", "dB", (-60.0, -40.0, -20.0, 0.0), (3, 1200, 57)),),
+    labels=tuple(LabelCount(f"label {index}", {"train": 100 - index, "dev": 1}) for index in range(30)),
+    findings=(
+        Finding("shards", "good", 0, "shards that are not as they were written"),
+        Finding("content in two splits", "look", 1, "of these pairs", ((CLIP, OTHER),)),
+        Finding("silence", "look", 2, "clips of nothing but zeros", ((CLIP,), (OTHER,))),
+    ),
+    damages=(),
+    samples=(CLIP,),
+)
+
+SPECTROGRAM = np.arange(ROWS * COLUMNS, dtype=np.uint32).astype(np.uint8).reshape(ROWS, COLUMNS)
+SAMPLES = (ClipSample(CLIP, 1.25, b"fLaC", SPECTROGRAM),)
+
+
+def document(info: AuditInfo) -> Document:
+    page = Document(self_contained("title", "description", audit_page(info, SAMPLES)))
+    assert page.open == []
+    return page
+
+
+def test_the_page_says_the_verdict_the_findings_and_where() -> None:
+    text = document(INFO).text
+    for words in (
+        "drums",
+        "Whole, with 2 things worth a look.",
+        "First: content in two splits.",
+        "1,260",
+        "1,200 train · 60 dev",
+        "4 min 10 s",
+        "drums/<kick>.wav (train, from 2 s) = drums/copy.wav (dev, from 0 s)",
+        "6 rarer labels are not shown",
+        "kick train, 1.2 s",
+    ):
+        assert words in text
+
+
+def test_a_damaged_corpus_leads_with_the_damage() -> None:
+    broken = Finding("shards", "broken", 1, "shards that are not as they were written")
+    damages = (Damage("dev-00000.parquet", None, "is missing"), Damage("train-00000.parquet", 4, "CRC"))
+    text = document(replace(INFO, findings=(broken,), damages=damages)).text
+    assert "Damaged: 2 shards of the corpus cannot be trusted." in text
+    assert "dev-00000.parquet : is missing" in text
+    assert "train-00000.parquet, row group 4 : CRC" in text
+
+
+def test_a_corpus_without_labels_samples_or_findings_has_a_page() -> None:
+    page = Document(self_contained("t", "d", audit_page(replace(INFO, labels=(), findings=INFO.findings[:1]), ())))
+    assert "Whole, and nothing stands out." in page.text
+    assert not {"labels", "samples"} & page.ids
+
+
+def test_the_page_asks_the_network_for_nothing() -> None:
+    loading = [value for _, name, value in document(INFO).attributes if name in ("src", "href", "srcset", "action", "data")]
+    assert len(loading) == 3
+    assert all(value.startswith("data:") for value in loading)
+
+
+def test_a_histogram_has_a_bar_of_each_bin_where_it_is() -> None:
+    (bars,) = draw_histogram(INFO.histograms[0]).data
+    assert (tuple(bars.x), tuple(bars.y)) == ((-50, -30, -10), (3, 1200, 57))
+    assert bars.hovertext[1] == "-40 to -20 dB: 1,200 clips"
+
+
+def test_labels_are_stacked_by_split_and_the_rarest_left_out() -> None:
+    train, dev = draw_labels(INFO.labels).data
+    assert list(train.x) == [100 - index for index in range(LABELS_SHOWN)]
+    assert list(dev.x) == [1] * LABELS_SHOWN
+    assert list(train.y) == [f"label {index}" for index in range(LABELS_SHOWN)]
+
+
+def test_a_png_holds_the_levels_with_the_first_row_at_the_bottom() -> None:
+    content = png(SPECTROGRAM)
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    chunks: dict[bytes, bytes] = {}
+    at = 8
+    while at < len(content):
+        (length,) = struct.unpack(">I", content[at : at + 4])
+        name, data = content[at + 4 : at + 8], content[at + 8 : at + 8 + length]
+        assert struct.unpack(">I", content[at + 8 + length : at + 12 + length])[0] == zlib.crc32(name + data)
+        chunks[name] = data
+        at += 12 + length
+    assert struct.unpack(">IIBBBBB", chunks[b"IHDR"]) == (COLUMNS, ROWS, 8, 3, 0, 0, 0)
+    assert len(chunks[b"PLTE"]) == 3 * 256
+    rows = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(ROWS, COLUMNS + 1)
+    assert not rows[:, 0].any()
+    assert np.array_equal(rows[::-1, 1:], SPECTROGRAM)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_opens_in_a_browser_without_a_network(tmp_path: Path, width: int) -> None:
+    chromium = installed_chromium()
+    out = write_audit(INFO, SAMPLES, tmp_path / "deep" / "audit.html")
+    assert [path.name for path in out.parent.iterdir()] == ["audit.html"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        watched = Watched(browser, width)
+        watched.page.goto(out.as_uri())
+        watched.page.wait_for_selector("#labels-figure .barlayer .trace", timeout=WAIT_MS)
+        assert watched.page.evaluate("document.querySelector('.samples img').naturalWidth") == COLUMNS
+        assert not watched.scrolls_sideways()
+        assert watched.complaints == []
+        assert watched.hosts == set()
+        browser.close()
