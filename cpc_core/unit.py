@@ -21,14 +21,14 @@ class _Unit(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         inverse = torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp_min_(SHORTEST).reciprocal_()
-        y = x * inverse
-        ctx.save_for_backward(y, inverse)
-        return y
+        directions: Tensor = x * inverse
+        ctx.save_for_backward(directions, inverse)
+        return directions
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         """What is along the vector changes its length alone, and drops out."""
-        y, inverse = ctx.saved_tensors
-        along = (gradient * y).sum(-1, keepdim=True)
-        across: Tensor = torch.addcmul(gradient, y, along, value=-1).mul_(inverse)
+        directions, inverse = ctx.saved_tensors
+        along = (gradient * directions).sum(-1, keepdim=True)
+        across: Tensor = torch.addcmul(gradient, directions, along, value=-1).mul_(inverse)
         return across

@@ -15,7 +15,7 @@ from dashboards.audit_figures import LABELS_SHOWN, SPLIT_COLOURS, draw_histogram
 from dashboards.page import graph
 from dashboards.png import png
 from dashboards.report import self_contained
-from dashboards.tables import duration_text
+from study.analysis.cost import duration_text
 from study.analysis.labels import count_text, sentence_case
 from study.files import write_atomically
 

@@ -150,7 +150,7 @@ def waiting(material: Material, table: Table) -> None:
         waits.append(time.perf_counter() - asked)
         cropped = crop(batch, SAMPLE_RATE_HZ, config.seed)
         if state.step == 0:
-            initialise(state.model, cropped.audio, config.initialisation)
+            initialise(state.model, cropped.audio, config.initialisation, config.negatives.count)
         working = time.perf_counter()
         train_step(state, cropped)
         asked = time.perf_counter()

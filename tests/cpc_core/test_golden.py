@@ -34,7 +34,7 @@ def tones(step: int) -> Tensor:
     clip = torch.arange(CLIPS, dtype=torch.float64)[:, None]
     pitch_hz = 200 + 150 * ((7 * step + 5 * clip) % 13)
     noise = torch.randn(CLIPS, SAMPLES, generator=torch.Generator().manual_seed(step), dtype=torch.float64)
-    return (0.3 * torch.sin(2 * math.pi * (pitch_hz * time + 300 * time**2 * (clip - 1))) + 0.01 * noise).float()
+    return 0.3 * torch.sin(2 * math.pi * (pitch_hz * time + 300 * time**2 * (clip - 1))) + 0.01 * noise
 
 
 def losses(case: str) -> list[float]:
@@ -49,6 +49,7 @@ def losses(case: str) -> list[float]:
         }
     )
     state = TrainState.create(config, torch.device("cpu"))
+    state.model.double()  # in float32 another order of a sum flips a sign of the attack, and the curves part after 20 steps
     curve = []
     for step in range(STEPS):
         batch = Batch(step, (torch.arange(CLIPS) + CLIPS * step) % 13, tones(step))
@@ -60,8 +61,7 @@ def losses(case: str) -> list[float]:
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_loss_curve_is_the_golden_one(case: str) -> None:
-    """To a thousandth: another processor rounds differently, and a sign in the attack may flip."""
-    assert losses(case) == pytest.approx(json.loads(GOLDEN.read_text())[case], rel=1e-3)
+    assert losses(case) == pytest.approx(json.loads(GOLDEN.read_text())[case], rel=1e-5)
 
 
 def test_the_same_seed_gives_bitwise_the_same_curve() -> None:
