@@ -37,7 +37,7 @@ def test_temperature_is_explained_in_full() -> None:
 def test_a_field_of_several_alternatives_names_them() -> None:
     explained = explain("base.adversary.epsilon_db")
     assert (explained.within, explained.unit, explained.allowed, explained.default) == (
-        "kind gaussian, fgsm, pgd",
+        "kind gaussian, fgsm, rs_fgsm, pgd, free",
         "dB",
         "at most 0",
         "-55.0",
@@ -48,7 +48,10 @@ def test_a_field_of_several_alternatives_names_them() -> None:
 
 def test_a_choice_is_explained_by_its_alternatives() -> None:
     explained = explain("space.adversary")
-    assert (explained.allowed, explained.default) == ("none, gaussian, fgsm, pgd", '"none"')
+    assert (explained.allowed, explained.default) == (
+        "none, gaussian, fgsm, rs_fgsm, pgd, free, additive_noise, speed, pitch",
+        '"none"',
+    )
     assert "none: Train on the clean audio." in explained.meaning
     assert explain("base.similarity.kind").default == '"nonlinear_cosine"'
     assert explain("base.negatives.sampling").allowed == "local, cross, exclusive"

@@ -207,7 +207,8 @@ def test_the_paper_scale_is_the_papers(name: str) -> None:
     for sample in spec.tried:
         config = spec.config(sample, 0)
         steps = 1_000_000 if name == "table3_final" else 400_000
-        assert (config.encoder, config.data.batch_size, config.training.steps) == (paper.encoder, paper.data.batch_size, steps)
+        assert (config.encoder.width, config.data.batch_size, config.training.steps) == (paper.encoder.width, paper.data.batch_size, steps)
+        assert config.encoder == paper.encoder or sample.get("encoder_preset") == config.encoder.preset
         assert (config.optimizer.learning_rate, config.optimizer.final_learning_rate) == (1e-4, 1e-6)
         assert not isinstance(config.adversary, SizedAdversary) or config.adversary.warmup_steps == 0
 
