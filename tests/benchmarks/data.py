@@ -42,7 +42,7 @@ from cpc_core.step import TrainState, train_step
 from tests.benchmarks.importing import tree_kib
 
 CLIPS, CLIP_S, BATCH_SIZE = 1024, 10, 32
-ROUNDS, REFILL_S, ROUND_S = 5, 1.5, 4.0
+ROUNDS, REFILL_S, ROUND_S = 9, 1.5, 2.5
 LOADERS = 2
 TRAINING_STEPS, TRAINING_BATCH = 200, 16
 MEMORY_COPIES, MEMORY_S = (1, 8), 12.0
