@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from study.errors import NotFoundError, UnreachableError
 from study.reading import read_study
 from study.store import StudyStore
 from tests.cluster.on_ray import END_S, Marked
+from tests.cpc_core.recordings import noise, write_recording
 from tests.study.specs import TINY_BASE, tiny_spec
 
 pytestmark = pytest.mark.integration
@@ -28,6 +30,21 @@ LONG = tiny_spec(
 )
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster.
+
+    Attributes:
+        jobs: Address of its job server.
+        address: What drivers connect to.
+        environment: Of its processes.
+    """
+
+    jobs: str
+    address: str
+    environment: dict[str, str]
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -36,26 +53,32 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def head(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a head node's job server, started as a user starts it: `ray start --head`."""
+def cluster(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A head node, started as a user starts it: `ray start --head`."""
     marked = Marked(cache)
     binaries = Path(sys.executable).parent
     environment = {**marked.environment, "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
     environment["PATH"] = f"{binaries}{os.pathsep}{environment['PATH']}"
-    dashboard = free_port()
+    dashboard, port = free_port(), free_port()
     arguments = f"--num-cpus=2 --object-store-memory={200 * 2**20} --temp-dir={marked.folder}"
-    ports = f"--port={free_port()} --dashboard-port={dashboard} --ray-client-server-port={free_port()}"
+    ports = f"--port={port} --dashboard-port={dashboard} --ray-client-server-port={free_port()}"
     command = [str(binaries / "ray"), "start", "--head", "--block", *arguments.split(), *ports.split()]
     with (tmp_path_factory.mktemp("head") / "log").open("w") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{dashboard}"
     try:
         await_answer(f"{address}/api/version")
-        yield address
+        yield Cluster(address, f"127.0.0.1:{port}", environment)
     finally:
         marked.end()
         process.wait()
     assert not marked.processes()
+
+
+@pytest.fixture
+def head(cluster: Cluster) -> str:
+    """Address of its job server."""
+    return cluster.jobs
 
 
 def await_answer(url: str) -> None:
@@ -116,6 +139,19 @@ def test_stopped_study_ends_and_can_be_resumed(head: str, tmp_path: Path) -> Non
         assert resumed.number == 0
     finally:
         store.close()
+
+
+def test_an_import_runs_on_the_cluster_and_gives_the_bytes_of_one_process(cluster: Cluster, tmp_path: Path) -> None:
+    for index in range(6):
+        write_recording(tmp_path / "recordings" / "class" / f"{index}.wav", noise(0.3, index, rate=8_000), rate=8_000)
+
+    def imported(out: str, *where: str) -> dict[str, bytes]:
+        command = [sys.executable, "-m", "study.cli", "data", "import", "recordings", "--out", out, "--clip-s", "0.2", *where]
+        done = subprocess.run(command, env=cluster.environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return {path.name: path.read_bytes() for path in (tmp_path / out).iterdir()}
+
+    assert imported("there", "--address", cluster.address) == imported("here", "--tasks", "0")
 
 
 def test_unknown_job_is_not_found(head: str) -> None:
