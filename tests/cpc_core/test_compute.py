@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import pytest
@@ -53,6 +54,7 @@ def test_bfloat16_stays_near_float32_and_keeps_float32_weights() -> None:
 
 
 # The compiler looks at gradients of tensors that are no leaves.
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU, and there is no g++ here")
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
 def test_compiled_networks_give_the_same_losses() -> None:
     changes: dict[str, Any] = {"adversary": {"kind": "fgsm", "epsilon_db": -40}, "context": {"kernels": [2, 3]}}
