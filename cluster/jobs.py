@@ -6,13 +6,13 @@ import logging
 import shlex
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import requests
 from ray.job_submission import JobDetails, JobSubmissionClient
@@ -28,6 +28,8 @@ Status = Literal["PENDING", "RUNNING", "STOPPED", "SUCCEEDED", "FAILED"]
 
 POLL_S = 1.0
 STOP_TIMEOUT_S = 30.0
+AGENT_START_S = 60.0
+"""How long a job waits for a node that has only just started."""
 
 _PACKAGES = ("cpc_core", "search_spaces", "study", "cluster", "dashboards")
 _FOLDER = "study_folder"
@@ -96,7 +98,8 @@ def submit(spec: StudySpec, folder: Path, *, address: str) -> Submission:
             if not job.ended and job.folder == str(folder):
                 return Submission(job, is_new=False)
         (Path(working_dir) / "spec.yaml").write_text(spec.to_yaml(), encoding="utf-8")
-        job_id = client.submit_job(
+        job_id = _once_ready(
+            client.submit_job,
             entrypoint=f"python -m study.cli study run spec.yaml -o {shlex.quote(str(folder))} --address auto",
             submission_id=f"{base}-{len(earlier) + 1}" if earlier else base,
             runtime_env={"working_dir": working_dir, "py_modules": [_folder_of(package) for package in _PACKAGES]},
@@ -181,6 +184,18 @@ def _client(address: str) -> Iterator[JobSubmissionClient]:
         ) from error
     except RuntimeError as error:
         raise ClusterError(f"the cluster at {address} refused: {error}") from error
+
+
+def _once_ready(submit: Callable[..., str], **job: Any) -> str:
+    """Submits to a cluster that may have been started a moment ago: its node's job agent is there only some seconds later."""
+    deadline = time.monotonic() + AGENT_START_S
+    while True:
+        try:
+            return submit(**job)
+        except RuntimeError as error:
+            if "No available agent" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(1)
 
 
 def _known(client: JobSubmissionClient, job_id: str) -> Job:

@@ -154,6 +154,23 @@ def test_an_import_runs_on_the_cluster_and_gives_the_bytes_of_one_process(cluste
     assert imported("there", "--address", cluster.address) == imported("here", "--tasks", "0")
 
 
+def test_a_submission_waits_for_a_node_that_has_just_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray refuses jobs until the node's agent is there; any other refusal stands."""
+    monkeypatch.setattr("cluster.jobs.time.sleep", lambda seconds: None)
+    answers: list[str | RuntimeError] = [RuntimeError("No available agent to submit job"), RuntimeError("No available agent"), "job"]
+
+    def submit(**job: str) -> str:
+        answer = answers.pop(0)
+        if isinstance(answer, RuntimeError):
+            raise answer
+        return answer
+
+    assert jobs._once_ready(submit, entrypoint="x") == "job"
+    answers[:] = [RuntimeError("disk is full"), "job"]
+    with pytest.raises(RuntimeError, match="disk is full"):
+        jobs._once_ready(submit, entrypoint="x")
+
+
 def test_unknown_job_is_not_found(head: str) -> None:
     with pytest.raises(NotFoundError, match="knows no study job cpc-nothing"):
         jobs.status("cpc-nothing", address=head)
