@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import ray.data
-from ray.data import DataContext
 
+from cluster.data_context import quiet_context
 from cluster.session import connected
 from cpc_core.corpus.part_import import import_part
 from cpc_core.corpus.workspace import Workspace
@@ -40,20 +39,13 @@ def import_with_ray(
         UnreachableError: No cluster answers at the address.
     """
     with connected(address):
-        _be_quiet()
+        quiet_context()
         dataset = ray.data.from_items([{"part": name} for name in names], override_num_blocks=len(names))
         made = dataset.map_batches(partial(_make, work), batch_size=1, num_cpus=PART_CPUS, concurrency=tasks)
         for row in made.iter_rows():
             if row["error"]:
                 raise StorageError(row["error"])
             on_recordings(row["recordings"])
-
-
-def _be_quiet() -> None:
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    context = DataContext.get_current()
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
 
 
 def _make(work: Workspace, batch: dict[str, Any]) -> pa.Table:

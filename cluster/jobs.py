@@ -195,7 +195,7 @@ def _once_ready(submit: Callable[..., str], **job: Any) -> str:
         except RuntimeError as error:
             if "No available agent" not in str(error) or time.monotonic() > deadline:
                 raise
-            time.sleep(1)
+            time.sleep(POLL_S)
 
 
 def _known(client: JobSubmissionClient, job_id: str) -> Job:

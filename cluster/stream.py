@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -11,8 +10,8 @@ from itertools import chain, islice
 
 import pyarrow as pa
 import ray.data
-from ray.data import DataContext
 
+from cluster.data_context import quiet_context
 from cluster.profile import DATA_CPUS
 from cluster.reading import Paced, intact, read
 from cpc_core.corpus.corpus import Corpus
@@ -113,11 +112,8 @@ def _tables(windows: list[WindowRead]) -> Generator[pa.Table, None, None]:
 
 
 def _configure() -> None:
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    context = DataContext.get_current()
+    context = quiet_context()
     context.execution_options.preserve_order = True
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
     # One thread less in every reader.
     context.memory_usage_poll_interval_s = None
     if Paced not in context.custom_execution_callback_classes:

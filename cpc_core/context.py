@@ -8,25 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cpc_core.config import ContextConfig, Norm
-from cpc_core.layers import Conv, LayerNorm, causal_conv
-
-
-class ContextLayer(nn.Module):
-    """conv → LayerNorm → ReLU, the order of the encoder's layers."""
-
-    def __init__(self, conv: Conv, channels: int, norm: Norm) -> None:
-        super().__init__()
-        self.conv = conv
-        self.norm = LayerNorm(channels, norm)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps `[B, T, C_in]` to `[B, T, C_out]`."""
-        return F.relu(self.norm(self.conv(x)))
+from cpc_core.config import ContextConfig
+from cpc_core.layers import Conv, ConvLayer, causal_conv
 
 
 class ContextNetwork(nn.Module):
-    """Causal convolutions whose every layer adds to, or replaces, what the next one reads.
+    """Causal convolutions with ReLU whose every layer adds to, or replaces, what the next one reads.
 
     `dense` feeds layer n with (x_0 + … + x_{n-1}) / √n, x_0 being the latents: one running sum, however many layers there
     are, and a variance that does not grow with depth.
@@ -41,7 +28,7 @@ class ContextNetwork(nn.Module):
         width = config.width or latent_channels
         self.connections = config.connections
         self.entry = nn.Identity() if width == latent_channels else nn.Linear(latent_channels, width)
-        self.layers = nn.ModuleList(ContextLayer(causal_conv(width, width, kernel), width, config.norm) for kernel in config.kernels)
+        self.layers = nn.ModuleList(ConvLayer(causal_conv(width, width, kernel), width, config.norm, F.relu) for kernel in config.kernels)
 
     def forward(self, latents: Tensor) -> Tensor:
         """Maps latents `[B, T, C]` to contexts `[B, T, C_c]`; context t depends on latents ≤ t only."""
@@ -76,8 +63,9 @@ class ConcatenatedContextNetwork(nn.Module):
         self.narrow, self.layers = nn.ModuleList(), nn.ModuleList()
         for depth, kernel in enumerate(config.kernels):
             read = width + depth * growth
-            self.narrow.append(ContextLayer(Conv(read, growth, 1), growth, config.norm) if bottleneck else nn.Identity())
-            self.layers.append(ContextLayer(causal_conv(growth if bottleneck else read, growth, kernel), growth, config.norm))
+            self.narrow.append(ConvLayer(Conv(read, growth, 1), growth, config.norm, F.relu) if bottleneck else nn.Identity())
+            conv = causal_conv(growth if bottleneck else read, growth, kernel)
+            self.layers.append(ConvLayer(conv, growth, config.norm, F.relu))
 
     def forward(self, latents: Tensor) -> Tensor:
         """Maps latents `[B, T, C]` to contexts `[B, T, growth]`; context t depends on latents ≤ t only."""

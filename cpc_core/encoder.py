@@ -7,26 +7,13 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cpc_core.config import EncoderConfig, Norm
+from cpc_core.config import EncoderConfig
 from cpc_core.geometry import same_padding
-from cpc_core.layers import Conv, LayerNorm, Runner, at_once
-
-
-class EncoderLayer(nn.Module):
-    """conv → LayerNorm → Swish."""
-
-    def __init__(self, conv: Conv, channels: int, norm: Norm) -> None:
-        super().__init__()
-        self.conv = conv
-        self.norm = LayerNorm(channels, norm)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps `[B, T, C_in]` to `[B, T', C_out]`."""
-        return F.silu(self.norm(self.conv(x)))
+from cpc_core.layers import Conv, ConvLayer, Runner, at_once
 
 
 class Encoder(nn.Module):
-    """The stack of strided convolutions; the paper's preset sees 955 samples every 320.
+    """The stack of strided convolutions with Swish; the paper's preset sees 955 samples every 320.
 
     Args:
         config: Layers, width and norm.
@@ -40,7 +27,7 @@ class Encoder(nn.Module):
         channels = (1, *(config.width for _ in config.kernels))
         for (narrow, wide), kernel, stride in zip(pairwise(channels), config.kernels, config.strides, strict=True):
             padding = same_padding(kernel, stride) if config.padding == "same" else (0, 0)
-            self.layers.append(EncoderLayer(Conv(narrow, wide, kernel, stride, padding), wide, config.norm))
+            self.layers.append(ConvLayer(Conv(narrow, wide, kernel, stride, padding), wide, config.norm, F.silu))
 
     def forward(self, audio: Tensor) -> Tensor:
         """Maps audio `[B, L]` in [-1, 1] to latents `[B, T, C]`."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cpc_core.adversary import CleanPass
 from cpc_core.adversary.gradient import Fgsm, Pgd
@@ -113,8 +113,7 @@ def _clean_passes(model: CpcModel, config: CpcConfig, clips: Clips, count: int, 
         ids = clip_ids[first : first + pool].to(_device(model))
         x = audio[first : first + pool].to(_device(model), copy=True).requires_grad_(torch.is_grad_enabled())
         drawn = draw_negatives(key, ids, Pool(len(ids)), frames, config.objective.n_steps, config.negatives)
-        z = model.encode(x)
-        yield CleanPass(model, x, z, model.contextualise(z), drawn, nn.Identity(), ids, HELD_OUT_SEED, step=0)
+        yield CleanPass.over(model, x, drawn, ids, seed=HELD_OUT_SEED, step=0)
 
 
 @torch.no_grad()

@@ -28,6 +28,7 @@ from cpc_core.distributed import mean_over_workers, world
 from cpc_core.layers import LayerNorm
 from cpc_core.model import CpcModel
 from cpc_core.similarity import Cosine, Dot, NonlinearCosine
+from cpc_core.unit import unit
 
 INITIAL_CLIPS = 32
 """Clips of the first batch that are looked at, over all workers: enough for statistics of channels, and few enough to be
@@ -66,12 +67,12 @@ def initialise(model: CpcModel, audio: Tensor, config: InitialisationConfig, neg
     level = -math.log(negatives) * objective.temperature if objective.loss == "bce" else 0.0
     deviation = config.logit_deviation * objective.temperature
     match objective.similarity:
-        case Dot():
-            means = [_aim(fit, _Moments.of(latents), level, deviation) for fit in fits]
-        case Cosine():
-            means = [_aim_at_directions(fit, _Moments.of(F.normalize(latents, dim=-1)), level, deviation) for fit in fits]
         case NonlinearCosine() as projection:
             means = _mark_predictions(projection, fits, latents)
+        case Dot() | Cosine() as similarity:
+            aim = _aim if isinstance(similarity, Dot) else _aim_at_directions
+            embedded = _Moments.of(similarity(latents))
+            means = [aim(fit, embedded, level, deviation) for fit in fits]
     for predictor, fit, mean in zip(objective.predictors, fits, means, strict=True):
         fit.write(predictor, mean)
     if isinstance(objective.similarity, NonlinearCosine):
@@ -116,11 +117,11 @@ class _Fit:
 
     @classmethod
     def of(cls, context: Tensor, latents: Tensor, steps: Sequence[int], ridge: float) -> _Fit:
-        x, z = _Moments.of(context).mean, _Moments.of(latents).mean
+        x, z = _mean(context.double()), _mean(latents.double())
         weights = []
         for step in steps:
             inputs, targets = (context[:, :-step] - x).flatten(0, 1).double(), (latents[:, step:] - z).flatten(0, 1).double()
-            gram = mean_over_workers(inputs.T @ inputs / len(inputs))
+            gram = _Moments.of(inputs).second
             gram = gram + (ridge * gram.diagonal().mean() + 1e-9) * torch.eye(len(gram)).to(gram)
             weights.append(torch.linalg.solve(gram, mean_over_workers(inputs.T @ targets / len(inputs))).T)
         weight = torch.stack(weights)
@@ -190,7 +191,7 @@ def _set_apart(projection: NonlinearCosine, latents: Tensor, predictions: Tensor
     output.bias[0] = 0
     z, h = projection.project(latents), projection.project(predictions)
     z_length, h_length = (float(mean_over_workers(x.norm(dim=-1).mean())) for x in (z, h))
-    found = float(_Moments.of(F.normalize(h, dim=-1)).products_deviation(_Moments.of(F.normalize(z, dim=-1))))
+    found = float(_Moments.of(unit(h)).products_deviation(_Moments.of(unit(z))))
     opposite = h_length * math.sqrt(max((found / deviation) ** 2 - 1, 0.25))
     share = min(0.9, -level * math.hypot(h_length, opposite) / opposite)
     own = z_length * share / math.sqrt(1 - share**2)
@@ -216,8 +217,13 @@ def _whiten(projection: NonlinearCosine, latents: Tensor) -> None:
 def _standardise(norm: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
     """Sets a LayerNorm's gain and bias so that each channel of its output `[B, T, C]` has mean 0 and variance 1."""
     assert isinstance(norm, LayerNorm)
-    mean = mean_over_workers(output.mean(dim=(0, 1)))
-    deviation = mean_over_workers((output - mean).square().mean(dim=(0, 1))).sqrt().clamp_min(1e-6)  # a channel may be silent
+    mean = _mean(output)
+    deviation = _mean((output - mean).square()).sqrt().clamp_min(1e-6)  # a channel may be silent
     norm.weight.div_(deviation)
     norm.bias.sub_(mean).div_(deviation)
     return (output - mean) / deviation
+
+
+def _mean(x: Tensor) -> Tensor:
+    """Mean of `[B, T, C]` over clips, frames and workers, `[C]`."""
+    return mean_over_workers(x.mean(dim=(0, 1)))

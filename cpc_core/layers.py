@@ -70,6 +70,26 @@ class LayerNorm(nn.Module):
             return F.layer_norm(x, x.shape[1:]) * weight + bias
 
 
+class ConvLayer(nn.Module):
+    """conv → LayerNorm → activation: what the encoder and the context networks are stacked from.
+
+    Args:
+        conv: The convolution.
+        channels: Channels of its output.
+        norm: What is averaged over; see `Norm`.
+        activation: Applied to each number.
+    """
+
+    def __init__(self, conv: Conv, channels: int, norm: Norm, activation: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.conv, self.activation = conv, activation
+        self.norm = LayerNorm(channels, norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps `[B, T, C_in]` to `[B, T', C_out]`."""
+        return self.activation(self.norm(self.conv(x)))
+
+
 Runner = Callable[[nn.Module, Tensor], Tensor]
 """How a module is applied: at once, or so that the backward pass runs it again."""
 

@@ -38,6 +38,11 @@ class ObjectiveResult:
     ranking_accuracy: Tensor
 
 
+def own_clips(embedded: Tensor) -> Tensor:
+    """The pool of a worker that draws from its own clips: its embedded latents, as they are."""
+    return embedded
+
+
 class Objective(nn.Module):
     """The predictors h_k, one affine map per direction and step, and the loss over their tasks.
 
@@ -63,7 +68,7 @@ class Objective(nn.Module):
         contexts: tuple[Tensor, Tensor],
         latents: Tensor,
         negatives: Tensor,
-        gather: Callable[[Tensor], Tensor] = lambda embedded: embedded,
+        gather: Callable[[Tensor], Tensor] = own_clips,
     ) -> ObjectiveResult:
         """Computes the loss and the accuracies.
 
@@ -73,18 +78,18 @@ class Objective(nn.Module):
             negatives: Flat positions in the pool, `[2, K, B, T, n]`, by target frame.
             gather: Makes the pool `[P, T, E]` of this worker's embedded latents `[B, T, E]`.
         """
-        targets = self.similarity(latents)
-        pool = gather(targets)
+        embedded = self.similarity(latents)
+        pool, reverse = gather(embedded), embedded.flip(1)
+        orders = (embedded, pool), (reverse, reverse if pool is embedded else pool.flip(1))
         losses, tallies = [], []
-        for direction, context in enumerate(contexts):
-            predictions = self.predict(direction, context)
+        for direction, (context, (targets, candidates)) in enumerate(zip(contexts, orders, strict=True)):
+            predictions, keys = self.predict(direction, context), candidates.flatten(0, 1)
             for task, step in enumerate(self.steps):
                 anchored = predictions[task][:, :-step]
                 positive = (anchored * targets[:, step:]).sum(-1) / self.temperature
-                negative = inner_products(anchored, pool.flatten(0, 1), negatives[direction, task, :, step:]) / self.temperature
+                negative = inner_products(anchored, keys, negatives[direction, task, :, step:]) / self.temperature
                 losses.append(self._loss(positive, negative))
                 tallies.append(_tally(positive.detach(), negative.detach()))
-            targets, pool = targets.flip(1), pool.flip(1)
         accuracy, balanced, ranking = torch.stack(tallies).mean(0)
         return ObjectiveResult(torch.stack(losses).sum(), accuracy, balanced, ranking)
 

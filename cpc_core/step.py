@@ -17,6 +17,7 @@ from cpc_core.draws import Key, Purpose
 from cpc_core.errors import NonFiniteError
 from cpc_core.model import CpcModel
 from cpc_core.negatives import Pool, draw_negatives
+from cpc_core.objective import own_clips
 
 SNR_QUANTILES = (0.05, 0.5, 0.95)
 
@@ -95,7 +96,7 @@ def train_step(state: TrainState, batch: Batch) -> StepMetrics:
             result, loss = clean.result, clean.result.loss
         else:
             contexts, latents = clean.views(perturbed, adversary.branch)
-            result = clean.objective(contexts, latents, _negatives(state, batch, Purpose.PERTURBED_NEGATIVES))
+            result = clean.objective(contexts, latents, step_negatives(state, batch, Purpose.PERTURBED_NEGATIVES))
             loss = result.loss
             if adversary.clean_weight:
                 loss = torch.lerp(loss, clean.result.loss, adversary.clean_weight)
@@ -127,17 +128,14 @@ def train_step(state: TrainState, batch: Batch) -> StepMetrics:
 def clean_pass(state: TrainState, batch: Batch) -> CleanPass:
     """Computes z = f(x), c = g(z) and z̃ ~ z."""
     audio = batch.audio.detach().requires_grad_(state.adversary.needs_gradient)
-    latents = state.model.encode(audio)
-    return CleanPass(
-        model=state.model,
-        audio=audio,
-        latents=latents,
-        contexts=state.model.contextualise(latents),
-        negatives=_negatives(state, batch, Purpose.NEGATIVES),
-        gather=gather_clips if state.config.negatives.pool == "global" else torch.nn.Identity(),
-        clip_ids=batch.clip_ids,
+    return CleanPass.over(
+        state.model,
+        audio,
+        step_negatives(state, batch, Purpose.NEGATIVES),
+        batch.clip_ids,
         seed=state.config.seed,
         step=state.step,
+        gather=gather_clips if state.config.negatives.pool == "global" else own_clips,
     )
 
 
@@ -162,7 +160,8 @@ def training_pool(config: CpcConfig, clips: int) -> Pool:
     return Pool(clips=clips * size, first=clips * rank)
 
 
-def _negatives(state: TrainState, batch: Batch, purpose: Purpose) -> Tensor:
+def step_negatives(state: TrainState, batch: Batch, purpose: Purpose) -> Tensor:
+    """The negatives of the next step's clean pass or update; see `draw_negatives`."""
     config = state.config
     return draw_negatives(
         Key(config.seed, state.step, purpose),

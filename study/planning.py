@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 
-from cpc_core.config import CpcConfig, canonical_json
+from cpc_core.config import CpcConfig, SizedAdversary, canonical_json
 from study.analysis.labels import cell_name
 from study.files import write_atomically
 from study.reading import PREDICTION
@@ -115,5 +115,7 @@ def _alike(config: CpcConfig) -> CpcConfig:
     """The configuration with everything that costs no time set to one value."""
     objective = config.objective.model_copy(update={"temperature": 1.0})
     optimizer = type(config.optimizer)()
-    adversary = config.adversary.model_copy(update={"epsilon_db": -55.0}) if config.adversary.kind != "none" else config.adversary
+    adversary = config.adversary
+    if isinstance(adversary, SizedAdversary):
+        adversary = adversary.model_copy(update={"epsilon_db": -55.0})
     return config.model_copy(update={"objective": objective, "optimizer": optimizer, "adversary": adversary, "seed": 0})

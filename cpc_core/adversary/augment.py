@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torchaudio.functional import phase_vocoder, resample
 
-from cpc_core.adversary.base import Adversary, CleanPass
+from cpc_core.adversary.base import CleanPass, Perturbing
 from cpc_core.config import PitchShift, SpeedChange
 from cpc_core.draws import Key, Purpose, uniform_integers
 from cpc_core.geometry import SAMPLE_RATE_HZ
@@ -19,13 +19,14 @@ RATE_GRID_HZ = 100
 moves a pitch by at most a twentieth of a semitone."""
 
 
-class Augmentation(Adversary):
+class Augmentation(Perturbing[SpeedChange | PitchShift]):
     """One transformation out of a few, drawn for each clip."""
 
     additive = False
 
     def __init__(self, config: SpeedChange | PitchShift, choices: tuple[float, ...]) -> None:
-        self.branch, self.clean_weight, self.choices = config.branch, config.clean_weight, choices
+        super().__init__(config)
+        self.choices = choices
 
     def perturb(self, clean: CleanPass) -> Tensor:
         """Each clip transformed by its own choice, at its old length."""

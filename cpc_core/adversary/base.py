@@ -6,14 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import ClassVar, Generic, Literal, TypeVar
 
 import torch
 from torch import Tensor
 
-from cpc_core.config import EpsilonReference
+from cpc_core.config import EpsilonReference, Perturbation
 from cpc_core.model import CpcModel
-from cpc_core.objective import ObjectiveResult
+from cpc_core.objective import ObjectiveResult, own_clips
 
 Branch = Literal["future", "past", "both"]
 
@@ -43,6 +43,22 @@ class CleanPass:
     clip_ids: Tensor
     seed: int
     step: int
+
+    @classmethod
+    def over(
+        cls,
+        model: CpcModel,
+        audio: Tensor,
+        negatives: Tensor,
+        clip_ids: Tensor,
+        *,
+        seed: int,
+        step: int,
+        gather: Callable[[Tensor], Tensor] = own_clips,
+    ) -> CleanPass:
+        """Computes z and c of `audio`; the arguments are the attributes."""
+        latents = model.encode(audio)
+        return cls(model, audio, latents, model.contextualise(latents), negatives, gather, clip_ids, seed, step)
 
     @cached_property
     def result(self) -> ObjectiveResult:
@@ -92,6 +108,16 @@ class Adversary(ABC):
 
     def after_update(self, perturbed: Tensor) -> None:  # noqa: B027  most have nothing to remember
         """Told of the audio that was trained on, once the update's gradients are there."""
+
+
+Config = TypeVar("Config", bound=Perturbation, covariant=True)
+
+
+class Perturbing(Adversary, Generic[Config]):
+    """An adversary with a configuration of its own."""
+
+    def __init__(self, config: Config) -> None:
+        self.config, self.branch, self.clean_weight = config, config.branch, config.clean_weight
 
 
 class Clean(Adversary):

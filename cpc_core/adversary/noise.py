@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torchaudio.functional import add_noise
 
-from cpc_core.adversary.base import Adversary, CleanPass
+from cpc_core.adversary.base import CleanPass, Perturbing
 from cpc_core.adversary.sized import Sized
 from cpc_core.config import AdditiveNoise, GaussianAdversary
 from cpc_core.draws import Key, Purpose, normal, uniform
@@ -19,11 +19,8 @@ class Gaussian(Sized[GaussianAdversary]):
         return clean.audio.detach() + self.size(clean) * _white(clean)
 
 
-class NoiseAtRatio(Adversary):
+class NoiseAtRatio(Perturbing[AdditiveNoise]):
     """White noise at a signal-to-noise ratio drawn for each clip."""
-
-    def __init__(self, config: AdditiveNoise) -> None:
-        self.config, self.branch, self.clean_weight = config, config.branch, config.clean_weight
 
     def perturb(self, clean: CleanPass) -> Tensor:
         """Answers x + noise, with the ratio uniform over the configured decibels; a silent clip stays silent."""

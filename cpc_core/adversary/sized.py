@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from torch import Tensor
 
-from cpc_core.adversary.base import Adversary, CleanPass, reference_amplitude
+from cpc_core.adversary.base import CleanPass, Perturbing, reference_amplitude
 from cpc_core.config import SizedAdversary
 from cpc_core.draws import Key, Purpose, uniform
 
-Config = TypeVar("Config", bound=SizedAdversary)
+Config = TypeVar("Config", bound=SizedAdversary, covariant=True)
 
 
-class Sized(Adversary, Generic[Config]):
+class Sized(Perturbing[Config]):
     """A perturbation of size ε relative to a reference, which grows linearly over the first `warmup_steps` steps."""
-
-    def __init__(self, config: Config) -> None:
-        self.config, self.branch, self.clean_weight = config, config.branch, config.clean_weight
 
     def size(self, clean: CleanPass) -> Tensor:
         """ε of each clip as an amplitude at this step, `[B, 1]`."""

@@ -17,7 +17,9 @@ class NoAdversary(Section):
     kind: Literal["none"] = "none"
 
 
-class _Perturbation(Section):
+class Perturbation(Section):
+    """What every kind but none has."""
+
     branch: Literal["future", "past", "both"] = "future"
     """Which side of the prediction hears the perturbed audio: the targets (Algorithm 1), the contexts, or both."""
 
@@ -25,7 +27,7 @@ class _Perturbation(Section):
     """Share of the clean loss in the loss that is minimised; Algorithm 1 has none of it."""
 
 
-class SizedAdversary(_Perturbation):
+class SizedAdversary(Perturbation):
     """A perturbation of size ε."""
 
     epsilon_db: float = Field(default=-55.0, le=0)
@@ -89,7 +91,7 @@ class FreeAdversary(SizedAdversary):
     """Updates in a row on the same batch; the first of them is clean. The training then sees that many times fewer clips."""
 
 
-class AdditiveNoise(_Perturbation):
+class AdditiveNoise(Perturbation):
     """White noise at a signal-to-noise ratio drawn for each clip: a hand-made augmentation, as a control."""
 
     kind: Literal["additive_noise"] = "additive_noise"
@@ -104,7 +106,7 @@ class AdditiveNoise(_Perturbation):
         return self
 
 
-class SpeedChange(_Perturbation):
+class SpeedChange(Perturbation):
     """Plays each clip faster or slower, pitch included, and keeps its length: a hand-made augmentation, as a control."""
 
     kind: Literal["speed"] = "speed"
@@ -116,7 +118,7 @@ class SpeedChange(_Perturbation):
     """Speeds, one drawn for each clip: the three of common speed perturbation."""
 
 
-class PitchShift(_Perturbation):
+class PitchShift(Perturbation):
     """Raises or lowers each clip's pitch and keeps its tempo: a hand-made augmentation, as a control."""
 
     kind: Literal["pitch"] = "pitch"

@@ -100,7 +100,7 @@ def _finding(measured: Measured, check: str, which: NDArray[np.bool_], order: ND
     """A finding about single clips, the worst first."""
     clips = np.flatnonzero(which)
     worst = clips[np.argsort(order[clips], kind="stable")]
-    return Finding(check, "look" if len(clips) else "good", len(clips), detail, measured.examples(worst))
+    return _listed(measured, check, worst, detail)
 
 
 def duplicate_findings(measured: Measured) -> list[Finding]:
@@ -110,19 +110,20 @@ def duplicate_findings(measured: Measured) -> list[Finding]:
     both = np.concatenate((exact, near))
     across = both[splits[both[:, 0]] != splits[both[:, 1]]]
     return [
-        _pairs(measured, "exact duplicates", exact, "pairs of clips with the same samples"),
-        _pairs(
+        _listed(measured, "exact duplicates", exact, "pairs of clips with the same samples"),
+        _listed(
             measured,
             "near duplicates",
             near,
             f"further pairs of the same recording at another level or from another rate (fingerprints within {NEAR_BITS} of 256 bits)",
         ),
-        _pairs(measured, "content in two splits", across, "of these pairs have one clip in one split and one in another"),
+        _listed(measured, "content in two splits", across, "of these pairs have one clip in one split and one in another"),
     ]
 
 
-def _pairs(measured: Measured, check: str, pairs: NDArray[np.int64], detail: str) -> Finding:
-    return Finding(check, "look" if len(pairs) else "good", len(pairs), detail, measured.examples(pairs))
+def _listed(measured: Measured, check: str, clips: NDArray[np.int64], detail: str) -> Finding:
+    """A finding about clips `[M]` or pairs of clips `[M, 2]`, the most telling first."""
+    return Finding(check, "look" if len(clips) else "good", len(clips), detail, measured.examples(clips))
 
 
 def _equal_pairs(measured: Measured) -> NDArray[np.int64]:
@@ -162,7 +163,7 @@ def _leak(measured: Measured, check: str, keys: NDArray[np.uint64], splits: NDAr
     turns = np.flatnonzero((keys[order][1:] == keys[order][:-1]) & (splits[order][1:] != splits[order][:-1]))
     _, once = np.unique(keys[order][turns], return_index=True)
     pairs = np.column_stack((order[turns[once]], order[turns[once] + 1]))
-    return _pairs(measured, check, pairs[np.argsort(pairs[:, 0], kind="stable")], detail)
+    return _listed(measured, check, pairs[np.argsort(pairs[:, 0], kind="stable")], detail)
 
 
 def label_findings(labels: tuple[LabelCount, ...], manifest: Manifest, unlabelled: int) -> list[Finding]:

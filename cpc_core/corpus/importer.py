@@ -103,13 +103,11 @@ def import_source(
     entries = with_splits(list(source.entries()), options.dev_fraction, options.seed)
     total, divided = len(entries), divided_groups(entries)
     with work.locked():
-        names = []
-        for part in plan_parts(source.folder, entries, options):
-            work.add(part)
-            names.append(part.name)
+        keys = {part.name: work.add(part) for part in plan_parts(source.folder, entries, options)}
+        names = list(keys)
         # Two million of them are gigabytes, and are written down by now.
         del entries
-        kept = sum(result.recordings for name in names if (result := work.result(name)) is not None and result.part == work.part(name)[1])
+        kept = sum(result.recordings for name, key in keys.items() if (result := work.result(name)) is not None and result.part == key)
         run(work, names, _Counted(total, on_progress).add)
         results = _collected(work, names)
         manifest = _manifest(source.folder.name, options, results)

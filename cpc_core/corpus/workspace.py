@@ -83,9 +83,11 @@ class Workspace:
         """Folder of the shards, which becomes the corpus."""
         return self.folder / "corpus"
 
-    def add(self, part: Part) -> None:
-        """Write down what goes into a shard."""
-        (self.folder / "parts" / f"{part.name}.json").write_bytes(part.to_json())
+    def add(self, part: Part) -> str:
+        """Write down what goes into a shard, and give the hash of this description."""
+        content = part.to_json()
+        (self.folder / "parts" / f"{part.name}.json").write_bytes(content)
+        return hashlib.sha256(content).hexdigest()
 
     def part(self, name: str) -> tuple[Part, str]:
         """A part that was added, and the hash of its description."""

@@ -23,8 +23,8 @@ from cpc_core.config import CpcConfig
 from cpc_core.corpus.stream import Batch
 from cpc_core.draws import Purpose
 from cpc_core.initialise import initialise
-from cpc_core.step import TrainState, clean_pass, train_step
-from tests.benchmarks.straightforward import Straightforward, naive_step, negatives, straightforward_step
+from cpc_core.step import TrainState, clean_pass, step_negatives, train_step
+from tests.benchmarks.straightforward import Straightforward, naive_step, straightforward_step
 
 PAPER_GFLOP_PER_CLIP_S = {"clean": 34.2, "adversarial": 65.6}
 """At width 512, counted by operations; proportional to the width's square."""
@@ -105,7 +105,7 @@ class Bench:
     def objective(self) -> None:
         """Sampling, similarity, loss, and their backward pass."""
         with precision(self.clean.config.compute, self.device):
-            drawn = negatives(self.clean, self.batch, Purpose.NEGATIVES)
+            drawn = step_negatives(self.clean, self.batch, Purpose.NEGATIVES)
             loss = self.objective_alone(self.contexts, self.latents, drawn).loss
         loss.backward()
 

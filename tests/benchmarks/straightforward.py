@@ -8,14 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cpc_core.context import ContextLayer, ContextNetwork
+from cpc_core.context import ContextNetwork
 from cpc_core.corpus.stream import Batch
-from cpc_core.draws import Key, Purpose
-from cpc_core.encoder import EncoderLayer
-from cpc_core.layers import LayerNorm
+from cpc_core.draws import Purpose
+from cpc_core.layers import ConvLayer, LayerNorm
 from cpc_core.model import CpcModel
-from cpc_core.negatives import Pool, draw_negatives
-from cpc_core.step import TrainState, learning_rate
+from cpc_core.step import TrainState, learning_rate, step_negatives
 
 
 class Layer(nn.Module):
@@ -23,10 +21,10 @@ class Layer(nn.Module):
 
     def __init__(self, ours: nn.Module, stride: int) -> None:
         super().__init__()
-        assert isinstance(ours, EncoderLayer | ContextLayer)
+        assert isinstance(ours, ConvLayer)
         weight = ours.conv.conv.weight
         assert isinstance(ours.norm, LayerNorm)
-        self.pad, self.activation = ours.conv.padding[0], F.silu if isinstance(ours, EncoderLayer) else F.relu
+        self.pad, self.activation = ours.conv.padding[0], ours.activation
         self.conv = nn.Conv1d(weight.shape[1], weight.shape[0], weight.shape[3], stride)
         self.norm = nn.LayerNorm(weight.shape[0])
         with torch.no_grad():
@@ -72,7 +70,7 @@ def straightforward_step(model: Straightforward, optimizer: torch.optim.Optimize
     """One clean step of the straightforward model."""
     contexts, latents = model(batch.audio)
     optimizer.zero_grad(set_to_none=True)
-    model.objective(contexts, latents, negatives(state, batch, Purpose.NEGATIVES)).loss.backward()
+    model.objective(contexts, latents, step_negatives(state, batch, Purpose.NEGATIVES)).loss.backward()
     optimizer.step()
 
 
@@ -83,7 +81,7 @@ def naive_step(state: TrainState, batch: Batch, epsilon: float) -> None:
     def whole_pass(target_audio: Tensor, purpose: Purpose) -> None:
         latents = model.encode(batch.audio if purpose is Purpose.PERTURBED_NEGATIVES else target_audio)
         targets = latents if purpose is Purpose.NEGATIVES else model.encode(target_audio)
-        model.objective(model.contextualise(latents), targets, negatives(state, batch, purpose)).loss.backward()
+        model.objective(model.contextualise(latents), targets, step_negatives(state, batch, purpose)).loss.backward()
 
     audio = batch.audio.clone().requires_grad_()
     whole_pass(audio, Purpose.NEGATIVES)
@@ -95,10 +93,3 @@ def naive_step(state: TrainState, batch: Batch, epsilon: float) -> None:
         group["lr"] = learning_rate(state.config.optimizer, state.step, state.config.training.steps)
     state.optimizer.step()
     state.step += 1
-
-
-def negatives(state: TrainState, batch: Batch, purpose: Purpose) -> Tensor:
-    """The draws of a step."""
-    config, key = state.config, Key(state.config.seed, state.step, purpose)
-    frames = config.geometry.frames(batch.audio.shape[1])
-    return draw_negatives(key, batch.clip_ids, Pool(len(batch.clip_ids)), frames, config.objective.n_steps, config.negatives)

@@ -47,8 +47,7 @@ def tiny_clean_pass(config: CpcConfig, model: CpcModel, audio: Tensor, step: int
     drawn = draw_negatives(
         Key(config.seed, step, Purpose.NEGATIVES), ids, Pool(len(ids)), frames, config.objective.n_steps, config.negatives
     )
-    latents = model.encode(audio)
-    return CleanPass(model, audio, latents, model.contextualise(latents), drawn, torch.nn.Identity(), ids, config.seed, step)
+    return CleanPass.over(model, audio, drawn, ids, seed=config.seed, step=step)
 
 
 def kept_for_backward(run: Callable[[], object]) -> list[int]:
