@@ -254,9 +254,11 @@ class StudyStore:
 
     def _same_configuration(self, assignment: Assignment) -> int | None:
         """Number of another trial that trains, or has trained, the same configuration."""
+        # A kill can leave a repeat marked as running before it is cancelled; it must not end the trial that it repeats.
+        untouched = {trial.number for trial in self._interrupted if not self.trial_folder(trial.number).log()}
         for trial in self._frozen():
             if (
-                trial.number != assignment.number
+                trial.number not in (assignment.number, *untouched)
                 and trial.user_attrs.get("trial_id") == assignment.trial_id
                 and stored_outcome(trial) not in ("waiting", "failed", "cancelled")
             ):

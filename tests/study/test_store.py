@@ -201,6 +201,28 @@ def test_same_configuration_is_trained_once(tmp_path: Path) -> None:
     assert all("the same configuration as trial" in trial.reason for trial in repeats)
 
 
+@pytest.mark.parametrize("steps", [(), (10,)], ids=["before its first report", "after a report"])
+def test_repeat_left_running_by_a_kill_does_not_end_the_trial_it_repeats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: tuple[int, ...]
+) -> None:
+    spec = tiny_spec(space={"negatives": ["cross"]}, sampler={"kind": "random", "trials": 2})
+
+    def killed(_: Assignment) -> int | None:
+        raise InterruptedError
+
+    with opened(tmp_path, spec) as store:
+        first = asked(store)
+        log_up_to(store, first, *steps)
+        monkeypatch.setattr(store, "_same_configuration", killed)
+        with pytest.raises(InterruptedError):
+            store.ask()
+        assert states(store) == [TrialState.RUNNING] * 2
+    with opened(tmp_path, spec) as store:
+        assert asked(store) == first
+        assert store.ask() is None
+    assert [trial.outcome for trial in read_study(tmp_path).trials] == ["running", "cancelled"]
+
+
 def test_failed_configuration_may_be_proposed_again(tmp_path: Path) -> None:
     spec = tiny_spec(space={"negatives": ["cross"]}, sampler={"kind": "random", "trials": 2})
     with opened(tmp_path, spec) as store:
