@@ -20,9 +20,6 @@ from study.trial_folder import checkpoint_folder, checkpoint_step
 from tests.cluster.bare import train_bare
 from tests.cluster.two_nodes import TwoNodes
 
-END_S = 240.0
-"""How long what is left of a study may take."""
-
 
 class FaultedStudy:
     """One study folder and the processes that drive it, one after the other.
@@ -30,12 +27,13 @@ class FaultedStudy:
     Args:
         cluster: Where it runs.
         spec: What it asks.
-        folder: The study folder, not there yet.
+        folder: The study folder, in a folder that is not there yet.
     """
 
     def __init__(self, cluster: TwoNodes, spec: StudySpec, folder: Path) -> None:
         self.spec, self.folder = spec, folder
         self._cluster = cluster
+        folder.parent.mkdir()
         self._file, self._printed = folder.with_suffix(".yaml"), folder.with_suffix(".log")
         self._file.write_text(spec.to_yaml())
         self._lines: dict[tuple[int, int], dict[str, Any]] = {}
@@ -88,13 +86,8 @@ class FaultedStudy:
                 assert self._endings.setdefault(trial.number, trial.state) == trial.state, f"trial {trial.number} ended twice"
         self.finished = (self.folder / SPEC).is_file() and read_study(self.folder).finished
 
-    def check(self, out: Path, cache: Path) -> None:
-        """All that must hold of a study that has ended.
-
-        Args:
-            out: Where the uninterrupted training of its trials is written.
-            cache: Where the bundled corpus is imported to.
-        """
+    def check(self, cache: Path) -> None:
+        """All that must hold of a study that has ended; `cache` is where the bundled corpus is imported to."""
         self.look()
         record, stored = read_study(self.folder), self._stored()
         assert record.finished and len(stored) == len(record.trials) == self.spec.planned_trials
@@ -107,6 +100,7 @@ class FaultedStudy:
         assert {trial.trial_id for trial in again} <= {trial.trial_id for trial in trained}
         with_log = {int(path.parent.name.removeprefix("t")) for path in self.folder.glob("trials/t*/metrics.jsonl")}
         assert with_log == {trial.number for trial in trained}
+        out = self.folder.with_name("bare")
         train_bare(self.folder, out, self.spec.resources.workers, cache)
         for trial in trained:
             self._check_trained(stored[trial.number], out)

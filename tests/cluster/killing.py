@@ -22,7 +22,7 @@ WORKERS, TRIALS = ("ray::RayTrainWorker", "ray::execute."), ("ray::ImplicitFunc"
 DELAY_S = 4.0
 """A kill comes up to so many seconds after the fault before it, or after the first report since."""
 
-STALLED_S = 90.0
+STALLED_S = 180.0
 """A study that reports nothing for so long hangs."""
 
 DEATH_S = 10.0

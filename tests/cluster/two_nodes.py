@@ -64,8 +64,9 @@ class TwoNodes:
 
     def start_second(self) -> None:
         """Starts the second node, again if it has died."""
+        known = self._node_ids()
         self._start(self._second, f"--address={self.address} --node-ip-address={SECOND_IP} --num-cpus={SECOND_CPUS}")
-        await_that(lambda: bool(self.second_raylets), START_S, "the second node starts")
+        await_that(lambda: bool(self._node_ids() - known), START_S, "the second node joins the cluster")
 
     def environment(self, marked: Marked) -> dict[str, str]:
         """Of a process that talks to this cluster."""
@@ -97,6 +98,9 @@ class TwoNodes:
                 ended.callback(marked.end)
         for start in self._starts:
             start.wait()
+
+    def _node_ids(self) -> set[str]:
+        return {node["node_id"] for node in self._listed("nodes", "=", "ALIVE")}
 
     def _start(self, marked: Marked, arguments: str) -> None:
         command = [str(Path(sys.executable).parent / "ray"), "start", *arguments.split(), *_NODE.split()]
