@@ -38,7 +38,7 @@ class FaultedStudy:
         self._file.write_text(spec.to_yaml())
         self._lines: dict[tuple[int, int], dict[str, Any]] = {}
         self._values: dict[int, dict[int, float]] = {}
-        self._endings: dict[int, TrialState] = {}
+        self._endings: dict[int, dict[str, Any]] = {}
         self.finished = False
         self.drive()
 
@@ -83,7 +83,9 @@ class FaultedStudy:
             assert before.items() <= trial.intermediate_values.items(), f"trial {trial.number} has lost a value"
             self._values[trial.number] = dict(trial.intermediate_values)
             if trial.state.is_finished():
-                assert self._endings.setdefault(trial.number, trial.state) == trial.state, f"trial {trial.number} ended twice"
+                ending = trial.user_attrs["ending"]
+                assert self._endings.setdefault(trial.number, ending) == ending, f"trial {trial.number} ended twice"
+                assert ending["outcome"] in ("complete", "cancelled"), ending["reason"]
         self.finished = (self.folder / SPEC).is_file() and read_study(self.folder).finished
 
     def check(self, cache: Path) -> None:
