@@ -13,10 +13,14 @@ from typing import Literal
 from tests.cluster.faulted import FaultedStudy
 from tests.cluster.two_nodes import TwoNodes, await_that
 
-Kind = Literal["worker", "trial", "driver", "raylet"]
-"""A Ray Train worker, a trial's Tune actor, the study's driver, the second node's raylet."""
+Kind = Literal["worker", "controller", "trial", "driver", "raylet"]
+"""A Ray Train worker, a Ray Train controller, a trial's Tune actor, the study's driver, the second node's raylet."""
 
-WORKERS, TRIALS = ("ray::RayTrainWorker", "ray::execute."), ("ray::ImplicitFunc", "ray::InlineTrial")
+TITLES: dict[Kind, tuple[str, ...]] = {
+    "worker": ("ray::RayTrainWorker", "ray::execute."),
+    "controller": ("ray::TrainController",),
+    "trial": ("ray::ImplicitFunc", "ray::InlineTrial"),
+}
 """How Ray names the processes, whatever method they are in."""
 
 DELAY_S = 4.0
@@ -92,8 +96,10 @@ class Killing:
         if kind == "driver":
             return [self._study.driver.pid]
         if kind == "raylet":
-            return self._cluster.second_raylets if self._cluster.titled(*WORKERS, *TRIALS, second_only=True) else []
-        return self._cluster.titled(*(WORKERS if kind == "worker" else TRIALS))
+            # With a part of the study on its node.
+            ours = [title for titles in TITLES.values() for title in titles]
+            return self._cluster.second_raylets if self._cluster.titled(*ours, second_only=True) else []
+        return self._cluster.titled(*TITLES[kind])
 
     def _hit(self, kind: Kind, victim: int) -> None:
         _log.warning("SIGKILL of %s %d after %d reports", kind, victim, self._study.reports)

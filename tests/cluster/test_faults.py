@@ -59,7 +59,7 @@ def cluster(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[T
 
 @pytest.mark.parametrize(
     ("spec", "hits"),
-    [(NESTED, {"worker": 6, "trial": 4, "driver": 4, "raylet": 4}), (INLINE, {"trial": 4, "driver": 4, "raylet": 4})],
+    [(NESTED, {"worker": 5, "controller": 4, "trial": 3, "driver": 3, "raylet": 3}), (INLINE, {"trial": 4, "driver": 4, "raylet": 4})],
     ids=["nested", "inline"],
 )
 def test_killed_study_ends_as_if_nothing_had_happened(
