@@ -73,14 +73,14 @@ class Driver:
         marked: Its environment.
         spec: The study.
         folder: The study folder.
-        step: Whether it stands still after each event until `go_on`.
+        options: Of `tests.cluster.drive`; with `--step` it stands still after each event until `go_on`.
     """
 
-    def __init__(self, marked: Marked, spec: StudySpec, folder: Path, *, step: bool = False) -> None:
+    def __init__(self, marked: Marked, spec: StudySpec, folder: Path, *options: str) -> None:
         file = folder.with_suffix(".yaml")
         file.write_text(spec.to_yaml())
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.cluster.drive", str(file), str(folder), *(["--step"] if step else [])],
+            [sys.executable, "-m", "tests.cluster.drive", str(file), str(folder), *options],
             env=marked.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
