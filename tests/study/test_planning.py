@@ -130,7 +130,7 @@ def test_gpu_hours_are_told_where_there_are_gpus(tmp_path: Path) -> None:
     assert prediction is not None
     cost = cost_info(replace(record, prediction=replace(prediction, gpus_per_trial=4.0), wall_s=500.0))
     assert cost is not None
-    assert cost.words.endswith("(× 1.00); 0.80 GPU hours, predicted 0.80; the study ran 8 min 20 s, predicted 7 min 32 s.")
+    assert cost.words.endswith("(× 1.00); 0.80 GPU hours, predicted 0.80; the study ran 8 min 20 s, predicted 6 min 14 s.")
 
 
 def test_a_damaged_prediction_is_named(tmp_path: Path) -> None:
