@@ -29,7 +29,7 @@ from study.spec import StudySpec
 from study.trial_folder import TrialFolder
 from tests.study.specs import TINY_BASE, tiny_spec
 
-TRIALS = 4
+TRIALS = 3
 """Of which the first pays for what all share, and does not count."""
 
 SHORT: dict[str, Any] = {**TINY_BASE, "training": {"steps": 200, "report_every": 100, "dev_clips": 8}}
