@@ -12,15 +12,20 @@ from study.cli.output import next_steps, say
 
 app = App(name="trial", help="Train single models on this machine, without a cluster.")
 
+Similarity = Literal["dot", "cosine", "nonlinear_cosine"]
+Negatives = Literal["local", "cross", "exclusive"]
+Adversary = Literal["none", "gaussian", "fgsm", "rs_fgsm", "pgd", "free", "additive_noise", "speed", "pitch"]
+"""Written out, because importing the configuration takes longer than help may."""
+
 
 @app.command
 def run(
     *,
     corpus: str | None = None,
-    similarity: Literal["dot", "cosine", "nonlinear_cosine"] | None = None,
+    similarity: Similarity | None = None,
     temperature: float | None = None,
-    negatives: Literal["local", "cross", "exclusive"] | None = None,
-    adversary: Literal["none", "gaussian", "fgsm", "pgd"] | None = None,
+    negatives: Negatives | None = None,
+    adversary: Adversary | None = None,
     epsilon_db: float | None = None,
     width: int | None = None,
     steps: int | None = None,
