@@ -323,7 +323,7 @@ def _refuse_another(folder: Path, spec: StudySpec, corpus_hash: str) -> None:
     if stored.hash != spec.hash:
         raise ConfigError(
             f"{folder} holds the study '{stored.name}' with spec {stored.hash}, not {spec.hash}: choose another folder with -o, "
-            "or restore the spec that it was started with"
+            f"or restore the spec that it was started with{_continuation(stored, spec)}"
         )
     stored_corpus = read_provenance(folder)["corpus_hash"]
     if stored_corpus != corpus_hash:
@@ -331,6 +331,25 @@ def _refuse_another(folder: Path, spec: StudySpec, corpus_hash: str) -> None:
             f"{folder} was started on a corpus with hash {stored_corpus[:12]}, but {spec.corpus} has {corpus_hash[:12]}: "
             "choose another folder with -o, or restore the corpus"
         )
+
+
+def _continuation(stored: StudySpec, spec: StudySpec) -> str:
+    """What to do where the specs differ in nothing but how long they train."""
+
+    def split(given: StudySpec) -> tuple[StudySpec, bool]:
+        training = {name: value for name, value in given.base.get("training", {}).items() if name != "steps"}
+        decays = given.base.get("optimizer", {}).get("decay_steps") is not None
+        return given.model_copy(update={"base": {**given.base, "training": training}}), decays
+
+    (shorter, decays), (longer, _) = split(stored), split(spec)
+    if shorter.hash != longer.hash:
+        return ""
+    if decays:
+        return ". To train longer, keep both: in a folder beside this one, every trial goes on from its last checkpoint here"
+    return (
+        ". Only training.steps differs, but the learning rate falls over as many steps, so that no step would be the same: name "
+        "optimizer.decay_steps in both specs, and in a folder beside this one every trial goes on from its last checkpoint here"
+    )
 
 
 def _heal_journal(journal: Path) -> None:
