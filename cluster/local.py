@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from cluster.attempt import record_here
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.stream import batches_in_process
@@ -62,6 +63,7 @@ def _train(
 ) -> Progress:
     resume = trial.checkpoint()
     trial.rewind(-1 if resume is None else checkpoint_step(resume))
+    record_here(trial, 0 if resume is None else checkpoint_step(resume))
     log = trial.log()
     started = time.monotonic() - (log[-1].elapsed_s if log else 0.0)
 

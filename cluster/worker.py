@@ -11,6 +11,7 @@ import ray.train
 import torch
 from ray.train import Checkpoint, CheckpointUploadMode
 
+from cluster.attempt import record_here
 from cluster.stream import ray_batches
 from cpc_core.checkpoint import read_config
 from cpc_core.corpus.corpus import Corpus
@@ -46,6 +47,7 @@ def _train(folder: TrialFolder, corpus: Corpus) -> None:
     resume = None if checkpoint is None else Path(checkpoint.path)
     if rank == 0:
         folder.rewind(-1 if resume is None else checkpoint_step(resume))
+        record_here(folder, 0 if resume is None else checkpoint_step(resume))
     start = 0 if resume is None else checkpoint_step(resume) // config.updates_per_batch
     # Begun before the model is built: the readers need seconds to start, and the model does, too.
     stream = ray_batches(corpus, config.seed, config.data.batch_size, start, config.batches, rank, world)

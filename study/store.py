@@ -108,7 +108,7 @@ class StudyStore:
             if (folder / SPEC).exists():
                 _refuse_another(folder, spec, corpus_hash)
             else:
-                content = collect(spec.hash, corpus_hash, corpus_caption)
+                content = collect(folder, spec.hash, corpus_hash, corpus_caption)
                 write_atomically(folder / PROVENANCE, json.dumps(content, indent=2) + "\n")
             write_atomically(folder / SPEC, spec.to_yaml())
             _heal_journal(folder / JOURNAL)

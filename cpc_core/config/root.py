@@ -56,8 +56,8 @@ class CpcConfig(Section):
 
     @property
     def decay_steps(self) -> int:
-        """Steps of the learning rate's schedule."""
-        return self.optimizer.decay_steps or self.training.steps
+        """Steps of the learning rate's schedule: one more than the warm-up, where training ends before that."""
+        return max(self.optimizer.decay_steps or self.training.steps, self.optimizer.warmup_steps + 1)
 
     @property
     def shortest_clip_samples(self) -> int:
