@@ -26,10 +26,9 @@ SYMBOLS = ("circle", "diamond", "square", "triangle-up", "triangle-down", "penta
 GLYPHS = ("●", "◆", "■", "▲", "▼", "⬟", "★", "✚", "⬢")
 """The symbols as text, for labels of points that no line joins."""
 
-_FIXED = {
-    **{"dot": 0, "nonlinear_cosine": 1, "cosine": 2},
-    **{"fgsm": 0, "pgd": 1, "gaussian": 2, "none": 3, "rs_fgsm": 4, "free": 5, "additive_noise": 6, "speed": 7, "pitch": 8},
-}
+_SIMILARITIES = ("dot", "nonlinear_cosine", "cosine")
+_ADVERSARIES = ("fgsm", "pgd", "gaussian", "none", "rs_fgsm", "free", "additive_noise", "speed", "pitch")
+_FIXED = {key: position for family in (_SIMILARITIES, _ADVERSARIES) for position, key in enumerate(family)}
 
 FONT = 'Inter, ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif'
 

@@ -123,7 +123,9 @@ def reproduction(study: Path, number: int, steps: int | None) -> Reproduction:
     stored, folder = read_spec(study), TrialFolder(study, number)
     log = folder.log()
     if not log:
-        raise NotFoundError(f"trial {number} of {study} has logged nothing that could be reproduced: `cpc study show {study}` lists the trials")
+        raise NotFoundError(
+            f"trial {number} of {study} has logged nothing that could be reproduced: `cpc study show {study}` lists the trials"
+        )
     config = _config(folder)
     length = _length(log[-1], config, steps)
     recorded_attempts = attempts(folder)

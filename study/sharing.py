@@ -53,7 +53,9 @@ class SharedTrials:
         donors = [
             donor
             for path, identity in self._trials()
-            if identity.trajectory_id == trajectory_id and path != own.absolute() and (donor := _donor(_folder(path), identity, config)) is not None
+            if identity.trajectory_id == trajectory_id
+            and path != own.absolute()
+            and (donor := _donor(_folder(path), identity, config)) is not None
         ]
         return max(donors, key=lambda donor: (donor.ended, donor.step), default=None)
 

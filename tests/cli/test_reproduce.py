@@ -94,7 +94,9 @@ def test_another_corpus_is_refused(home: Path, tmp_path: Path) -> None:
     assert "was trained on a corpus with hash ffffffffffff" in result.err
 
 
-@pytest.mark.parametrize(("arguments", "code", "message"), [(["7"], 3, "trial 7 of"), (["0", "--steps", "3"], 2, "ends before the first report")])
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"), [(["7"], 3, "trial 7 of"), (["0", "--steps", "3"], 2, "ends before the first report")]
+)
 def test_what_cannot_be_reproduced_is_said(home: Path, arguments: list[str], code: int, message: str) -> None:
     result = cpc("trial", "reproduce", "one", *arguments, cwd=home)
     assert (result.code, message in result.err) == (code, True)

@@ -37,9 +37,7 @@ def without_timing(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("shorter", "goes_on_at"), [(12, 13), (10, 9)], ids=["ended at a report", "ended between reports"])
-def test_a_longer_budget_gives_bitwise_what_training_at_once_gives(
-    corpus: Corpus, tmp_path: Path, shorter: int, goes_on_at: int
-) -> None:
+def test_a_longer_budget_gives_bitwise_what_training_at_once_gives(corpus: Corpus, tmp_path: Path, shorter: int, goes_on_at: int) -> None:
     at_once = tmp_path / "apart" / "at_once"
     assert trained(at_once, one_trial(corpus, 20), corpus) == list(range(1, 21))
     assert trained(tmp_path / "shorter", one_trial(corpus, shorter), corpus) == list(range(1, shorter + 1))

@@ -236,7 +236,9 @@ def test_a_checkpoint_that_vanishes_meanwhile_is_done_without(tmp_path: Path, mo
     assert (folder.checkpoint(), folder.log(), folder.origin()) == (None, (), None)
 
 
-@pytest.mark.parametrize(("decay", "advice"), [(20, "every trial goes on from its last checkpoint here"), (None, "name optimizer.decay_steps")])
+@pytest.mark.parametrize(
+    ("decay", "advice"), [(20, "every trial goes on from its last checkpoint here"), (None, "name optimizer.decay_steps")]
+)
 def test_more_steps_in_the_same_folder_are_refused_with_what_to_do(tmp_path: Path, decay: int | None, advice: str) -> None:
     trained(tmp_path, spec(30, decay=decay), 10)
     with pytest.raises(ConfigError, match=advice):
