@@ -123,9 +123,7 @@ def reproduction(study: Path, number: int, steps: int | None) -> Reproduction:
     stored, folder = read_spec(study), TrialFolder(study, number)
     log = folder.log()
     if not log:
-        raise NotFoundError(
-            f"trial {number} of {study} has logged nothing that could be reproduced: `cpc study show {study}` lists the trials"
-        )
+        raise NotFoundError(f"trial {number} of {study} has logged nothing to compare with: `cpc study show {study}` lists the trials")
     config = _config(folder)
     length = _length(log[-1], config, steps)
     recorded_attempts = attempts(folder)
@@ -200,11 +198,8 @@ def _config(folder: TrialFolder) -> CpcConfig:
 def _length(last: LogEntry, config: CpcConfig, steps: int | None) -> int:
     """Steps to train: to the recorded end, or to the last report that is asked for and was made."""
     every, full = config.training.report_every, config.training.steps
-    if last.outcome == "diverged":
-        # One report further than it came, if it does not diverge again.
-        taken = min(full, (last.step // every + 1) * every)
-    else:
-        taken = last.step
+    # A training that diverged is given one report more, in which it may not diverge again.
+    taken = min(full, (last.step // every + 1) * every) if last.outcome == "diverged" else last.step
     if steps is not None and steps < taken:
         if steps < every:
             raise ConfigError(f"--steps {steps} ends before the first report, at step {every}: there would be nothing to compare")

@@ -50,13 +50,9 @@ class SharedTrials:
             config: Its configuration.
             own: Its folder.
         """
-        donors = [
-            donor
-            for path, identity in self._trials()
-            if identity.trajectory_id == trajectory_id
-            and path != own.absolute()
-            and (donor := _donor(_folder(path), identity, config)) is not None
-        ]
+        others = [(path, identity) for path, identity in self._trials() if path != own.absolute()]
+        alike = [_donor(_folder(path), identity, config) for path, identity in others if identity.trajectory_id == trajectory_id]
+        donors = [donor for donor in alike if donor is not None]
         return max(donors, key=lambda donor: (donor.ended, donor.step), default=None)
 
     def adopt(self, trajectory_id: str, config: CpcConfig, own: TrialFolder) -> bool:

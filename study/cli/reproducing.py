@@ -63,9 +63,7 @@ def reproduce(
     folder = out or HOME / wanted.spec.name
     again = TrialFolder(folder.absolute(), 0)
     if again.ending() is not None:
-        say(
-            f"trained again already, on {attempts(again)[-1]['started']}: delete {folder}, or name another folder with -o, to do it once more"
-        )
+        say(f"trained again already, on {attempts(again)[-1]['started']}; to do it once more, delete {folder} or name another with -o")
     if wanted.spec.resources.workers == 1:
         _train_here(wanted, folder, corpus)
     else:

@@ -12,6 +12,7 @@ import torch
 from cluster.local import run_trial
 from cpc_core.config import PROBE_METRICS
 from cpc_core.corpus.corpus import Corpus
+from study.provenance import attempts
 from study.spec import StudySpec
 from study.trial_folder import TrialFolder
 from tests.cluster.tones import one_trial, tones
@@ -43,6 +44,7 @@ def test_a_longer_budget_gives_bitwise_what_training_at_once_gives(corpus: Corpu
     assert trained(tmp_path / "shorter", one_trial(corpus, shorter), corpus) == list(range(1, shorter + 1))
     assert trained(tmp_path / "longer", one_trial(corpus, 20), corpus) == list(range(goes_on_at, 21))
     assert without_timing(tmp_path / "longer") == without_timing(at_once)
+    assert [attempt["from_step"] for attempt in attempts(TrialFolder(tmp_path / "longer", 0))] == [0, goes_on_at - 1]
     ours, theirs = (torch.load(folder / "trials/t00000/checkpoint-000000020/state.pt") for folder in (tmp_path / "longer", at_once))
     assert all(torch.equal(ours["model"][name], weights) for name, weights in theirs["model"].items())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,10 @@ def pretend(folder: TrialFolder, *steps: int, outcome: Outcome = "running", save
             metrics |= {"dev_map": 0.5, "dev_probe_accuracy": 0.6, "dev_probe_balanced_accuracy": 0.7}
         folder.append(LogEntry(step, metrics, last, "it fell apart" if last == "diverged" else "", step * 1.0))
         if saved and last != "diverged":
-            folder.save_checkpoint(step, lambda target: _state(target, step))
+            folder.save_checkpoint(step, partial(_state, step))
 
 
-def _state(target: Path, step: int) -> None:
+def _state(step: int, target: Path) -> None:
     (target / "state.pt").write_text(f"weights after {step}")
     (target / "config.json").write_text("the donor's")
 
@@ -95,7 +96,7 @@ def test_what_may_change_is_copied_and_weights_are_linked(tmp_path: Path) -> Non
     donor, own = (tmp_path / name / "trials" / "t00000" for name in ("first", "second"))
     shared = {path.relative_to(own) for path in own.rglob("*") if path.is_file() and path.stat().st_nlink > 1}
     assert shared == {Path("checkpoint-000000030/state.pt")}
-    assert os.path.samefile(donor / "checkpoint-000000030/state.pt", own / "checkpoint-000000030/state.pt")
+    assert (donor / "checkpoint-000000030/state.pt").samefile(own / "checkpoint-000000030/state.pt")
 
 
 def test_a_divergence_is_taken_over_as_what_it_is(tmp_path: Path) -> None:
@@ -236,9 +237,7 @@ def test_a_checkpoint_that_vanishes_meanwhile_is_done_without(tmp_path: Path, mo
     assert (folder.checkpoint(), folder.log(), folder.origin()) == (None, (), None)
 
 
-@pytest.mark.parametrize(
-    ("decay", "advice"), [(20, "every trial goes on from its last checkpoint here"), (None, "name optimizer.decay_steps")]
-)
+@pytest.mark.parametrize(("decay", "advice"), [(20, "every trial goes on from"), (None, "name optimizer.decay_steps")])
 def test_more_steps_in_the_same_folder_are_refused_with_what_to_do(tmp_path: Path, decay: int | None, advice: str) -> None:
     trained(tmp_path, spec(30, decay=decay), 10)
     with pytest.raises(ConfigError, match=advice):
