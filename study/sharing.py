@@ -7,12 +7,12 @@ are read, so a study that is running elsewhere is neither disturbed nor waited f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cpc_core.config import CpcConfig
+from cpc_core.config import CpcConfig, trajectory
 from study.trial_folder import Identity, LogEntry, TrialFolder, checkpoint_step
 
 
@@ -76,6 +76,40 @@ class SharedTrials:
                     continue
                 self._known[path] = identity
             yield path, self._known[path]
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """Trials of a grid that others have trained, counted.
+
+    Attributes:
+        whole: To their end.
+        begun: To a checkpoint from which they go on.
+    """
+
+    whole: int
+    begun: int
+
+    @property
+    def words(self) -> str:
+        """The counts as one sentence; empty where nothing was trained yet."""
+        parts = [(self.whole, "taken over as trained already"), (self.begun, "continued from a checkpoint")]
+        listed = " and ".join(f"{count} {what}" for count, what in parts if count)
+        return f"of these trials {listed}, from studies beside it" if listed else ""
+
+
+def foreseen(study: Path, configs: Iterable[CpcConfig], corpus_hash: str) -> Foreseen:
+    """What a study in that folder would find trained in the studies beside it.
+
+    Args:
+        study: The study folder, which need not exist.
+        configs: Its trials.
+        corpus_hash: Hash of its corpus manifest.
+    """
+    own, shared = TrialFolder(study.absolute(), 0), SharedTrials(study)
+    donors = [shared.donor(trajectory(config, corpus_hash), config, own.path) for config in configs]
+    ended = [donor.ended for donor in donors if donor is not None and donor.folder.study != own.study]
+    return Foreseen(whole=sum(ended), begun=len(ended) - sum(ended))
 
 
 def _folder(path: Path) -> TrialFolder:

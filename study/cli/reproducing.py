@@ -12,6 +12,7 @@ from study.cli.folders import HOME, study_folder
 from study.cli.output import Format, emit, emit_document, next_steps, say
 from study.errors import StudyFailedError
 from study.provenance import attempts
+from study.records import TrialRecord
 from study.reproduce import Comparison, Reproduction, changed_since, compare, reproduction
 from study.trial_folder import TrialFolder
 
@@ -64,10 +65,9 @@ def reproduce(
     again = TrialFolder(folder.absolute(), 0)
     if again.ending() is not None:
         say(f"trained again already, on {attempts(again)[-1]['started']}; to do it once more, delete {folder} or name another with -o")
-    if wanted.spec.resources.workers == 1:
-        _train_here(wanted, folder, corpus)
-    else:
-        _train_on_ray(wanted, folder, address)
+    trained = _train_here(wanted, folder, corpus) if wanted.spec.resources.workers == 1 else _train_on_ray(wanted, folder, address)
+    if trained.outcome == "failed":
+        raise StudyFailedError(f"trial {trial} of {study} could not be trained again: {trained.reason}")
     comparison = compare(wanted, again.log(), tolerance)
     changed = changed_since(wanted, attempts(again)[-1])
     _emit(comparison, changed, output)
@@ -76,7 +76,7 @@ def reproduce(
     next_steps(f"cpc report {study} -o report.html", f"cpc export {study} --trial {trial} -o model")
 
 
-def _train_here(wanted: Reproduction, folder: Path, corpus: Corpus) -> None:
+def _train_here(wanted: Reproduction, folder: Path, corpus: Corpus) -> TrialRecord:
     import torch
 
     from cluster.local import run_trial
@@ -84,15 +84,15 @@ def _train_here(wanted: Reproduction, folder: Path, corpus: Corpus) -> None:
 
     torch.set_num_threads(wanted.threads)
     with TrialProgress(folder) as progress:
-        run_trial(folder, wanted.spec, corpus, on_step=progress.on_step, on_report=progress.on_report)
+        return run_trial(folder, wanted.spec, corpus, on_step=progress.on_step, on_report=progress.on_report).trials[0]
 
 
-def _train_on_ray(wanted: Reproduction, folder: Path, address: str | None) -> None:
+def _train_on_ray(wanted: Reproduction, folder: Path, address: str | None) -> TrialRecord:
     from cluster.runner import run_study
     from study.cli.progress import StudyProgress
 
     with StudyProgress(None) as progress:
-        run_study(folder, wanted.spec, address=address, on_event=progress.on_event)
+        return run_study(folder, wanted.spec, address=address, on_event=progress.on_event).trials[0]
 
 
 def _emit(comparison: Comparison, changed: list[str], output: Format) -> None:

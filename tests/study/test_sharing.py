@@ -14,6 +14,7 @@ from cpc_core.errors import ConfigError
 from study.budget import Budget
 from study.reading import read_study
 from study.records import Outcome, TrialRecord
+from study.sharing import Foreseen, foreseen
 from study.spec import StudySpec
 from study.store import Assignment, StudyStore
 from study.trial_folder import LogEntry, Origin, TrialFolder
@@ -201,6 +202,16 @@ def test_a_trial_taken_over_whole_costs_nothing(tmp_path: Path) -> None:
     assignment = store.ask()
     store.close()
     assert assignment is not None and assignment.seed == 1
+
+
+def test_a_plan_counts_what_the_studies_beside_it_have_trained(tmp_path: Path) -> None:
+    trained(tmp_path / "first", spec(20), 10, 20)
+    configs = [spec(steps).config({}, seed) for steps, seed in ((20, 0), (30, 0), (40, 0), (20, 1))]
+    assert foreseen(tmp_path / "second", configs, CORPUS) == Foreseen(whole=1, begun=2)
+    assert foreseen(tmp_path / "second", configs, CORPUS).words.startswith(
+        "of these trials 1 taken over as trained already and 2 continued"
+    )
+    assert foreseen(tmp_path / "first", configs, CORPUS).words == ""
 
 
 def test_a_kill_while_a_trial_is_taken_over_leaves_nothing_half_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
