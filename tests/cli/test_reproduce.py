@@ -100,3 +100,16 @@ def test_another_corpus_is_refused(home: Path, tmp_path: Path) -> None:
 def test_what_cannot_be_reproduced_is_said(home: Path, arguments: list[str], code: int, message: str) -> None:
     result = cpc("trial", "reproduce", "one", *arguments, cwd=home)
     assert (result.code, message in result.err) == (code, True)
+
+
+def test_a_trial_is_shown_with_where_its_numbers_come_from(home: Path) -> None:
+    shown = cpc("study", "show", "one", "--trial", "0", "-o", "json", cwd=home)
+    assert shown.code == 0, shown.err
+    trial = json.loads(shown.out)
+    (attempt,) = trial["attempts"]
+    assert (trial["outcome"], trial["step"], trial["trial_id"]) == ("complete", 12, attempt["trial_id"])
+    assert (attempt["from_step"], attempt["device"], attempt["workers"], attempt["threads"]) == (0, "cpu", 1, 1)
+    table = cpc("study", "show", "one", "--trial", "0", cwd=home).out
+    assert attempt["started"] in table and f"torch {attempt['versions']['torch']}" in table
+    missing = cpc("study", "show", "one", "--trial", "9", cwd=home)
+    assert (missing.code, "has no trial 9" in missing.err) == (3, True)
