@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cpc_core.config import trajectory
 from cpc_core.errors import ConfigError
 from study.budget import Budget
 from study.reading import read_study
 from study.records import Outcome, TrialRecord
-from study.sharing import Foreseen, foreseen
+from study.sharing import Foreseen, SharedTrials, foreseen
 from study.spec import StudySpec
 from study.store import Assignment, StudyStore
 from study.trial_folder import LogEntry, Origin, TrialFolder
@@ -165,7 +167,18 @@ def test_the_longest_of_several_donors_is_taken_and_the_first_of_a_chain_is_name
     trained(tmp_path / "a", spec(10), 10)
     trained(tmp_path / "b", spec(30), 20, 30)
     assert asked(tmp_path / "c", spec(30))[1].reason == "trained as trial 0 of study b"
+    shutil.rmtree(tmp_path / "b")
     assert asked(tmp_path / "d", spec(40))[1].reason == "continued from step 30 of trial 0 of study b"
+
+
+def test_a_folder_that_was_made_again_is_what_it_is_now(tmp_path: Path) -> None:
+    trained(tmp_path / "first", spec(), 10, 20, 30)
+    wanted = spec().config({}, 0)
+    shared, own = SharedTrials(tmp_path / "second"), tmp_path / "second"
+    assert shared.donor(trajectory(wanted, CORPUS), wanted, own) is not None
+    shutil.rmtree(tmp_path / "first")
+    trained(tmp_path / "first", spec(seeds=[5]), 10, 20, 30)
+    assert shared.donor(trajectory(wanted, CORPUS), wanted, own) is None
 
 
 def test_a_longer_trial_of_the_same_study_goes_on_from_the_shorter_one(tmp_path: Path) -> None:
@@ -227,6 +240,8 @@ def test_a_kill_while_a_trial_is_taken_over_leaves_nothing_half_done(tmp_path: P
             asked(tmp_path / "second", spec(40))
     record = asked(tmp_path / "second", spec(40))[1]
     assert (record.reason, len(record.history)) == ("continued from step 20 of trial 0 of study first", 2)
+    checkpoint = TrialFolder(tmp_path / "second", 0).checkpoint()
+    assert checkpoint is not None and checkpoint.name == "checkpoint-000000020"
 
 
 def test_training_from_the_start_forgets_the_donor(tmp_path: Path) -> None:
