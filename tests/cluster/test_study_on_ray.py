@@ -93,7 +93,7 @@ def test_killed_and_interrupted_ray_train_runs_end_with_the_log_of_inline_trials
     killed.until_report()
     killed.process.send_signal(signal.SIGKILL)
     killed.finish()
-    assert marked.all_ended()
+    assert marked.all_ended(), marked.commands()
     assert {trial.outcome for trial in read_study(folder).trials} == {"running"}
     first_lines = [TrialFolder(folder, number).log()[:1] for number in (0, 1)]
     assert any(first_lines)
