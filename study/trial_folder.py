@@ -6,9 +6,7 @@ trials/t00007/
   provenance.json          the code and machine of every attempt at it
   origin.json              where its first steps were trained, if not here
   metrics.jsonl            one line per report, appended
-  checkpoint-000000240/    complete once it has this name; the newest two are kept
-
-Beside them lie the few files that Ray Train keeps of its run.
+  checkpoint-000000240/    complete as long as it has this name; the newest two are kept
 """
 
 from __future__ import annotations
@@ -27,6 +25,9 @@ from study.files import write_atomically
 from study.records import Outcome, Report
 
 CONFIG, LOG, IDENTITY, ORIGIN, PROVENANCE = "config.json", "metrics.jsonl", "trial.json", "origin.json", "provenance.json"
+
+CHECKPOINTS_KEPT = 2
+"""Of each trial: the newest, and the one before it."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class TrialFolder:
 
     @property
     def name(self) -> str:
-        """The folder's name, which is also the name of the Ray Train run."""
+        """The folder's name."""
         return f"t{self.number:05d}"
 
     def create(self, config: CpcConfig) -> None:
@@ -171,16 +172,23 @@ class TrialFolder:
         write_atomically(self.path / LOG, "".join(_line(entry) for entry in kept))
 
     def save_checkpoint(self, step: int, save: Callable[[Path], None]) -> Path:
-        """Lets `save` fill a folder and gives it its final name once it is whole."""
+        """Lets `save` fill a folder, gives it its final name once it is whole, and drops all but the newest two."""
+        for left_by_a_kill in self.path.glob(".checkpoint-*"):
+            shutil.rmtree(left_by_a_kill)
         target = self.path / f"checkpoint-{step:09d}"
         partial = self.path / f".{target.name}.partial"
-        shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         save(partial)
-        # A run killed after this rename but before Ray Train knew of the checkpoint saves the same step again.
-        shutil.rmtree(target, ignore_errors=True)
+        if target.exists():
+            self._drop(target)
         partial.rename(target)
+        for old in self.checkpoints()[:-CHECKPOINTS_KEPT]:
+            self._drop(old)
         return target
+
+    def _drop(self, checkpoint: Path) -> None:
+        """Removes a checkpoint, which no longer has its name while it is incomplete."""
+        shutil.rmtree(checkpoint.rename(self.path / f".{checkpoint.name}.dropped"))
 
     def trained_here(self) -> tuple[int, float]:
         """Steps and seconds that were spent on the trial in this study."""
