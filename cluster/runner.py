@@ -15,7 +15,7 @@ from ray.tune.stopper import Stopper
 from cluster.driver import nested_trials
 from cluster.inline import inline_trials
 from cluster.scratch import scratch_folder
-from cluster.search import Beginnings, StorePruning, StudyEvent, StudySearch
+from cluster.search import StorePruning, StudyEvent, StudySearch
 from cluster.session import connected
 from cpc_core.calibrate import seconds_per_step
 from cpc_core.corpus.corpus import Corpus
@@ -107,11 +107,11 @@ def _train(store: StudyStore, corpus: Corpus, interrupted: _Interrupted, on_even
                 name=store.spec.name,
                 storage_path=str(scratch),
                 stop=interrupted,
-                callbacks=[Beginnings(search)],
                 verbose=0,
                 # The trials' folders hold the checkpoints; Tune would ask an inline trial for one at its end.
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                failure_config=tune.FailureConfig(max_failures=resources.max_failures),
+                # The search hands a lost trial out again.
+                failure_config=tune.FailureConfig(max_failures=0),
             ),
         ).fit()
     if interrupted.by is not None:
