@@ -23,6 +23,7 @@ from study.planning import keep_prediction
 from study.reading import read_study
 from study.records import StudyRecord
 from study.spec import StudySpec
+from study.storage import reached
 from study.store import StudyStore
 
 TRIAL_RESOURCES: dict[str, float] = {"CPU": 0, "memory": 64 * 2**20}
@@ -42,22 +43,27 @@ def run_study(folder: Path, spec: StudySpec, *, address: str | None, on_event: C
     Raises:
         ConfigError: The folder holds another study.
         CorpusError: The corpus is missing or damaged.
-        UnreachableError: No cluster answers at the address.
+        UnreachableError: No cluster answers at the address, or the study's database does not.
         ClusterError: The cluster is too small.
-        CpcError: Another process is running this study.
+        CpcError: Another process is running this study, and it is remembered in a journal, which is for one.
         KeyboardInterrupt: The study was interrupted; running it again goes on where it was.
     """
     folder = folder.absolute()
     corpus = open_corpus(spec.corpus)
-    store = StudyStore.create_or_open(folder, spec, corpus.hash, corpus.caption)
-    try:
-        if not store.finished:
-            if address is None:
-                keep_prediction(folder, spec, corpus.clip_samples, seconds_per_step)
-            with connected(address, spec.resources), _interruptible() as interrupted:
-                _train(store, corpus, interrupted, on_event)
-    finally:
-        store.close()
+    with reached(spec.store):
+        store = StudyStore.create_or_open(folder, spec, corpus.hash, corpus.caption)
+        try:
+            if not store.finished:
+                if address is None:
+                    keep_prediction(folder, spec, corpus.clip_samples, seconds_per_step)
+                with connected(address, spec.resources), _interruptible() as interrupted:
+                    # More than once only where other drivers run the study, too, and one of them leaves trials behind.
+                    while store.wait(interrupted.stop_all):
+                        _train(store, corpus, interrupted, on_event)
+                    if interrupted.by is not None:
+                        raise KeyboardInterrupt
+        finally:
+            store.close()
     return read_study(folder)
 
 
@@ -111,5 +117,3 @@ def _train(store: StudyStore, corpus: Corpus, interrupted: _Interrupted, on_even
                 failure_config=tune.FailureConfig(max_failures=resources.max_failures),
             ),
         ).fit()
-    if interrupted.by is not None:
-        raise KeyboardInterrupt

@@ -7,13 +7,22 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 
+from study.lock import JOURNAL
+from study.reading import SPEC, read_provenance, read_spec
 from study.records import StudyRecord
+from study.storage import database_revision
 
 
 def revision(folder: Path) -> str:
-    """Changes whenever a trial changes: a hash of size and time of the journal and of every metrics log."""
+    """Changes whenever a trial changes: a hash of size and time of the journal and of every metrics log, and of the database's own.
+
+    Raises:
+        CpcError: The study's database does not answer.
+    """
     digest = hashlib.sha256()
-    for path in (folder / "journal.log", *sorted(folder.glob("trials/*/metrics.jsonl"))):
+    if (folder / SPEC).is_file():
+        digest.update(database_revision(read_spec(folder), read_provenance(folder)).encode())
+    for path in (folder / JOURNAL, *sorted(folder.glob("trials/*/metrics.jsonl"))):
         try:
             stat = path.stat()
         except FileNotFoundError:

@@ -7,10 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import optuna
 import yaml
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import ValidationError
 
@@ -18,9 +15,10 @@ from cpc_core.errors import ConfigError
 from study.budget import elapsed_s, spent
 from study.records import Outcome, Prediction, StudyRecord, TrialRecord
 from study.spec import StudySpec
+from study.storage import known
 from study.trial_folder import TrialFolder
 
-SPEC, PROVENANCE, JOURNAL, PREDICTION = "spec.yaml", "provenance.json", "journal.log", "prediction.json"
+SPEC, PROVENANCE, PREDICTION = "spec.yaml", "provenance.json", "prediction.json"
 
 _UNFINISHED: dict[TrialState, Outcome] = {TrialState.WAITING: "waiting", TrialState.RUNNING: "running"}
 
@@ -30,11 +28,14 @@ def read_study(folder: Path) -> StudyRecord:
 
     Raises:
         ConfigError: The folder holds no study, or its files are damaged.
+        UnreachableError: Its database does not answer.
     """
     spec = read_spec(folder)
     provenance = read_provenance(folder)
-    trials = tuple(_record(folder, trial) for trial in _trials(folder, spec))
-    wall_s = elapsed_s(folder)
+    stored, attributes = known(folder, spec, provenance)
+    # Trials that are being proposed right now have no seed yet.
+    trials = tuple(_record(folder, trial) for trial in stored if "seed" in trial.user_attrs)
+    wall_s = elapsed_s(attributes)
     return StudyRecord(
         name=spec.name,
         question=spec.question,
@@ -100,21 +101,6 @@ def stored_outcome(trial: FrozenTrial) -> Outcome:
     if trial.state in _UNFINISHED:
         return _UNFINISHED[trial.state]
     return cast(Outcome, trial.user_attrs["ending"]["outcome"])
-
-
-def _trials(folder: Path, spec: StudySpec) -> list[FrozenTrial]:
-    journal = folder / JOURNAL
-    if not journal.exists():
-        return []
-    try:
-        study = optuna.load_study(study_name=spec.name, storage=JournalStorage(JournalFileBackend(str(journal))))
-    except KeyError:
-        # The driver writes the spec first, then the study's own entry.
-        return []
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{journal} is damaged ({error}): restore it from a copy, or start the study again in another folder") from error
-    # Trials that are being proposed right now have no seed yet.
-    return [trial for trial in study.get_trials(deepcopy=False) if "seed" in trial.user_attrs]
 
 
 def _record(folder: Path, trial: FrozenTrial) -> TrialRecord:

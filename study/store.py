@@ -3,8 +3,7 @@
 <study>/spec.yaml          what was asked
 <study>/provenance.json    with which versions, hardware and corpus
 <study>/prediction.json    what it was expected to cost
-<study>/clock.json         how long it has been run
-<study>/journal.log        the Optuna study, the only truth about trials
+<study>/journal.log        the Optuna study, the only truth about trials, unless the spec names a database for it
 <study>/trials/t00000/     one folder a trial: metrics log and checkpoints
 """
 
@@ -12,14 +11,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import time
+import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import ValidationError
 
@@ -28,14 +27,18 @@ from cpc_core.errors import ConfigError
 from search_spaces.space import Sample
 from study.budget import Budget, Clock, spent
 from study.files import write_atomically
-from study.lock import DriverLock
+from study.lock import Claims
 from study.provenance import collect
-from study.reading import JOURNAL, PROVENANCE, SPEC, read_provenance, read_spec, stored_outcome
+from study.reading import PROVENANCE, SPEC, read_provenance, read_spec, stored_outcome
 from study.replicates import why_given_up
 from study.sampling import build_pruner, build_sampler, draw, planned_pairs
 from study.searching import GridSampler, WilcoxonPruner
 from study.spec import StudySpec
+from study.storage import claims, opened, reached
 from study.trial_folder import TrialFolder
+
+POLL_S = 1.0
+"""Seconds between looks at what other drivers do."""
 
 Ending = Literal["complete", "pruned", "diverged", "failed", "cancelled"]
 
@@ -62,25 +65,25 @@ class Assignment:
 
 
 class StudyStore:
-    """Asks for trials and records how they went. Holds the study's driver lock until it is closed.
+    """Asks for trials and records how they went. Holds the claims of this driver until it is closed.
 
     Use `create_or_open`. Trials that a killed driver left running are handed out again first, under the same number.
     """
 
-    def __init__(self, folder: Path, spec: StudySpec, corpus_hash: str, lock: DriverLock) -> None:
+    def __init__(self, folder: Path, spec: StudySpec, corpus_hash: str, study: optuna.Study, held: Claims) -> None:
         self.folder, self.spec = folder, spec
-        self._corpus_hash, self._lock, self._clock = corpus_hash, lock, Clock(folder)
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._study = optuna.create_study(
-            study_name=spec.name,
-            storage=JournalStorage(JournalFileBackend(str(folder / JOURNAL))),
-            direction=spec.objective.direction,
-            pruner=build_pruner(spec),
-            load_if_exists=True,
-        )
-        self._study.sampler = build_sampler(spec, asked=len(self._frozen()))
+        self._corpus_hash, self._claims, self._study, self._clock = corpus_hash, held, study, Clock(study)
+        openings: int = study.user_attrs.get("openings", 0)
+        study.set_user_attr("openings", openings + 1)
+        study.pruner = build_pruner(spec)
+        # Drivers that open the study before any trial was asked for must not draw the same ones.
+        study.sampler = build_sampler(spec, asked=len(self._frozen()) + openings)
         self._live: dict[int, Trial] = {}
-        self._interrupted = [Trial(self._study, trial._trial_id) for trial in self._frozen(TrialState.RUNNING)]
+        self._ready: list[Assignment] = []
+        for interrupted in self._frozen(TrialState.RUNNING):
+            # One may be taken that has had no driver for a while, which is counted from here, where Ray has not been started yet.
+            if self._claims.adopt(self._claim(interrupted.number)):
+                self._claims.let_go(self._claim(interrupted.number))
         self._enqueue_grid()
 
     @classmethod
@@ -101,24 +104,26 @@ class StudyStore:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"the study folder {folder} cannot be made ({error.strerror}): choose another one with -o") from error
-        lock = DriverLock(folder)
+        held = claims(folder, spec, corpus_hash)
         try:
-            if (folder / SPEC).exists():
-                _refuse_another(folder, spec, corpus_hash)
-            else:
-                content = collect(spec.hash, corpus_hash, corpus_caption)
-                write_atomically(folder / PROVENANCE, json.dumps(content, indent=2) + "\n")
-            write_atomically(folder / SPEC, spec.to_yaml())
-            _heal_journal(folder / JOURNAL)
-            return cls(folder, spec, corpus_hash, lock)
+            with reached(spec.store), held.alone():
+                if (folder / SPEC).exists():
+                    _refuse_another(folder, spec, corpus_hash)
+                else:
+                    content = {**collect(spec.hash, corpus_hash, corpus_caption), "study_id": uuid.uuid4().hex[:12]}
+                    write_atomically(folder / PROVENANCE, json.dumps(content, indent=2) + "\n")
+                write_atomically(folder / SPEC, spec.to_yaml())
+                return cls(folder, spec, corpus_hash, opened(held, spec, read_provenance(folder)), held)
         except BaseException:
-            lock.release()
+            held.close()
             raise
 
     def close(self) -> None:
         """Lets another driver open the study."""
-        self._clock.keep()
-        self._lock.release()
+        try:
+            self._clock.keep()
+        finally:
+            self._claims.close()
 
     @property
     def ended(self) -> int:
@@ -128,7 +133,7 @@ class StudyStore:
     @property
     def finished(self) -> bool:
         """Whether nothing is left to train, or nothing to train it with."""
-        return not (self._interrupted or self._live or self._starts_more)
+        return not (self._frozen(TrialState.RUNNING) or self._starts_more)
 
     @property
     def _starts_more(self) -> bool:
@@ -142,7 +147,7 @@ class StudyStore:
         progress = []
         for trial in self._frozen():
             log = () if trial.state == TrialState.WAITING else self.trial_folder(trial.number).log()
-            if log or trial.number in self._live:
+            if log or trial.state == TrialState.RUNNING:
                 progress.append((log[-1].step, log[-1].elapsed_s) if log else (0, 0.0))
         return self.spec.budget.exhausted_by(spent(progress, self.spec.resources.gpus_per_trial, self._clock.elapsed_s))
 
@@ -151,19 +156,45 @@ class StudyStore:
         return TrialFolder(self.folder, number)
 
     def ask(self) -> Assignment | None:
-        """The next trial to train, or None while there is none: all are running or have ended."""
-        while (trial := self._next()) is not None:
-            self._live[trial.number] = trial
-            assignment = self._assign(trial)
-            if assignment is not None:
-                return assignment
+        """The next trial to train, or None while there is none: all are running, here or elsewhere, or have ended."""
+        if self._ready:
+            return self._ready.pop()
+        with self._claims.alone():
+            while (trial := self._next()) is not None:
+                self._live[trial.number] = trial
+                assignment = self._assign(trial)
+                if assignment is not None:
+                    return assignment
         return None
+
+    def wait(self, interrupted: Callable[[], bool]) -> bool:
+        """Waits while other drivers train what is left; returns whether there is a trial to train here, as one of theirs is when
+        its driver has been killed.
+
+        Args:
+            interrupted: Ends the waiting.
+        """
+        while not (self.finished or interrupted()):
+            assignment = self.ask()
+            if assignment is not None:
+                self._ready.append(assignment)
+                return True
+            time.sleep(POLL_S)
+        return False
+
+    def hold(self) -> None:
+        """Makes sure that the running trials are still this driver's. To be called every few seconds.
+
+        Raises:
+            psycopg.Error: The database cannot say so any more; `reached` says it readably.
+        """
+        self._claims.hold()
 
     def report(self, number: int, step: int, metrics: Mapping[str, float]) -> None:
         """Records the objective's value at a step; the first value of a step stays, so that a repeat changes nothing."""
         value = metrics.get(self.spec.objective.metric)
         trial = self._live[number]
-        if value is not None and step not in self._study.trials[number].intermediate_values:
+        if value is not None and step not in self._study._storage.get_trial(trial._trial_id).intermediate_values:
             trial.report(value, step)
 
     def should_prune(self, number: int) -> bool:
@@ -190,12 +221,21 @@ class StudyStore:
             self._study.tell(trial, value)
         else:
             self._study.tell(trial, state=TrialState.PRUNED if outcome == "pruned" else TrialState.FAIL)
+        self._claims.let_go(self._claim(number))
         self._clock.keep()
 
     def _next(self) -> Trial | None:
-        if self._interrupted:
-            return self._interrupted.pop(0)
-        return self._study.ask() if self._starts_more else None
+        for running in self._frozen(TrialState.RUNNING):
+            if running.number not in self._live and self._claims.adopt(self._claim(running.number)):
+                return Trial(self._study, running._trial_id)
+        if not self._starts_more:
+            return None
+        trial = self._study.ask()
+        self._claims.take(self._claim(trial.number))
+        return trial
+
+    def _claim(self, number: int) -> str:
+        return f"{self._study.study_name} trial {number}"
 
     @property
     def _proposes(self) -> bool:
@@ -309,14 +349,8 @@ def _refuse_another(folder: Path, spec: StudySpec, corpus_hash: str) -> None:
             f"{folder} was started on a corpus with hash {stored_corpus[:12]}, but {spec.corpus} has {corpus_hash[:12]}: "
             "choose another folder with -o, or restore the corpus"
         )
-
-
-def _heal_journal(journal: Path) -> None:
-    """Removes what a killed driver may leave: a stale lock, waited for otherwise, and half a last line, fatal otherwise."""
-    journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
-    if journal.exists():
-        content = journal.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            with journal.open("r+b") as file:
-                file.truncate(whole)
+    if stored.store != spec.store:
+        raise ConfigError(
+            f"{folder} keeps its trials in {stored.store or 'its journal'}, not in {spec.store or 'its journal'}: go on with "
+            f"`cpc study resume {folder}`, or edit store in {folder / SPEC} where the database has moved"
+        )

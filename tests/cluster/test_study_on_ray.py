@@ -68,7 +68,7 @@ def test_study_ends_with_every_trial_its_metrics_and_its_files(uninterrupted: Pa
         assert read_config(checkpoint) == SPEC.config(trial.knobs, trial.seed)
         assert len(list(checkpoint.parent.glob("checkpoint-*"))) == 2
     assert record.provenance["spec_hash"] == SPEC.hash
-    files = {"spec.yaml", "provenance.json", "prediction.json", "clock.json", "journal.log", "driver.lock", "trials"}
+    files = {"spec.yaml", "provenance.json", "prediction.json", "journal.log", "driver.lock", "trials"}
     assert {path.name for path in uninterrupted.iterdir()} == files
     cost = cost_info(record)
     assert cost is not None and cost.trials == 2 and cost.predicted_s > 0
