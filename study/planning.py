@@ -15,15 +15,13 @@ from study.reading import PREDICTION
 from study.records import Prediction
 from study.rungs import share_of_steps
 from study.spec import StudySpec
+from study.trial_folder import CHECKPOINTS_KEPT
 
 START_S = 8.0
 """Seconds to start Ray on two cores."""
 
 TRIAL_OVERHEAD_S = 14.0
 """Seconds of a trial outside its training loop: processes start, the probe is fitted."""
-
-CHECKPOINTS_KEPT = 2
-"""Of each trial."""
 
 SecondsPerStep = Callable[[CpcConfig, int, int], float]
 """Measures a training step: configuration, samples of a corpus clip, CPU threads → seconds."""
@@ -57,7 +55,6 @@ def planned_cells(spec: StudySpec, clip_samples: int, seconds_per_step: SecondsP
         seconds_per_step: Times a step here; without it nothing is predicted.
     """
     trials = 0 if spec.cells is None else len(spec.seeds)
-    threads = max(1, int(spec.resources.cpus_per_worker))
     measured: dict[str, float] = {}
     cells = []
     for sample in spec.tried:
@@ -66,7 +63,7 @@ def planned_cells(spec: StudySpec, clip_samples: int, seconds_per_step: SecondsP
         if seconds_per_step is not None:
             cost = canonical_json(_alike(config))
             if cost not in measured:
-                measured[cost] = seconds_per_step(config, clip_samples, threads)
+                measured[cost] = seconds_per_step(config, clip_samples, spec.resources.threads)
             seconds = measured[cost] / spec.resources.workers
         steps = config.training.steps
         minutes = None if seconds is None else (steps * seconds + TRIAL_OVERHEAD_S) / 60

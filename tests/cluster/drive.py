@@ -1,6 +1,7 @@
 """Runs a study on a Ray of its own, for tests that end the process: `python -m tests.cluster.drive SPEC.yaml FOLDER`.
 
-Each event is one JSON line on stdout: kind, trial number, step, outcome.
+Each event is one JSON line on stdout: kind, trial number, step, outcome. With `--step` as third argument the study stands
+still after each of them until a line arrives on stdin; so does an inline trial, which waits for its driver at each report.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from study.spec import StudySpec
 def show(event: StudyEvent) -> None:
     sys.stdout.write(json.dumps([event.kind, event.assignment.number, event.step, event.outcome]) + "\n")
     sys.stdout.flush()
+    if "--step" in sys.argv:
+        sys.stdin.readline()
 
 
 if __name__ == "__main__":
