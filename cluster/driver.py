@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +14,7 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from cluster.failures import TrialTrainer, final_error
 from cluster.worker import train_worker
 from cpc_core.corpus.location import Location
+from study.files import Place
 from study.spec import Resources
 from study.trial_folder import TrialFolder
 
@@ -29,11 +29,11 @@ ACTOR_RESOURCES: dict[str, float] = {"CPU": 0, "memory": 64 * 2**20}
 How many trials there are is bounded by the search."""
 
 
-def nested_trials(study: Path, corpus: Location, resources: Resources, scratch: Path) -> Any:
+def nested_trials(study: Place, corpus: Location, resources: Resources, scratch: str) -> Any:
     """The trainable of trials that are Ray Train runs.
 
     Args:
-        study: The study folder, at this path on every node.
+        study: The study folder, at this path or URI on every node.
         corpus: The corpus folder, at this path or URI on every node.
         resources: Workers and what each reserves.
         scratch: Where Ray Train may write, seen by every node.
@@ -42,7 +42,7 @@ def nested_trials(study: Path, corpus: Location, resources: Resources, scratch: 
     return ray.tune.with_resources(trainable, ACTOR_RESOURCES)
 
 
-def train_trial(assigned: dict[str, Any], study: Path, corpus: Location, resources: Resources, scratch: Path) -> None:
+def train_trial(assigned: dict[str, Any], study: Place, corpus: Location, resources: Resources, scratch: str) -> None:
     """Trains one trial to its end.
 
     Args:
@@ -65,7 +65,7 @@ def train_trial(assigned: dict[str, Any], study: Path, corpus: Location, resourc
         run_config=RunConfig(
             # A name of its own for every attempt: Ray Train would read what an earlier one of the same name had left.
             name=f"{trial.name}-{uuid4().hex}",
-            storage_path=str(scratch),
+            storage_path=scratch,
             callbacks=[TuneReportCallback()],
             failure_config=FailureConfig(max_failures=resources.max_failures, controller_failure_limit=CONTROLLER_FAILURES),
         ),

@@ -12,7 +12,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
-from cpc_core.checkpoint import read_config
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.stream import Batch, batches_in_process
@@ -50,7 +49,7 @@ def recorded_training(
     if last is not None:
         yield last
         return
-    config = read_config(trial.path)
+    config = trial.config()
     log = trial.log() if is_first else ()
     started = time.monotonic() - (log[-1].elapsed_s if log else 0.0)
     stream = open_stream(corpus, config, 0 if checkpoint is None else checkpoint_step(checkpoint) // config.updates_per_batch)

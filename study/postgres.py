@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -81,7 +80,7 @@ def connect(url: str) -> Connection:
     """A connection that sees every change at once, and that both ends give up soon after the other has gone.
 
     Raises:
-        psycopg.Error: The server does not answer, or refuses; `reached` says it readably.
+        psycopg.Error: The server does not answer, or refuses; `reaching` says it readably.
     """
     connection = psycopg.connect(
         url,
@@ -98,35 +97,8 @@ def connect(url: str) -> Connection:
     return connection
 
 
-@contextmanager
-def reached(url: str) -> Iterator[None]:
-    """Says in one sentence that the database cannot be reached, whatever the block's libraries have wrapped that in.
-
-    Raises:
-        UnreachableError: The server does not answer, or ended the connection.
-        NotFoundError: It has no such database.
-        ConfigError: It refuses the user or the password.
-    """
-    try:
-        yield
-    except CpcError:
-        raise
-    except Exception as error:
-        cause = _cause(error)
-        if cause is None:
-            raise
-        raise cause if isinstance(cause, CpcError) else _readable(url, cause) from error
-
-
-def _cause(error: BaseException) -> CpcError | psycopg.Error | None:
-    """What lies behind an error: Ray Tune wraps what its searcher raises."""
-    following: BaseException | None = error
-    while following is not None and not isinstance(following, CpcError | psycopg.Error):
-        following = following.__cause__ or following.__context__
-    return following
-
-
-def _readable(url: str, error: psycopg.Error) -> CpcError:
+def readable(url: str, error: psycopg.Error) -> CpcError:
+    """What is wrong, with the way out."""
     said = str(error).partition("\n")[0].removeprefix("connection failed: ").strip() or type(error).__name__
     if "authentication failed" in said or "no password supplied" in said or 'role "' in said:
         return ConfigError(f"{url} refuses the user ({said}): set PGUSER and PGPASSWORD, or list the password in ~/.pgpass")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, cast
 
 import yaml
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import ValidationError
 
+from cpc_core.corpus.location import Location
 from cpc_core.errors import ConfigError
 from study.budget import elapsed_s, spent
+from study.files import Place
+from study.reaching import reached
 from study.records import Outcome, Prediction, StudyRecord, TrialRecord
 from study.spec import StudySpec
 from study.storage import known
@@ -23,18 +25,21 @@ SPEC, PROVENANCE, PREDICTION = "spec.yaml", "provenance.json", "prediction.json"
 _UNFINISHED: dict[TrialState, Outcome] = {TrialState.WAITING: "waiting", TrialState.RUNNING: "running"}
 
 
-def read_study(folder: Path) -> StudyRecord:
+def read_study(folder: Place) -> StudyRecord:
     """Everything known of a study at this moment.
 
     Raises:
         ConfigError: The folder holds no study, or its files are damaged.
         UnreachableError: Its database does not answer.
     """
-    spec = read_spec(folder)
-    provenance = read_provenance(folder)
-    stored, attributes = known(folder, spec, provenance)
-    # Trials that are being proposed right now have no seed yet.
-    trials = tuple(_record(folder, trial) for trial in stored if "seed" in trial.user_attrs)
+    place = Location.of(folder)
+    spec = read_spec(place)
+    with reached(place, spec.store):
+        provenance = read_provenance(place)
+        stored, attributes = known(place, spec, provenance)
+        # Trials that are being proposed right now have no seed yet.
+        trials = tuple(_record(place, trial) for trial in stored if "seed" in trial.user_attrs)
+        prediction = _prediction(place)
     wall_s = elapsed_s(attributes)
     return StudyRecord(
         name=spec.name,
@@ -46,14 +51,14 @@ def read_study(folder: Path) -> StudyRecord:
         corpus=provenance["corpus"],
         provenance=provenance,
         claims=spec.stated_claims,
-        prediction=_prediction(folder),
+        prediction=prediction,
         reference=spec.reference,
         wall_s=wall_s,
         budget_spent=_budget_spent(spec, trials, wall_s),
     )
 
 
-def read_spec(folder: Path) -> StudySpec:
+def read_spec(folder: Place) -> StudySpec:
     """The spec that the study was started with.
 
     Raises:
@@ -61,7 +66,7 @@ def read_spec(folder: Path) -> StudySpec:
     """
     path = folder / SPEC
     try:
-        return StudySpec.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return StudySpec.model_validate(yaml.safe_load(path.read_bytes()))
     except FileNotFoundError as error:
         raise ConfigError(f"{folder} holds no study: it has no {SPEC}; start one with `cpc study run SPEC.yaml -o {folder}`") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
@@ -69,7 +74,7 @@ def read_spec(folder: Path) -> StudySpec:
         raise ConfigError(f"{path} cannot be read ({first}): restore it, or start the study again in another folder") from error
 
 
-def read_provenance(folder: Path) -> dict[str, Any]:
+def read_provenance(folder: Place) -> dict[str, Any]:
     """Versions, hardware and hashes of the study's first run.
 
     Raises:
@@ -84,14 +89,14 @@ def _budget_spent(spec: StudySpec, trials: Sequence[TrialRecord], wall_s: float)
     return spec.budget.exhausted_by(spent(progress, spec.resources.gpus_per_trial, wall_s))
 
 
-def _prediction(folder: Path) -> Prediction | None:
+def _prediction(folder: Location) -> Prediction | None:
     path = folder / PREDICTION
     return Prediction(**_json(path)) if path.exists() else None
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _json(path: Place) -> dict[str, Any]:
     try:
-        return cast(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
+        return cast(dict[str, Any], json.loads(path.read_bytes()))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ConfigError(f"{path} cannot be read ({error}): restore it, or start the study again in another folder") from error
 
@@ -103,7 +108,7 @@ def stored_outcome(trial: FrozenTrial) -> Outcome:
     return cast(Outcome, trial.user_attrs["ending"]["outcome"])
 
 
-def _record(folder: Path, trial: FrozenTrial) -> TrialRecord:
+def _record(folder: Location, trial: FrozenTrial) -> TrialRecord:
     log = TrialFolder(folder, trial.number).log()
     ending: dict[str, Any] = trial.user_attrs["ending"] if trial.state.is_finished() else {"reason": "", "metrics": {}}
     attributes = trial.user_attrs

@@ -1,9 +1,16 @@
-"""Where a study's trials are remembered: in the journal in its folder, or in the database that its spec names."""
+"""Where a study's trials are remembered: in the journal in its folder, or in the database that its spec names.
+
+| folder          | spec's store | journal                     | drivers                                   |
+|-----------------|--------------|-----------------------------|-------------------------------------------|
+| a path          | none         | `journal.log`               | one, by a lock on `driver.lock`           |
+| a URI           | none         | objects below `journal/`    | one, by a lease below `drivers/`          |
+| either          | postgresql:… | rows of a table             | many, by a lock of the server each trial  |
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +19,25 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
+from cpc_core.corpus.location import Location
 from cpc_core.errors import ConfigError
+from study.lease import Lease
 from study.lock import JOURNAL, Claims, FolderLock
+from study.object_journal import ObjectJournal
 from study.spec import StudySpec
 
 
-def claims(folder: Path, spec: StudySpec, corpus_hash: str) -> Claims:
+def claims(folder: Location, spec: StudySpec, corpus_hash: str) -> Claims:
     """What lets a driver work on the study in `folder`.
 
     Raises:
         CpcError: Another driver holds the whole study, or the database cannot be reached.
     """
-    if spec.store is None:
-        return FolderLock(folder)
-    with reached(spec.store):
+    if spec.store is not None:
         from study.postgres_locks import PostgresLocks
 
         return PostgresLocks(spec.store, f"turn of {spec.hash} {corpus_hash}")
+    return FolderLock(Path(folder)) if folder.is_local else Lease(folder)
 
 
 def opened(held: Claims, spec: StudySpec, provenance: Mapping[str, Any]) -> optuna.Study:
@@ -44,22 +53,22 @@ def opened(held: Claims, spec: StudySpec, provenance: Mapping[str, Any]) -> optu
     return optuna.create_study(study_name=name, storage=held.storage(name), direction=spec.objective.direction, load_if_exists=True)
 
 
-def known(folder: Path, spec: StudySpec, provenance: Mapping[str, Any]) -> tuple[list[FrozenTrial], Mapping[str, Any]]:
+def known(folder: Location, spec: StudySpec, provenance: Mapping[str, Any]) -> tuple[list[FrozenTrial], Mapping[str, Any]]:
     """The trials in the store, and what it remembers of the study itself. Changes nothing.
 
     Raises:
-        ConfigError: The journal is damaged, or the database refuses.
-        UnreachableError: The database does not answer.
+        ConfigError: The journal is damaged.
     """
     name = study_name(spec, provenance)
     if spec.store is not None:
-        with reached(spec.store):
-            from study.postgres import PostgresJournal, connect
+        from study.postgres import PostgresJournal, connect
 
-            with closing(connect(spec.store)) as connection:
-                journal = PostgresJournal(connection, name)
-                return _content(JournalStorage(journal), name) if journal.length else ([], {})
-    file = folder / JOURNAL
+        with closing(connect(spec.store)) as connection:
+            journal = PostgresJournal(connection, name)
+            return _content(JournalStorage(journal), name) if journal.length else ([], {})
+    if not folder.is_local:
+        return _content(JournalStorage(ObjectJournal(folder)), name)
+    file = Path(folder) / JOURNAL
     if not file.exists():
         return [], {}
     try:
@@ -69,43 +78,18 @@ def known(folder: Path, spec: StudySpec, provenance: Mapping[str, Any]) -> tuple
 
 
 def database_revision(spec: StudySpec, provenance: Mapping[str, Any]) -> str:
-    """Changes whenever the database of a study does; empty for a study with a journal.
-
-    Raises:
-        CpcError: The database does not answer.
-    """
+    """Changes whenever the database of a study does; empty for a study with a journal in its folder."""
     if spec.store is None:
         return ""
-    with reached(spec.store):
-        from study.postgres import PostgresJournal, connect
+    from study.postgres import PostgresJournal, connect
 
-        with closing(connect(spec.store)) as connection:
-            return str(PostgresJournal(connection, study_name(spec, provenance)).length)
+    with closing(connect(spec.store)) as connection:
+        return str(PostgresJournal(connection, study_name(spec, provenance)).length)
 
 
 def study_name(spec: StudySpec, provenance: Mapping[str, Any]) -> str:
     """The name of a study in its store. A journal holds one; a database many, also of the same name and spec."""
     return spec.name if spec.store is None else f"{spec.name}-{spec.hash}-{provenance['study_id']}"
-
-
-@contextmanager
-def reached(store: str | None) -> Iterator[None]:
-    """Says readably that the database of a spec cannot be reached.
-
-    Raises:
-        UnreachableError: It does not answer.
-        NotFoundError: There is none.
-        ConfigError: It refuses the user, or the package that speaks to it is not installed.
-    """
-    if store is None:
-        yield
-        return
-    try:
-        from study import postgres
-    except ImportError as error:
-        raise ConfigError(f"a study in PostgreSQL needs the package psycopg ({error}): pip install 'cpc-study[postgres]'") from error
-    with postgres.reached(store):
-        yield
 
 
 def _content(storage: JournalStorage, name: str) -> tuple[list[FrozenTrial], Mapping[str, Any]]:

@@ -23,18 +23,20 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import ValidationError
 
 from cpc_core.config import CpcConfig, signature
+from cpc_core.corpus.location import Location
 from cpc_core.errors import ConfigError
 from search_spaces.space import Sample
 from study.budget import Budget, Clock, spent
-from study.files import write_atomically
+from study.files import Place, write_atomically
 from study.lock import Claims
 from study.provenance import collect
+from study.reaching import reached
 from study.reading import PROVENANCE, SPEC, read_provenance, read_spec, stored_outcome
 from study.replicates import why_given_up
 from study.sampling import build_pruner, build_sampler, draw, planned_pairs
 from study.searching import GridSampler, WilcoxonPruner
 from study.spec import StudySpec
-from study.storage import claims, opened, reached
+from study.storage import claims, opened
 from study.trial_folder import TrialFolder
 
 POLL_S = 1.0
@@ -70,7 +72,7 @@ class StudyStore:
     Use `create_or_open`. Trials that a killed driver left running are handed out again first, under the same number.
     """
 
-    def __init__(self, folder: Path, spec: StudySpec, corpus_hash: str, study: optuna.Study, held: Claims) -> None:
+    def __init__(self, folder: Location, spec: StudySpec, corpus_hash: str, study: optuna.Study, held: Claims) -> None:
         self.folder, self.spec = folder, spec
         self._corpus_hash, self._claims, self._study, self._clock = corpus_hash, held, study, Clock(study)
         openings: int = study.user_attrs.get("openings", 0)
@@ -87,7 +89,7 @@ class StudyStore:
         self._enqueue_grid()
 
     @classmethod
-    def create_or_open(cls, folder: Path, spec: StudySpec, corpus_hash: str, corpus_caption: str) -> StudyStore:
+    def create_or_open(cls, folder: Place, spec: StudySpec, corpus_hash: str, corpus_caption: str) -> StudyStore:
         """Opens the study in `folder`, made if it is not there yet.
 
         Args:
@@ -100,23 +102,26 @@ class StudyStore:
             ConfigError: The folder holds a study of another spec or corpus.
             CpcError: Another driver is running the study.
         """
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(f"the study folder {folder} cannot be made ({error.strerror}): choose another one with -o") from error
-        held = claims(folder, spec, corpus_hash)
-        try:
-            with reached(spec.store), held.alone():
-                if (folder / SPEC).exists():
-                    _refuse_another(folder, spec, corpus_hash)
-                else:
-                    content = {**collect(spec.hash, corpus_hash, corpus_caption), "study_id": uuid.uuid4().hex[:12]}
-                    write_atomically(folder / PROVENANCE, json.dumps(content, indent=2) + "\n")
-                write_atomically(folder / SPEC, spec.to_yaml())
-                return cls(folder, spec, corpus_hash, opened(held, spec, read_provenance(folder)), held)
-        except BaseException:
-            held.close()
-            raise
+        place = Location.of(folder)
+        if place.is_local:
+            try:
+                Path(place).mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ConfigError(f"the study folder {folder} cannot be made ({error.strerror}): choose another one with -o") from error
+        with reached(place, spec.store):
+            held = claims(place, spec, corpus_hash)
+            try:
+                with held.alone():
+                    if (place / SPEC).exists():
+                        _refuse_another(place, spec, corpus_hash)
+                    else:
+                        content = {**collect(spec.hash, corpus_hash, corpus_caption), "study_id": uuid.uuid4().hex[:12]}
+                        write_atomically(place / PROVENANCE, json.dumps(content, indent=2) + "\n")
+                    write_atomically(place / SPEC, spec.to_yaml())
+                    return cls(place, spec, corpus_hash, opened(held, spec, read_provenance(place)), held)
+            except BaseException:
+                held.close()
+                raise
 
     def close(self) -> None:
         """Lets another driver open the study."""
@@ -186,7 +191,8 @@ class StudyStore:
         """Makes sure that the running trials are still this driver's. To be called every few seconds.
 
         Raises:
-            psycopg.Error: The database cannot say so any more; `reached` says it readably.
+            psycopg.Error: The database cannot say so any more; `reaching` says it readably.
+            UnreachableError: The object store cannot.
         """
         self._claims.hold()
 
@@ -336,7 +342,7 @@ def _description(assignment: Assignment) -> dict[str, object]:
     }
 
 
-def _refuse_another(folder: Path, spec: StudySpec, corpus_hash: str) -> None:
+def _refuse_another(folder: Location, spec: StudySpec, corpus_hash: str) -> None:
     stored = read_spec(folder)
     if stored.hash != spec.hash:
         raise ConfigError(

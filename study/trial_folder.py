@@ -3,23 +3,27 @@
 trials/t00007/
   config.json              the resolved configuration
   metrics.jsonl            one line per report, appended
-  checkpoint-000000240/    complete as long as it has this name; the newest two are kept
+  checkpoint-000000240/    complete as long as it has this name, or in an object store its `complete.json`; the newest two are kept
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cpc_core.config import CpcConfig, canonical_json
+from cpc_core.corpus.location import Location
 from cpc_core.errors import CheckpointError
-from study.files import write_atomically
+from study.checkpoints import checkpoint_step, checkpoints
+from study.files import Place, append, write_atomically
 from study.records import Outcome, Report
+
+__all__ = ["LogEntry", "TrialFolder", "checkpoint_folder", "checkpoint_step"]
+
+CONFIG, LOG = "config.json", "metrics.jsonl"
 
 CHECKPOINTS_KEPT = 2
 """Of each trial: the newest, and the one before it."""
@@ -50,85 +54,78 @@ class LogEntry:
 
 
 class TrialFolder:
-    """Reads and writes the files of one trial. One process writes: rank 0 of the trial's workers."""
+    """Reads and writes the files of one trial. One process writes: rank 0 of the trial's workers.
 
-    def __init__(self, study: Path, number: int) -> None:
-        self.study, self.number = study, number
-        self.path = study / "trials" / self.name
+    Args:
+        study: The study folder.
+        number: The trial's.
+    """
+
+    def __init__(self, study: str | Place, number: int) -> None:
+        self.study, self.number = Location.of(study), number
+        self.place = self.study / "trials" / self.name
+        self._checkpoints = checkpoints(self.place)
 
     @property
     def name(self) -> str:
         """The folder's name."""
         return f"t{self.number:05d}"
 
+    @property
+    def path(self) -> Path:
+        """The folder on this machine.
+
+        Raises:
+            CorpusError: It is in an object store.
+        """
+        return Path(self.place)
+
     def create(self, config: CpcConfig) -> None:
         """Makes the folder and records the configuration."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.path / "config.json", canonical_json(config) + "\n")
+        write_atomically(self.place / CONFIG, canonical_json(config) + "\n")
+
+    def config(self) -> CpcConfig:
+        """The configuration that was recorded."""
+        return CpcConfig.model_validate_json((self.place / CONFIG).read_bytes())
 
     def log(self) -> tuple[LogEntry, ...]:
         """The metrics log in step order. A last line without its line end is still being written, and left out."""
         try:
-            text = (self.path / "metrics.jsonl").read_text(encoding="utf-8")
+            text = (self.place / LOG).read_bytes().decode()
         except FileNotFoundError:
             return ()
         return tuple(_entry(json.loads(line)) for line in text.splitlines(keepends=True) if line.endswith("\n"))
 
     def append(self, entry: LogEntry) -> None:
         """Adds one line, on disk before this returns."""
-        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(_line(entry))
-            file.flush()
-            os.fsync(file.fileno())
+        append(self.place / LOG, _line(entry).encode())
 
     def rewind(self, step: int) -> None:
         """Forgets the lines after `step`: those steps are about to be taken again."""
         kept = [entry for entry in self.log() if entry.step <= step]
-        write_atomically(self.path / "metrics.jsonl", "".join(_line(entry) for entry in kept))
+        write_atomically(self.place / LOG, "".join(_line(entry) for entry in kept))
 
-    def save_checkpoint(self, step: int, save: Callable[[Path], None]) -> Path:
-        """Lets `save` fill a folder, gives it its final name once it is whole, and drops all but the newest two."""
-        for left_by_a_kill in self.path.glob(".checkpoint-*"):
-            shutil.rmtree(left_by_a_kill)
-        target = self.path / f"checkpoint-{step:09d}"
-        partial = self.path / f".{target.name}.partial"
-        partial.mkdir(parents=True)
-        save(partial)
-        if target.exists():
-            self._drop(target)
-        partial.rename(target)
-        for old in self._checkpoints()[:-CHECKPOINTS_KEPT]:
-            self._drop(old)
-        return target
-
-    def _checkpoints(self) -> list[Path]:
-        return sorted(self.path.glob("checkpoint-*"))
-
-    def _drop(self, checkpoint: Path) -> None:
-        """Removes a checkpoint, which no longer has its name while it is incomplete."""
-        shutil.rmtree(checkpoint.rename(self.path / f".{checkpoint.name}.dropped"))
+    def save_checkpoint(self, step: int, save: Callable[[Path], object]) -> None:
+        """Lets `save` fill a folder, keeps it as a checkpoint once it is whole, and drops all but the newest two."""
+        self._checkpoints.save(step, save)
+        for old in self._checkpoints.steps()[:-CHECKPOINTS_KEPT]:
+            self._checkpoints.drop(old)
 
     def checkpoint(self) -> Path | None:
-        """The newest complete checkpoint."""
-        return next(reversed(self._checkpoints()), None)
+        """The newest complete checkpoint; from an object store, a copy that lives as long as this process."""
+        steps = self._checkpoints.steps()
+        return self._checkpoints.folder(steps[-1]) if steps else None
 
     def ending(self) -> LogEntry | None:
         """The last log entry where training has ended and what it left is on disk."""
         entry = next(reversed(self.log()), None)
         if entry is None or entry.outcome == "running":
             return None
-        checkpoint = self.checkpoint()
-        saved = checkpoint is not None and checkpoint_step(checkpoint) == entry.step
-        return entry if saved or entry.outcome == "diverged" else None
+        return entry if entry.outcome == "diverged" or entry.step in self._checkpoints.steps()[-1:] else None
 
 
-def checkpoint_step(checkpoint: Path) -> int:
-    """Optimizer steps taken when the checkpoint was made."""
-    return int(checkpoint.name.removeprefix("checkpoint-"))
-
-
-def checkpoint_folder(study: Path, number: int) -> Path:
-    """Where the newest checkpoint of a trial lies: the final one if the trial is complete.
+def checkpoint_folder(study: Place, number: int) -> Path:
+    """Where the newest checkpoint of a trial lies, on this machine: the final one if the trial is complete.
 
     Raises:
         CheckpointError: The trial has none.

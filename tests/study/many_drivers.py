@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import sys
 import time
-from pathlib import Path
 
+from cpc_core.corpus.location import Location
 from study import postgres_locks
+from study.files import Place
 from study.spec import StudySpec
 from study.store import Assignment, StudyStore
 from study.trial_folder import LogEntry
@@ -32,7 +33,7 @@ def train(store: StudyStore, assignments: list[Assignment]) -> None:
         store.tell(assignment.number, "complete", {"dev_map": 0.5})
 
 
-def main(folder: Path, spec: StudySpec, at_a_time: int) -> None:
+def main(folder: Place, spec: StudySpec, at_a_time: int) -> None:
     store = StudyStore.create_or_open(folder, spec, "c" * 64, "sample (3 clips)")
     try:
         while not store.finished:
@@ -53,4 +54,4 @@ def main(folder: Path, spec: StudySpec, at_a_time: int) -> None:
 
 if __name__ == "__main__":
     postgres_locks.GRACE_S = 0.5
-    main(Path(sys.argv[1]), StudySpec.load(sys.argv[2]), int(sys.argv[3]))
+    main(Location.of(sys.argv[1]), StudySpec.load(sys.argv[2]), int(sys.argv[3]))

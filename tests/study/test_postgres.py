@@ -14,13 +14,14 @@ import psycopg
 import pytest
 
 from cpc_core.errors import ConfigError, CpcError
-from study import postgres_locks, storage, store
+from study import postgres_locks, store
 from study.errors import NotFoundError, UnreachableError
 from study.live import revision
 from study.postgres import PostgresJournal, connect
+from study.reaching import reached
 from study.reading import read_provenance, read_study
 from study.spec import StudySpec
-from study.storage import reached, study_name
+from study.storage import study_name
 from tests.cli.running import cpc
 from tests.postgres import PASSWORD, USER, Server, running
 from tests.study.specs import tiny_spec
@@ -191,7 +192,11 @@ def test_revision_changes_when_a_trial_begins_or_ends_and_reading_makes_no_table
 
 def test_driver_whose_connection_is_cut_stops_before_others_take_its_trials(tmp_path: Path, postgres: Server) -> None:
     spec = tiny_spec(store=postgres.url())
-    with pytest.raises(UnreachableError, match="nothing of the study is lost"), reached(spec.store), opened(tmp_path, spec) as one:
+    with (
+        pytest.raises(UnreachableError, match="nothing of the study is lost"),
+        reached(tmp_path, spec.store),
+        opened(tmp_path, spec) as one,
+    ):
         first = asked(one)
         one.hold()
         with psycopg.connect(postgres.url(), autocommit=True) as connection:
@@ -203,16 +208,16 @@ def test_driver_whose_connection_is_cut_stops_before_others_take_its_trials(tmp_
     assert {trial.outcome for trial in read_study(tmp_path).trials} == {"running", "waiting"}
 
 
-def test_what_lies_behind_wrapped_errors_is_said(postgres: Server) -> None:
+def test_what_lies_behind_wrapped_errors_is_said(tmp_path: Path, postgres: Server) -> None:
     def wrapped() -> None:
         try:
             psycopg.connect(postgres.url("nowhere"))
         except psycopg.Error:
             raise RuntimeError("a long traceback") from None
 
-    with pytest.raises(NotFoundError, match=r'database "nowhere" does not exist.*createdb'), reached(postgres.url("nowhere")):
+    with pytest.raises(NotFoundError, match=r'database "nowhere" does not exist.*createdb'), reached(tmp_path, postgres.url("nowhere")):
         wrapped()
-    with pytest.raises(ZeroDivisionError), reached(postgres.url()):
+    with pytest.raises(ZeroDivisionError), reached(tmp_path, postgres.url()):
         raise ZeroDivisionError
 
 
@@ -247,11 +252,9 @@ def test_wrong_password_and_missing_database_are_one_sentence(tmp_path: Path, po
 
 
 def test_missing_package_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "study.postgres", raising=False)
-    monkeypatch.delattr("study.postgres", raising=False)
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(ConfigError, match=r"pip install 'cpc-study\[postgres\]'"):
-        storage.claims(tmp_path, tiny_spec(store="postgresql://me@127.0.0.1:1/none"), "")
+        store.StudyStore.create_or_open(tmp_path, tiny_spec(store="postgresql://me@127.0.0.1:1/none"), "", "")
 
 
 @pytest.mark.parametrize(

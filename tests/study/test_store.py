@@ -12,6 +12,7 @@ from optuna.trial import TrialState
 
 from cpc_core.errors import ConfigError, CpcError
 from study import postgres_locks
+from study.files import Place
 from study.reading import read_study
 from study.records import Outcome
 from study.spec import StudySpec
@@ -36,7 +37,7 @@ def every_store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 
 
 @contextmanager
-def opened(folder: Path, spec: StudySpec, corpus_hash: str = CORPUS) -> Iterator[StudyStore]:
+def opened(folder: Place, spec: StudySpec, corpus_hash: str = CORPUS) -> Iterator[StudyStore]:
     store = StudyStore.create_or_open(folder, spec, corpus_hash, "sample (3 clips)")
     try:
         yield store
