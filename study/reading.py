@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import yaml
@@ -22,6 +23,9 @@ from study.trial_folder import TrialFolder
 
 SPEC, PROVENANCE, PREDICTION = "spec.yaml", "provenance.json", "prediction.json"
 
+REQUESTS = 16
+"""To an object store at the same time."""
+
 _UNFINISHED: dict[TrialState, Outcome] = {TrialState.WAITING: "waiting", TrialState.RUNNING: "running"}
 
 
@@ -38,7 +42,7 @@ def read_study(folder: Place) -> StudyRecord:
         provenance = read_provenance(place)
         stored, attributes = known(place, spec, provenance)
         # Trials that are being proposed right now have no seed yet.
-        trials = tuple(_record(place, trial) for trial in stored if "seed" in trial.user_attrs)
+        trials = _records(place, [trial for trial in stored if "seed" in trial.user_attrs])
         prediction = _prediction(place)
     wall_s = elapsed_s(attributes)
     return StudyRecord(
@@ -106,6 +110,14 @@ def stored_outcome(trial: FrozenTrial) -> Outcome:
     if trial.state in _UNFINISHED:
         return _UNFINISHED[trial.state]
     return cast(Outcome, trial.user_attrs["ending"]["outcome"])
+
+
+def _records(folder: Location, trials: Sequence[FrozenTrial]) -> tuple[TrialRecord, ...]:
+    """A record of each. A store answers many requests at the same time, and one after the other slowly."""
+    if folder.is_local:
+        return tuple(_record(folder, trial) for trial in trials)
+    with ThreadPoolExecutor(REQUESTS) as pool:
+        return tuple(pool.map(lambda trial: _record(folder, trial), trials))
 
 
 def _record(folder: Location, trial: FrozenTrial) -> TrialRecord:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from cpc_core.config import CpcConfig, canonical_json
 from cpc_core.corpus.location import Location
 from cpc_core.errors import CheckpointError
@@ -85,8 +87,18 @@ class TrialFolder:
         write_atomically(self.place / CONFIG, canonical_json(config) + "\n")
 
     def config(self) -> CpcConfig:
-        """The configuration that was recorded."""
-        return CpcConfig.model_validate_json((self.place / CONFIG).read_bytes())
+        """The configuration that was recorded.
+
+        Raises:
+            CheckpointError: There is none, or it is not one of this version.
+        """
+        path = self.place / CONFIG
+        try:
+            return CpcConfig.model_validate_json(path.read_bytes())
+        except FileNotFoundError as error:
+            raise CheckpointError(f"trial {self.number} of {self.study} has no {CONFIG}: run the study") from error
+        except ValidationError as error:
+            raise CheckpointError(f"{path} is not a configuration of this version: {error.errors()[0]['msg']}") from error
 
     def log(self) -> tuple[LogEntry, ...]:
         """The metrics log in step order. A last line without its line end is still being written, and left out."""
@@ -113,15 +125,23 @@ class TrialFolder:
 
     def checkpoint(self) -> Path | None:
         """The newest complete checkpoint; from an object store, a copy that lives as long as this process."""
-        steps = self._checkpoints.steps()
-        return self._checkpoints.folder(steps[-1]) if steps else None
+        step = self.newest_step()
+        return None if step is None else self.checkpoint_at(step)
+
+    def newest_step(self) -> int | None:
+        """Optimizer steps of the newest complete checkpoint."""
+        return max(self._checkpoints.steps(), default=None)
+
+    def checkpoint_at(self, step: int) -> Path:
+        """The complete checkpoint of that step, on this machine."""
+        return self._checkpoints.folder(step)
 
     def ending(self) -> LogEntry | None:
         """The last log entry where training has ended and what it left is on disk."""
         entry = next(reversed(self.log()), None)
         if entry is None or entry.outcome == "running":
             return None
-        return entry if entry.outcome == "diverged" or entry.step in self._checkpoints.steps()[-1:] else None
+        return entry if entry.outcome == "diverged" or entry.step == self.newest_step() else None
 
 
 def checkpoint_folder(study: Place, number: int) -> Path:

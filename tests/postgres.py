@@ -29,18 +29,21 @@ class Server:
         port: On loopback.
         data: Its folder.
         binaries: Folder of `initdb` and `postgres`.
+        durable: Whether it waits for the disk.
     """
 
     port: int
     data: Path
     binaries: Path
+    durable: bool
     process: subprocess.Popen[bytes] | None = None
 
     def url(self, database: str = "postgres", user: str = USER) -> str:
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
-        options = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", "log_min_messages": "fatal"}
+        fsync = "on" if self.durable else "off"
+        options = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": fsync, "log_min_messages": "fatal"}
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         command = [str(self.binaries / "postgres"), "-D", str(self.data), "-p", str(self.port), *settings]
         with (self.data / "server.log").open("ab") as log:
@@ -68,7 +71,7 @@ def binaries() -> Path | None:
 
 
 @contextmanager
-def running() -> Iterator[Server]:
+def running(*, durable: bool = False) -> Iterator[Server]:
     """A fresh server with one user, whose password every connection asks for."""
     found = binaries()
     assert found is not None
@@ -76,7 +79,7 @@ def running() -> Iterator[Server]:
     data = Path(tempfile.mkdtemp(prefix="cpc-postgres-"))
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
-        server = Server(probe.getsockname()[1], data, found)
+        server = Server(probe.getsockname()[1], data, found, durable)
     try:
         with tempfile.NamedTemporaryFile("w", suffix=".password") as file:
             file.write(PASSWORD)
