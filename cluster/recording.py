@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from typing import Any, cast
 
+from cluster.attempt import record_here
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.stream import Batch, batches_in_process
@@ -50,10 +51,12 @@ def recorded_training(
         return
     # Every worker looks for itself: from an object store each needs a copy of its own.
     checkpoint = None if step is None else trial.checkpoint_at(step)
-    config = trial.config()
+    config, taken = trial.config(), step or 0
+    if is_first:
+        record_here(trial, taken)
     log = trial.log() if is_first else ()
     started = time.monotonic() - (log[-1].elapsed_s if log else 0.0)
-    stream = open_stream(corpus, config, 0 if step is None else step // config.updates_per_batch)
+    stream = open_stream(corpus, config, taken // config.updates_per_batch)
     with closing(training_reports(config, corpus, lambda _: stream, resume=checkpoint, on_step=on_step)) as reports:
         for report in reports:
             progress = report.progress

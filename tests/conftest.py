@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import logging
+import signal
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from moto.server import ThreadedMotoServer
 
 from tests.postgres import PASSWORD, Server, binaries, running
+
+# A shell that starts the tests in the background has them, and every process of theirs, ignore Ctrl-C; some tests press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -52,3 +57,11 @@ def studies_bucket(s3_server: str, s3_settings: dict[str, str], monkeypatch: pyt
     for path, method in (("moto-api/reset", "POST"), ("studies", "PUT")):
         urllib.request.urlopen(urllib.request.Request(f"{s3_server}/{path}", method=method)).close()
     return "s3://studies"
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Path:
+    """A folder with no other test's folder beside it: studies that lie side by side share their trials."""
+    own = tmp_path / "own"
+    own.mkdir()
+    return own

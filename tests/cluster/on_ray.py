@@ -45,6 +45,10 @@ class Marked:
         found = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit() and wanted in _read(entry / "environ")]
         return [int(entry.name) for entry in found if agents or not _read(entry / "cmdline").startswith(AGENTS)]
 
+    def commands(self) -> list[str]:
+        """What is left, in words."""
+        return [_read(Path(f"/proc/{pid}/cmdline")).replace(b"\0", b" ").decode() for pid in self.processes()]
+
     def trial_actors(self) -> list[int]:
         """Processes that train inline trials."""
         return [pid for pid in self.processes() if _read(Path(f"/proc/{pid}/cmdline")).startswith(b"ray::InlineTrial")]
@@ -73,14 +77,14 @@ class Driver:
         marked: Its environment.
         spec: The study.
         folder: The study folder.
-        step: Whether it stands still after each event until `go_on`.
+        options: Of `tests.cluster.drive`; with `--step` it stands still after each event until `go_on`.
     """
 
-    def __init__(self, marked: Marked, spec: StudySpec, folder: Path, *, step: bool = False) -> None:
+    def __init__(self, marked: Marked, spec: StudySpec, folder: Path, *options: str) -> None:
         file = folder.with_suffix(".yaml")
         file.write_text(spec.to_yaml())
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.cluster.drive", str(file), str(folder), *(["--step"] if step else [])],
+            [sys.executable, "-m", "tests.cluster.drive", str(file), str(folder), *options],
             env=marked.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -41,7 +41,7 @@ def test_one_process_serves_all_trials_and_another_takes_over_when_it_dies(
 ) -> None:
     """It is killed twice: in the middle of the last trial, and before that while it waits between two trials."""
     folder = tmp_path / "study"
-    driver = Driver(marked, SPEC, folder, step=True)
+    driver = Driver(marked, SPEC, folder, "--step")
     actors: list[list[int]] = []
     for kind, number, step, _ in driver.events():
         if kind == "ended":
