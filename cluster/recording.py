@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
+from cluster.attempt import record_here
 from cpc_core.checkpoint import read_config
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
@@ -51,9 +52,12 @@ def recorded_training(
         yield last
         return
     config = read_config(trial.path)
+    taken = 0 if checkpoint is None else checkpoint_step(checkpoint)
+    if is_first:
+        record_here(trial, taken)
     log = trial.log() if is_first else ()
     started = time.monotonic() - (log[-1].elapsed_s if log else 0.0)
-    stream = open_stream(corpus, config, 0 if checkpoint is None else checkpoint_step(checkpoint) // config.updates_per_batch)
+    stream = open_stream(corpus, config, taken // config.updates_per_batch)
     with closing(training_reports(config, corpus, lambda _: stream, resume=checkpoint, on_step=on_step)) as reports:
         for report in reports:
             progress = report.progress

@@ -57,6 +57,9 @@ class Resources(Section):
     max_failures: int = Field(default=2, ge=0)
     """How often a crashed trial is taken up again from its last checkpoint before it counts as failed."""
 
+    share: bool = True
+    """Take over what this study or one beside it has trained already: whole trials, and checkpoints to go on from."""
+
     @model_validator(mode="after")
     def _inline_is_alone(self) -> Resources:
         if self.inline and self.workers > 1:
