@@ -6,13 +6,12 @@ from typing import Any
 from uuid import uuid4
 
 import ray.tune
-from ray.train.torch import TorchConfig
 from ray.train.v2.api.config import FailureConfig, RunConfig, ScalingConfig
 from ray.train.v2.api.exceptions import TrainingFailedError
 from ray.tune.integration.ray_train import TuneReportCallback
 
-from cluster.failures import TrialTrainer, final_error
-from cluster.worker import train_worker
+from cluster.failures import final_error
+from cluster.process_group import ProcessGroup, TrialTrainer
 from cpc_core.corpus.location import Location
 from study.files import Place
 from study.spec import Resources
@@ -54,15 +53,15 @@ def train_trial(assigned: dict[str, Any], study: Place, corpus: Location, resour
     """
     trial = TrialFolder(study, assigned["number"])
     trainer = TrialTrainer(
-        train_worker,
+        _train,
         train_loop_config={"study": str(study), "corpus": str(corpus), "number": trial.number, "threads": resources.threads},
-        torch_config=TorchConfig(timeout_s=COLLECTIVE_TIMEOUT_S),
+        backend_config=ProcessGroup(COLLECTIVE_TIMEOUT_S),
         scaling_config=ScalingConfig(
             num_workers=resources.workers,
             use_gpu=resources.gpus_per_worker > 0,
             resources_per_worker=worker_resources(resources),
         ),
-        run_config=RunConfig(
+        run_config=RunConfig(  # type: ignore[arg-type]  # Ray declares the class of the former API and refuses it
             # A name of its own for every attempt: Ray Train would read what an earlier one of the same name had left.
             name=f"{trial.name}-{uuid4().hex}",
             storage_path=scratch,
@@ -75,6 +74,13 @@ def train_trial(assigned: dict[str, Any], study: Place, corpus: Location, resour
     except TrainingFailedError as error:
         # The workers had their attempts; what is left for Tune to retry is the death of this actor.
         ray.tune.report({"outcome": "failed", "reason": str(final_error(error) or _last_line(error))})
+
+
+def _train(task: dict[str, Any]) -> None:
+    """Runs in every worker: only there, what trains is imported."""
+    from cluster.worker import train_worker
+
+    train_worker(task)
 
 
 def worker_resources(resources: Resources) -> dict[str, float]:

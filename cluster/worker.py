@@ -7,6 +7,7 @@ from typing import Any
 
 import ray.train
 import torch
+from ray.train.torch import get_device
 
 from cluster.recording import as_result, recorded_training
 from cluster.stream import ray_batches
@@ -27,6 +28,9 @@ def train_worker(task: Mapping[str, Any]) -> None:
         CpcError: Trying again cannot help. It ends all workers: the others may be waiting for this one in a collective.
     """
     torch.set_num_threads(task["threads"])
+    if torch.cuda.is_available():
+        # The workers of a node see each other's GPUs, which NCCL wants; this one's is chosen per thread.
+        torch.cuda.set_device(get_device())
     trial = TrialFolder(task["study"], task["number"])
     for progress in recorded_training(trial, Corpus.open(task["corpus"]), _share):
         ray.train.report(as_result(progress))
