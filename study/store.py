@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 import optuna
+from optuna.pruners import NopPruner
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -32,9 +33,11 @@ from study.lock import DriverLock
 from study.provenance import collect
 from study.reading import JOURNAL, PROVENANCE, SPEC, read_provenance, read_spec, stored_outcome
 from study.replicates import why_given_up
+from study.points import POINT, PointSampler
 from study.sampling import build_pruner, build_sampler, draw, planned_pairs
 from study.searching import GridSampler, WilcoxonPruner
 from study.spec import StudySpec
+from study.spending import Spending
 from study.trial_folder import TrialFolder
 
 Ending = Literal["complete", "pruned", "diverged", "failed", "cancelled"]
@@ -78,8 +81,11 @@ class StudyStore:
             pruner=build_pruner(spec),
             load_if_exists=True,
         )
-        self._study.sampler = build_sampler(spec, asked=len(self._frozen()))
+        self._study.sampler = PointSampler(build_sampler(spec, asked=len(self._frozen())), self._study)
         self._live: dict[int, Trial] = {}
+        self._reported: dict[int, set[int]] = {}
+        self._spending = Spending(folder)
+        self._ended = 0
         self._interrupted = [Trial(self._study, trial._trial_id) for trial in self._frozen(TrialState.RUNNING)]
         self._enqueue_grid()
 
@@ -122,8 +128,8 @@ class StudyStore:
 
     @property
     def ended(self) -> int:
-        """Trials that have ended."""
-        return sum(trial.state.is_finished() for trial in self._frozen())
+        """Trials that have ended, as far as was known when a trial was last asked for or told."""
+        return self._ended
 
     @property
     def finished(self) -> bool:
@@ -139,11 +145,7 @@ class StudyStore:
         """Which limit of the budget has been reached, in words."""
         if self.spec.budget == Budget():
             return None
-        progress = []
-        for trial in self._frozen():
-            log = () if trial.state == TrialState.WAITING else self.trial_folder(trial.number).log()
-            if log or trial.number in self._live:
-                progress.append((log[-1].step, log[-1].elapsed_s) if log else (0, 0.0))
+        progress = self._spending.of_started(self._frozen(), self._live)
         return self.spec.budget.exhausted_by(spent(progress, self.spec.resources.gpus_per_trial, self._clock.elapsed_s))
 
     def trial_folder(self, number: int) -> TrialFolder:
@@ -152,8 +154,10 @@ class StudyStore:
 
     def ask(self) -> Assignment | None:
         """The next trial to train, or None while there is none: all are running or have ended."""
+        self._ended = sum(trial.state.is_finished() for trial in self._frozen())
         while (trial := self._next()) is not None:
             self._live[trial.number] = trial
+            self._reported[trial.number] = set(self._study._storage.get_trial(trial._trial_id).intermediate_values)
             assignment = self._assign(trial)
             if assignment is not None:
                 return assignment
@@ -162,13 +166,13 @@ class StudyStore:
     def report(self, number: int, step: int, metrics: Mapping[str, float]) -> None:
         """Records the objective's value at a step; the first value of a step stays, so that a repeat changes nothing."""
         value = metrics.get(self.spec.objective.metric)
-        trial = self._live[number]
-        if value is not None and step not in self._study.trials[number].intermediate_values:
-            trial.report(value, step)
+        if value is not None and step not in self._reported[number]:
+            self._reported[number].add(step)
+            self._live[number].report(value, step)
 
     def should_prune(self, number: int) -> bool:
         """Whether the pruner gives the trial up, judged from what the store knows of all trials."""
-        return self._live[number].should_prune()
+        return not isinstance(self._study.pruner, NopPruner) and self._live[number].should_prune()
 
     def tell(self, number: int, outcome: Ending, metrics: Mapping[str, float], reason: str = "") -> None:
         """Ends a trial.
@@ -185,11 +189,13 @@ class StudyStore:
         if outcome == "complete" and (value is None or not math.isfinite(value)):
             outcome, reason = "failed", f"the final report gives no finite {self.spec.objective.metric}, but {value}"
         trial = self._live.pop(number)
+        del self._reported[number]
         trial.set_user_attr("ending", {"outcome": outcome, "reason": reason, "metrics": dict(metrics)})
         if outcome == "complete":
             self._study.tell(trial, value)
         else:
             self._study.tell(trial, state=TrialState.PRUNED if outcome == "pruned" else TrialState.FAIL)
+        self._ended += 1
         self._clock.keep()
 
     def _next(self) -> Trial | None:
@@ -202,7 +208,7 @@ class StudyStore:
         """Whether the sampler still has points to propose. Replicates carry the number of the point that they repeat."""
         if isinstance(self.spec.sampler, GridSampler):
             return False
-        return sum("point" not in trial.user_attrs for trial in self._frozen()) < self.spec.sampler.trials
+        return sum(POINT not in trial.user_attrs for trial in self._frozen()) < self.spec.sampler.trials
 
     def _assign(self, trial: Trial) -> Assignment | None:
         """Completes a trial's configuration. None if it ended right here: nothing is left to train."""
@@ -275,13 +281,13 @@ class StudyStore:
 
     def _enqueue_replicates(self, first: Assignment, trial: Trial) -> None:
         """Queues a proposed point again for every other seed; a killed driver's missing ones are added on resume."""
-        if isinstance(self.spec.sampler, GridSampler) or "point" in trial.user_attrs:
+        if isinstance(self.spec.sampler, GridSampler) or POINT in trial.user_attrs:
             return
-        known = {other.user_attrs["seed"] for other in self._frozen() if other.user_attrs.get("point") == first.number}
+        known = {other.user_attrs["seed"] for other in self._frozen() if other.user_attrs.get(POINT) == first.number}
         for seed in self.spec.seeds[1:]:
             if seed not in known:
                 replicate = self._assignment(0, first.sample, seed)
-                self._study.enqueue_trial(dict(first.sample), user_attrs={**_description(replicate), "point": first.number})
+                self._study.enqueue_trial(dict(first.sample), user_attrs={**_description(replicate), POINT: first.number})
 
     def _frozen(self, *states: TrialState) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=states or None)
