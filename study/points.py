@@ -13,6 +13,8 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from study.shortlist import shortlist
+
 POINT = "point"
 """User attribute of a replicate: number of the proposed trial whose point it repeats with another seed."""
 
@@ -23,10 +25,11 @@ class PointSampler(BaseSampler):
     Args:
         sampler: Proposes. What it keeps in the store (a Sobol sequence its position, CMA-ES its generations) stays there.
         study: The study with every trial.
+        most: Points with a value that it is shown; None for all.
     """
 
-    def __init__(self, sampler: BaseSampler, study: Study) -> None:
-        self.sampler, self.points = sampler, PointView(study)
+    def __init__(self, sampler: BaseSampler, study: Study, most: int | None = None) -> None:
+        self.sampler, self.points = sampler, PointView(study, most)
 
     def reseed_rng(self) -> None:
         self.sampler.reseed_rng()
@@ -35,8 +38,8 @@ class PointSampler(BaseSampler):
         self.sampler.before_trial(self.points, trial)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        self.points.refresh()  # here, because Optuna asks for this first of all, once per proposal
-        with self.points.one_of_each_kind():
+        # Optuna asks for this first of all, once per proposal.
+        with self.points.refreshed():
             return self.sampler.infer_relative_search_space(self.points, trial)
 
     def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
@@ -56,34 +59,24 @@ class PointView(Study):
 
     Args:
         study: The study with every trial.
+        most: Points with a value to show; None for all.
     """
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, most: int | None) -> None:
         super().__init__(study.study_name, study._storage, study.sampler, study.pruner)
-        self._settled: dict[int, tuple[int, FrozenTrial]] = {}
+        self._most = most
         self._shown: list[FrozenTrial] = []
-
-    def refresh(self) -> None:
-        """Reads the store."""
-        groups: dict[int, list[FrozenTrial]] = {}
-        for trial in self._storage.get_all_trials(self._study_id, deepcopy=False):
-            groups.setdefault(trial.user_attrs.get(POINT, trial.number), []).append(trial)
-        self._shown = [self._observation(point, trials) for point, trials in groups.items()]
+        self._forget()
 
     @contextmanager
-    def one_of_each_kind(self) -> Iterator[None]:
-        """Shows, of the points that have ended, the first with each set of knobs: enough to tell which knobs there are."""
-        every, kinds = self._shown, set[tuple[object, ...]]()
-        self._shown = []
-        for trial in every:
-            kind = (trial.state, *trial.distributions)
-            if not trial.state.is_finished() or kind not in kinds:
-                kinds.add(kind)
-                self._shown.append(trial)
+    def refreshed(self) -> Iterator[None]:
+        """Reads the store. Inside, of the points that have ended only the first with each set of knobs is shown: it tells which there are."""
+        unfolded = self._read()
+        self._shown = [*self._kinds.values(), *unfolded]
         try:
             yield
         finally:
-            self._shown = every
+            self._shown = self._shortened([*self._ended, *unfolded])
 
     def _get_trials(
         self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
@@ -91,16 +84,44 @@ class PointView(Study):
         shown = self._shown if states is None else [trial for trial in self._shown if trial.state in states]
         return copy.deepcopy(shown) if deepcopy else shown
 
-    def _observation(self, point: int, trials: list[FrozenTrial]) -> FrozenTrial:
-        if len(trials) == 1:
-            return trials[0]
-        replicates, known = self._settled.get(point, (0, trials[0]))
-        if replicates == len(trials):
-            return known
-        seen = observation(trials)
-        if all(trial.state.is_finished() for trial in trials):
-            self._settled[point] = len(trials), seen
-        return seen
+    def _forget(self) -> None:
+        """Back to a study of which nothing has been read. What has ended is folded away, so that each read looks at the rest alone."""
+        self._folded: set[int] = set()
+        self._first_unfolded = 0
+        self._ended: list[FrozenTrial] = []
+        self._kinds: dict[tuple[object, ...], FrozenTrial] = {}
+
+    def _read(self) -> list[FrozenTrial]:
+        """Folds away the points before the first that still runs, and returns the others."""
+        trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
+        groups: dict[int, list[FrozenTrial]] = {}
+        for trial in trials[self._first_unfolded :]:
+            if trial.number not in self._folded:
+                groups.setdefault(trial.user_attrs.get(POINT, trial.number), []).append(trial)
+        if self._folded & groups.keys():
+            # A point that had ended is trained again.
+            self._forget()
+            return self._read()
+        unfolded = []
+        for group in groups.values():
+            if unfolded or not all(trial.state.is_finished() for trial in group):
+                unfolded.append(observation(group))
+            else:
+                self._fold(group)
+        while self._first_unfolded in self._folded:
+            self._first_unfolded += 1
+        return unfolded
+
+    def _fold(self, group: Sequence[FrozenTrial]) -> None:
+        seen = observation(group)
+        self._folded.update(trial.number for trial in group)
+        self._kinds.setdefault((seen.state, *seen.distributions), seen)
+        self._ended.append(seen)
+        if self._most is not None and len(self._ended) > 2 * self._most:
+            self._ended = self._shortened(self._ended)
+
+    def _shortened(self, points: list[FrozenTrial]) -> list[FrozenTrial]:
+        return points if self._most is None else shortlist(points, self.direction, self._most)
 
 
 def observation(trials: Sequence[FrozenTrial]) -> FrozenTrial:
@@ -112,6 +133,8 @@ def observation(trials: Sequence[FrozenTrial]) -> FrozenTrial:
     Args:
         trials: The proposed trial, then those that repeat it.
     """
+    if len(trials) == 1:
+        return trials[0]
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     pruned = [trial for trial in trials if trial.state == TrialState.PRUNED]
     seen = copy.copy(trials[0])

@@ -34,7 +34,7 @@ from study.provenance import collect
 from study.reading import JOURNAL, PROVENANCE, SPEC, read_provenance, read_spec, stored_outcome
 from study.replicates import why_given_up
 from study.points import POINT, PointSampler
-from study.sampling import build_pruner, build_sampler, draw, planned_pairs
+from study.sampling import build_pruner, build_sampler, draw, planned_pairs, points_modelled
 from study.searching import GridSampler, WilcoxonPruner
 from study.spec import StudySpec
 from study.spending import Spending
@@ -81,7 +81,7 @@ class StudyStore:
             pruner=build_pruner(spec),
             load_if_exists=True,
         )
-        self._study.sampler = PointSampler(build_sampler(spec, asked=len(self._frozen())), self._study)
+        self._study.sampler = PointSampler(build_sampler(spec, asked=len(self._frozen())), self._study, points_modelled(spec))
         self._live: dict[int, Trial] = {}
         self._reported: dict[int, set[int]] = {}
         self._spending = Spending(folder)
