@@ -78,9 +78,7 @@ class PointView(Study):
         finally:
             self._shown = self._shortened([*self._ended, *unfolded])
 
-    def _get_trials(
-        self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
-    ) -> list[FrozenTrial]:
+    def _get_trials(self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False) -> list[FrozenTrial]:
         shown = self._shown if states is None else [trial for trial in self._shown if trial.state in states]
         return copy.deepcopy(shown) if deepcopy else shown
 

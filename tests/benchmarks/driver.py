@@ -1,0 +1,128 @@
+"""What a study's driver costs: 1 000 simulated trials of 100 reports each, driven as Tune drives the searcher. Two trials run at once.
+
+Each case runs in a process of its own, so that its peak of memory is its own. Ray, the training and the disk are left out (the study
+lies in memory); the journal, the metrics logs, the sampler and the pruner are the real ones. `python -m tests.benchmarks.driver [TRIALS]`
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from study.store import StudyStore
+from tests.benchmarks.surface import SPACE
+from tests.cluster.tune import Tune
+from tests.study.specs import tiny_spec
+
+TRIALS, REPORTS, WINDOW = 1000, 100, 20
+CASES: dict[str, dict[str, Any]] = {
+    "tpe": {},
+    "tpe, asha": {"pruner": {"kind": "asha", "first_rung": 10}},
+    "tpe, 4 seeds": {"seeds": [0, 1, 2, 3]},
+}
+
+
+class Stopwatch:
+    """Seconds of this process's CPU, by call. Suggestions that draw a new point are kept apart from those that hand out a replicate."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, list[float]] = {"propose": [], "suggest": [], "report": [], "end": []}
+
+    def time(self, what: str, call: Any, *arguments: Any, **named: Any) -> Any:
+        started = time.process_time()
+        result = call(*arguments, **named)
+        self.seconds[what].append(time.process_time() - started)
+        return result
+
+
+def drive(case: str, trials: int) -> dict[str, Any]:
+    """Runs a case; what is measured is the time inside the searcher and the scheduler."""
+    settings = CASES[case]
+    seeds = len(settings.get("seeds", [0]))
+    spec = tiny_spec(
+        space=SPACE,
+        objective={"metric": "dev_accuracy"},
+        sampler={"kind": "tpe", "trials": trials // seeds},
+        resources={"concurrent_trials": 2},
+        **settings,
+    )
+    watch, noise = Stopwatch(), random.Random(0)
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        store = StudyStore.create_or_open(Path(folder), spec, "c" * 64, "")
+        tune = Tune(store, concurrent=2)
+        running: dict[str, int] = {}
+        started = reported = 0
+        while True:
+            while isinstance(suggested := watch.time("suggest", tune.start, f"trial{started}"), dict):
+                running[f"trial{started}"] = 0
+                if tune.assignment(f"trial{started}").seed == spec.seeds[0]:
+                    watch.seconds["propose"].append(watch.seconds["suggest"].pop())
+                started += 1
+            if not running:
+                break
+            for trial_id in list(running):
+                running[trial_id] += 1
+                reported += 1
+                step, value = running[trial_id], 1 - 1 / running[trial_id] + noise.gauss(0, 0.1)
+                last = step == REPORTS
+                decision = watch.time("report", tune.result, trial_id, step, "complete" if last else "running", dev_accuracy=value)
+                if last or decision == "STOP":
+                    write_log(store, tune.assignment(trial_id).number, step)
+                    watch.time("end", tune.search.on_trial_complete, trial_id=trial_id, result={})
+                    del running[trial_id]
+        store.close()
+    return summary(watch, started, reported)
+
+
+def write_log(store: StudyStore, number: int, steps: int) -> None:
+    """The log that the trial's worker would have left."""
+    line = {"outcome": "running", "reason": "", "elapsed_s": 1.0, "metrics": {"dev_accuracy": 0.5, "dev_loss": 1.0, "train_loss": 1.0}}
+    text = "".join(json.dumps({"step": step, **line}) + "\n" for step in range(1, steps + 1))
+    (store.trial_folder(number).path / "metrics.jsonl").write_text(text)
+
+
+def summary(watch: Stopwatch, trials: int, reports: int) -> dict[str, float]:
+    spent = {what: sum(seconds) for what, seconds in watch.seconds.items()}
+    report_s = spent["report"] / reports
+    trial_s = (spent["propose"] + spent["suggest"] + spent["end"]) / trials
+    proposals = watch.seconds["propose"]
+    return {
+        "trials": trials,
+        "reports": reports,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "report_ms": report_s * 1000,
+        "trial_ms": trial_s * 1000,
+        "per_report_ms": (report_s + trial_s * trials / reports) * 1000,
+        "early_ms": median(proposals[WINDOW // 2 : WINDOW // 2 + WINDOW]) * 1000,
+        "late_ms": median(proposals[-WINDOW:]) * 1000,
+    }
+
+
+def main() -> None:
+    trials = int(sys.argv[1]) if len(sys.argv) > 1 else TRIALS
+    print(f"{trials} trials × {REPORTS} reports, 2 at once; CPU time inside the driver's searcher and scheduler")
+    for case in CASES:
+        command = [sys.executable, "-m", "tests.benchmarks.driver", str(trials), case]
+        found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        each_ms = found["per_report_ms"]
+        print(
+            f"{case:14} {found['trials']} trials, {found['reports']} reports: peak {found['peak_mb']:.0f} MB; {found['report_ms']:.2f} ms a "
+            f"report and {found['trial_ms']:.1f} ms a trial, {each_ms:.2f} ms a report in all: {2 * each_ms / 10:.2f} % of a core at 2 reports "
+            f"a second, 5 % at {50 / each_ms:.0f}; a proposal takes {found['early_ms']:.1f} ms after 10 and {found['late_ms']:.1f} ms at "
+            f"the end, × {found['late_ms'] / found['early_ms']:.2f}"
+        )
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 2:
+        print(json.dumps(drive(sys.argv[2], int(sys.argv[1]))))
+    else:
+        main()
