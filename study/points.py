@@ -70,7 +70,7 @@ class PointView(Study):
 
     @contextmanager
     def refreshed(self) -> Iterator[None]:
-        """Reads the store. Inside, of the points that have ended only the first with each set of knobs is shown: it tells which there are."""
+        """Reads the store. Inside, the points that have ended are represented by the first with each set of knobs."""
         unfolded = self._read()
         self._shown = [*self._kinds.values(), *unfolded]
         try:
@@ -115,7 +115,7 @@ class PointView(Study):
         self._folded.update(trial.number for trial in group)
         self._kinds.setdefault((seen.state, *seen.distributions), seen)
         self._ended.append(seen)
-        if self._most is not None and len(self._ended) > 2 * self._most:
+        if self._most is not None and len(self._ended) > self._most * 5 // 4:
             self._ended = self._shortened(self._ended)
 
     def _shortened(self, points: list[FrozenTrial]) -> list[FrozenTrial]:

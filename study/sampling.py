@@ -31,7 +31,7 @@ from study.searching import (
 from study.searching import RandomSampler as Random
 from study.spec import StudySpec
 
-TPE_POINTS = 200
+TPE_POINTS = 100
 """Points that TPE's model is made from. Its time grows with them, and of the older ones it takes less and less notice."""
 
 

@@ -1,4 +1,4 @@
-"""The points that a model of a long search is made from, so that a proposal takes as long after a thousand points as after a few hundred."""
+"""The points that the model of a long search is made from, so that a proposal takes no longer after a thousand of them."""
 
 from __future__ import annotations
 

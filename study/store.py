@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -30,10 +30,10 @@ from search_spaces.space import Sample
 from study.budget import Budget, Clock, spent
 from study.files import write_atomically
 from study.lock import DriverLock
+from study.points import POINT, PointSampler
 from study.provenance import collect
 from study.reading import JOURNAL, PROVENANCE, SPEC, read_provenance, read_spec, stored_outcome
 from study.replicates import why_given_up
-from study.points import POINT, PointSampler
 from study.sampling import build_pruner, build_sampler, draw, planned_pairs, points_modelled
 from study.searching import GridSampler, WilcoxonPruner
 from study.spec import StudySpec
@@ -134,18 +134,21 @@ class StudyStore:
     @property
     def finished(self) -> bool:
         """Whether nothing is left to train, or nothing to train it with."""
-        return not (self._interrupted or self._live or self._starts_more)
+        return not (self._interrupted or self._live or self._starts_more(self._frozen()))
 
-    @property
-    def _starts_more(self) -> bool:
-        return self.budget_spent is None and bool(self._frozen(TrialState.WAITING) or self._proposes)
+    def _starts_more(self, trials: Sequence[FrozenTrial]) -> bool:
+        waits = any(trial.state == TrialState.WAITING for trial in trials)
+        return (waits or self._proposes(trials)) and self._budget_spent(trials) is None
 
     @property
     def budget_spent(self) -> str | None:
         """Which limit of the budget has been reached, in words."""
+        return self._budget_spent(self._frozen())
+
+    def _budget_spent(self, trials: Sequence[FrozenTrial]) -> str | None:
         if self.spec.budget == Budget():
             return None
-        progress = self._spending.of_started(self._frozen(), self._live)
+        progress = self._spending.of_started(trials, self._live)
         return self.spec.budget.exhausted_by(spent(progress, self.spec.resources.gpus_per_trial, self._clock.elapsed_s))
 
     def trial_folder(self, number: int) -> TrialFolder:
@@ -154,11 +157,10 @@ class StudyStore:
 
     def ask(self) -> Assignment | None:
         """The next trial to train, or None while there is none: all are running or have ended."""
-        self._ended = sum(trial.state.is_finished() for trial in self._frozen())
-        while (trial := self._next()) is not None:
+        while (trial := self._next(known := self._frozen())) is not None:
             self._live[trial.number] = trial
             self._reported[trial.number] = set(self._study._storage.get_trial(trial._trial_id).intermediate_values)
-            assignment = self._assign(trial)
+            assignment = self._assign(trial, known)
             if assignment is not None:
                 return assignment
         return None
@@ -198,20 +200,20 @@ class StudyStore:
         self._ended += 1
         self._clock.keep()
 
-    def _next(self) -> Trial | None:
+    def _next(self, known: Sequence[FrozenTrial]) -> Trial | None:
+        self._ended = sum(trial.state.is_finished() for trial in known)
         if self._interrupted:
             return self._interrupted.pop(0)
-        return self._study.ask() if self._starts_more else None
+        return self._study.ask() if self._starts_more(known) else None
 
-    @property
-    def _proposes(self) -> bool:
+    def _proposes(self, trials: Sequence[FrozenTrial]) -> bool:
         """Whether the sampler still has points to propose. Replicates carry the number of the point that they repeat."""
         if isinstance(self.spec.sampler, GridSampler):
             return False
-        return sum(POINT not in trial.user_attrs for trial in self._frozen()) < self.spec.sampler.trials
+        return sum(POINT not in trial.user_attrs for trial in trials) < self.spec.sampler.trials
 
-    def _assign(self, trial: Trial) -> Assignment | None:
-        """Completes a trial's configuration. None if it ended right here: nothing is left to train."""
+    def _assign(self, trial: Trial, known: Sequence[FrozenTrial]) -> Assignment | None:
+        """Completes a trial's configuration, given the trials before it. None if it ended right here: nothing is left to train."""
         sample = draw(self.spec.space, trial)
         seed: int = trial.user_attrs.get("seed", self.spec.seeds[0])
         try:
@@ -221,29 +223,29 @@ class StudyStore:
             self.tell(trial.number, "failed", {}, f"the sampled configuration cannot be trained: {error.errors()[0]['msg']}")
             return None
         self._describe(trial, _description(assignment))
-        self._enqueue_replicates(assignment, trial)
+        self._enqueue_replicates(assignment, trial, known)
         ending = self.trial_folder(trial.number).ending()
         if ending is not None and ending.outcome in ("complete", "diverged"):
             self.tell(trial.number, ending.outcome, ending.metrics, ending.reason)
             return None
-        given_up = self._given_up(assignment)
+        given_up = self._given_up(assignment, known)
         if given_up is not None and not self.trial_folder(trial.number).log():
             self.tell(trial.number, "pruned", {}, given_up)
             return None
-        same = self._same_configuration(assignment)
+        same = self._same_configuration(assignment, known)
         if same is not None:
             self.tell(trial.number, "cancelled", {}, f"the same configuration as trial {same}, which is trained once")
             return None
         return assignment
 
-    def _given_up(self, assignment: Assignment) -> str | None:
+    def _given_up(self, assignment: Assignment, known: Sequence[FrozenTrial]) -> str | None:
         """Why a cell gets no further seed, where the spec spends seeds adaptively."""
         if not isinstance(self.spec.pruner, WilcoxonPruner):
             return None
         sign = 1.0 if self.spec.objective.direction == "maximize" else -1.0
         values: dict[str, dict[int, float]] = {}
-        for trial in self._frozen(TrialState.COMPLETE):
-            if trial.value is not None:
+        for trial in known:
+            if trial.state == TrialState.COMPLETE and trial.value is not None:
                 values.setdefault(trial.user_attrs["cell_id"], {})[trial.user_attrs["seed"]] = sign * trial.value
         return why_given_up(values, assignment.cell_id, self.spec.pruner)
 
@@ -258,9 +260,10 @@ class StudyStore:
             if name not in trial.user_attrs:
                 trial.set_user_attr(name, value)
 
-    def _same_configuration(self, assignment: Assignment) -> int | None:
+    @staticmethod
+    def _same_configuration(assignment: Assignment, known: Sequence[FrozenTrial]) -> int | None:
         """Number of another trial that trains, or has trained, the same configuration."""
-        for trial in self._frozen():
+        for trial in known:
             if (
                 trial.number != assignment.number
                 and trial.user_attrs.get("trial_id") == assignment.trial_id
@@ -279,13 +282,14 @@ class StudyStore:
                 known.add((planned.cell_id, planned.seed))
                 self._study.enqueue_trial(dict(sample), user_attrs=_description(planned))
 
-    def _enqueue_replicates(self, first: Assignment, trial: Trial) -> None:
+    def _enqueue_replicates(self, first: Assignment, trial: Trial, known: Sequence[FrozenTrial]) -> None:
         """Queues a proposed point again for every other seed; a killed driver's missing ones are added on resume."""
-        if isinstance(self.spec.sampler, GridSampler) or POINT in trial.user_attrs:
+        others = self.spec.seeds[1:]
+        if not others or isinstance(self.spec.sampler, GridSampler) or POINT in trial.user_attrs:
             return
-        known = {other.user_attrs["seed"] for other in self._frozen() if other.user_attrs.get(POINT) == first.number}
-        for seed in self.spec.seeds[1:]:
-            if seed not in known:
+        queued = {other.user_attrs["seed"] for other in known if other.user_attrs.get(POINT) == first.number}
+        for seed in others:
+            if seed not in queued:
                 replicate = self._assignment(0, first.sample, seed)
                 self._study.enqueue_trial(dict(first.sample), user_attrs={**_description(replicate), POINT: first.number})
 

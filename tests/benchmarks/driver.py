@@ -61,7 +61,7 @@ def drive(case: str, trials: int) -> dict[str, Any]:
         running: dict[str, int] = {}
         started = reported = 0
         while True:
-            while isinstance(suggested := watch.time("suggest", tune.start, f"trial{started}"), dict):
+            while isinstance(watch.time("suggest", tune.start, f"trial{started}"), dict):
                 running[f"trial{started}"] = 0
                 if tune.assignment(f"trial{started}").seed == spec.seeds[0]:
                     watch.seconds["propose"].append(watch.seconds["suggest"].pop())
@@ -113,12 +113,11 @@ def main() -> None:
         command = [sys.executable, "-m", "tests.benchmarks.driver", str(trials), case]
         found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         each_ms = found["per_report_ms"]
-        print(
-            f"{case:14} {found['trials']} trials, {found['reports']} reports: peak {found['peak_mb']:.0f} MB; {found['report_ms']:.2f} ms a "
-            f"report and {found['trial_ms']:.1f} ms a trial, {each_ms:.2f} ms a report in all: {2 * each_ms / 10:.2f} % of a core at 2 reports "
-            f"a second, 5 % at {50 / each_ms:.0f}; a proposal takes {found['early_ms']:.1f} ms after 10 and {found['late_ms']:.1f} ms at "
-            f"the end, × {found['late_ms'] / found['early_ms']:.2f}"
-        )
+        print(f"{case}: {found['trials']} trials, {found['reports']} reports, peak memory {found['peak_mb']:.0f} MB")
+        print(f"  {found['report_ms']:.2f} ms a report and {found['trial_ms']:.1f} ms a trial, {each_ms:.2f} ms a report in all")
+        print(f"  {2 * each_ms / 10:.2f} % of a core at 2 reports a second, 5 % at {50 / each_ms:.0f} a second")
+        early_ms, late_ms = found["early_ms"], found["late_ms"]
+        print(f"  a proposal takes {early_ms:.1f} ms after 10 and {late_ms:.1f} ms at the end, × {late_ms / early_ms:.2f}")
 
 
 if __name__ == "__main__":
