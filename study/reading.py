@@ -38,8 +38,9 @@ def read_study(folder: Path) -> StudyRecord:
     return StudyRecord(
         name=spec.name,
         question=spec.question,
-        metric=spec.objective.metric,
-        direction=spec.objective.direction,
+        metric=spec.objectives[0].metric,
+        direction=spec.objectives[0].direction,
+        objectives=spec.objectives,
         planned=spec.planned_trials,
         trials=trials,
         corpus=provenance["corpus"],

@@ -62,7 +62,10 @@ def build_sampler(spec: StudySpec, asked: int) -> BaseSampler:
 
 def points_modelled(spec: StudySpec) -> int | None:
     """How many points a sampler's model is made from; None for all that there are."""
-    return max(TPE_POINTS, spec.sampler.startup_trials) if isinstance(spec.sampler, TpeSampler) else None
+    # Of several objectives no point is simply the best.
+    if len(spec.objectives) > 1 or not isinstance(spec.sampler, TpeSampler):
+        return None
+    return max(TPE_POINTS, spec.sampler.startup_trials)
 
 
 def build_pruner(spec: StudySpec) -> BasePruner:

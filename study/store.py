@@ -77,7 +77,7 @@ class StudyStore:
         self._study = optuna.create_study(
             study_name=spec.name,
             storage=JournalStorage(JournalFileBackend(str(folder / JOURNAL))),
-            direction=spec.objective.direction,
+            directions=[objective.direction for objective in spec.objectives],
             pruner=build_pruner(spec),
             load_if_exists=True,
         )
@@ -166,11 +166,17 @@ class StudyStore:
         return None
 
     def report(self, number: int, step: int, metrics: Mapping[str, float]) -> None:
-        """Records the objective's value at a step; the first value of a step stays, so that a repeat changes nothing."""
-        value = metrics.get(self.spec.objective.metric)
-        if value is not None and step not in self._reported[number]:
-            self._reported[number].add(step)
-            self._live[number].report(value, step)
+        """Records the (first) objective's value at a step; the first value of a step stays, so that a repeat changes nothing."""
+        value = metrics.get(self.spec.objectives[0].metric)
+        if value is None or step in self._reported[number]:
+            return
+        self._reported[number].add(step)
+        trial = self._live[number]
+        if len(self.spec.objectives) == 1:
+            trial.report(value, step)
+        else:
+            # Optuna's Trial takes no reports towards several objectives; its storages do.
+            self._study._storage.set_trial_intermediate_value(trial._trial_id, step, value)
 
     def should_prune(self, number: int) -> bool:
         """Whether the pruner gives the trial up, judged from what the store knows of all trials."""
@@ -187,14 +193,15 @@ class StudyStore:
         """
         for entry in self.trial_folder(number).log():
             self.report(number, entry.step, entry.metrics)
-        value = metrics.get(self.spec.objective.metric)
-        if outcome == "complete" and (value is None or not math.isfinite(value)):
-            outcome, reason = "failed", f"the final report gives no finite {self.spec.objective.metric}, but {value}"
+        values = {objective.metric: metrics.get(objective.metric) for objective in self.spec.objectives}
+        missing = next((name for name, value in values.items() if value is None or not math.isfinite(value)), None)
+        if outcome == "complete" and missing is not None:
+            outcome, reason = "failed", f"the final report gives no finite {missing}, but {values[missing]}"
         trial = self._live.pop(number)
         del self._reported[number]
         trial.set_user_attr("ending", {"outcome": outcome, "reason": reason, "metrics": dict(metrics)})
         if outcome == "complete":
-            self._study.tell(trial, value)
+            self._study.tell(trial, [value for value in values.values() if value is not None])
         else:
             self._study.tell(trial, state=TrialState.PRUNED if outcome == "pruned" else TrialState.FAIL)
         self._ended += 1
@@ -242,7 +249,7 @@ class StudyStore:
         """Why a cell gets no further seed, where the spec spends seeds adaptively."""
         if not isinstance(self.spec.pruner, WilcoxonPruner):
             return None
-        sign = 1.0 if self.spec.objective.direction == "maximize" else -1.0
+        sign = 1.0 if self.spec.objectives[0].direction == "maximize" else -1.0
         values: dict[str, dict[int, float]] = {}
         for trial in known:
             if trial.state == TrialState.COMPLETE and trial.value is not None:

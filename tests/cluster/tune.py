@@ -13,6 +13,7 @@ class Tune:
     """Tune's controller, as far as our searcher and scheduler see of it."""
 
     def __init__(self, store: StudyStore, concurrent: int = 2) -> None:
+        self.store = store
         self.events: list[StudyEvent] = []
         self.search = StudySearch(store, concurrent, self.events.append)
         self.scheduler = StorePruning(self.search)
