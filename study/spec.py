@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
@@ -21,6 +21,7 @@ from study.objectives import MEASURED_AT_EVERY_REPORT, Objective, OneOrSeveral
 from study.searching import GridSampler, NoPruner, Pruner, Sampler
 from study.spec_checks import base_problems, space_problems, untrainable
 from study.spec_problems import SpecError, described, line
+
 
 class Resources(Section):
     """How the study runs. Never part of a hash: the same study elsewhere is the same study."""
@@ -101,7 +102,9 @@ class StudySpec(Section):
         if pruner.kind == "none" or objective is None:
             return pruner
         if isinstance(objective, tuple):
-            raise ValueError(f"pruner {pruner.kind} judges by one objective, and the study has several: give one, or set pruner.kind to none")
+            raise ValueError(
+                f"pruner {pruner.kind} judges by one objective, and the study has several: give one, or set pruner.kind to none"
+            )
         if pruner.kind != "wilcoxon" and objective.metric not in MEASURED_AT_EVERY_REPORT:
             raise ValueError(
                 f"pruner {pruner.kind} judges a trial before its end, but {objective.metric} is measured at the end only: "

@@ -218,7 +218,7 @@ def test_a_step_on_a_logarithmic_range_is_refused_not_dropped(tmp_path: Path, ca
 def test_only_complete_values_enter_a_mean(tmp_path: Path) -> None:
     """One setting with five seeds that end in five ways: the mean is that of the one that is complete."""
     ends = {0: "complete", 1: "pruned", 2: "diverged", 3: "failed", 4: "cancelled"}
-    with our_tune(tmp_path, sampler={"kind": "random", "trials": 1}, seeds=list(ends), **{"pruner": {"kind": "none"}}) as ours:
+    with our_tune(tmp_path, sampler={"kind": "random", "trials": 1}, seeds=list(ends), pruner={"kind": "none"}) as ours:
         while (assignment := ours.store.ask()) is not None:
             value = 0.6 if assignment.seed == 0 else 0.9 + 0.01 * assignment.seed
             ours.store.report(assignment.number, 10, {"dev_accuracy": value})
@@ -232,7 +232,9 @@ def test_only_complete_values_enter_a_mean(tmp_path: Path) -> None:
 def test_pruned_points_are_ranked_behind_complete_ones_and_failed_ones_not_at_all(tmp_path: Path) -> None:
     """What TPE makes of them, as Optuna means it: a pruned trial by how far it came, a failed one not."""
     with our_tune(tmp_path) as ours:
-        for number, (outcome, value) in enumerate([("complete", 0.1), ("pruned", 0.9), ("diverged", 0.99), ("complete", 0.2), ("pruned", 0.8)]):
+        for number, (outcome, value) in enumerate(
+            [("complete", 0.1), ("pruned", 0.9), ("diverged", 0.99), ("complete", 0.2), ("pruned", 0.8)]
+        ):
             ours.start(str(number))
             ours.store.report(number, 20 if number == 4 else 10, {"dev_accuracy": value})
             ours.store.tell(number, outcome, {"dev_accuracy": value}, "")  # type: ignore[arg-type]
