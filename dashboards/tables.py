@@ -94,9 +94,16 @@ def cell_table(info: RankingInfo) -> Component:
         ]
         seeds = cell.metrics[info.metric].n if info.metric in cell.metrics else 0
         rest = ", ".join(f"{count} {outcome}" for outcome, count in cell.outcomes.items() if outcome != "complete")
-        name = [cell.label, html.Span(" on the front", className="quiet")] if cell.cell_id in info.front else cell.label
+        mark = [html.Span(" on the front", className="quiet")] if cell.cell_id in info.front else []
         body.append(
-            html.Tr([html.Th(name, scope="row"), *shown, html.Td(str(seeds), className="number"), html.Td(rest, className="quiet")])
+            html.Tr(
+                [
+                    html.Th([cell.label, *mark] if mark else cell.label, scope="row"),
+                    *shown,
+                    html.Td(str(seeds), className="number"),
+                    html.Td(rest, className="quiet"),
+                ]
+            )
         )
     return _scrolling(html.Table([html.Thead(html.Tr(head)), html.Tbody(body)], className="data"))
 

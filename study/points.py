@@ -100,7 +100,7 @@ class PointView(Study):
             # A point that had ended is trained again.
             self._forget()
             return self._read()
-        unfolded = []
+        unfolded: list[FrozenTrial] = []
         for group in groups.values():
             if unfolded or not all(trial.state.is_finished() for trial in group):
                 unfolded.append(observation(group))

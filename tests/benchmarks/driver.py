@@ -43,23 +43,38 @@ class Stopwatch:
         return result
 
 
-def drive(case: str, trials: int) -> dict[str, Any]:
+def drive(case: str, trials: int) -> dict[str, float]:
     """Runs a case; what is measured is the time inside the searcher and the scheduler."""
+    watch, reports = run(case, trials)
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Right after it, so that a machine with other work is the same for both ends of the ratio.
+    fresh, _ = run(case, 2 * WINDOW * len(CASES[case].get("seeds", [0])))
+    started = len(watch.seconds["end"])
+    spent = {what: sum(seconds) for what, seconds in watch.seconds.items()}
+    report_s, trial_s = spent["report"] / reports, (spent["propose"] + spent["suggest"] + spent["end"]) / started
+    return {
+        "trials": started,
+        "reports": reports,
+        "peak_mb": peak_mb,
+        "report_ms": report_s * 1000,
+        "trial_ms": trial_s * 1000,
+        "per_report_ms": (report_s + trial_s * started / reports) * 1000,
+        "early_ms": median(fresh.seconds["propose"][WINDOW // 2 : WINDOW // 2 + WINDOW]) * 1000,
+        "late_ms": median(watch.seconds["propose"][-WINDOW:]) * 1000,
+    }
+
+
+def run(case: str, trials: int) -> tuple[Stopwatch, int]:
+    """A whole study; gives its times and how many reports there were, which is fewer where a pruner stops trials."""
     settings = CASES[case]
-    seeds = len(settings.get("seeds", [0]))
-    spec = tiny_spec(
-        space=SPACE,
-        objective={"metric": "dev_accuracy"},
-        sampler={"kind": "tpe", "trials": trials // seeds},
-        resources={"concurrent_trials": 2},
-        **settings,
-    )
+    space = {"space": SPACE, "objective": {"metric": "dev_accuracy"}, "resources": {"concurrent_trials": 2}}
+    spec = tiny_spec(**space, sampler={"kind": "tpe", "trials": trials // len(settings.get("seeds", [0]))}, **settings)
     watch, noise = Stopwatch(), random.Random(0)
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         store = StudyStore.create_or_open(Path(folder), spec, "c" * 64, "")
         tune = Tune(store, concurrent=2)
         running: dict[str, int] = {}
-        started = reported = 0
+        started = reports = 0
         while True:
             while isinstance(watch.time("suggest", tune.start, f"trial{started}"), dict):
                 running[f"trial{started}"] = 0
@@ -70,16 +85,23 @@ def drive(case: str, trials: int) -> dict[str, Any]:
                 break
             for trial_id in list(running):
                 running[trial_id] += 1
-                reported += 1
-                step, value = running[trial_id], 1 - 1 / running[trial_id] + noise.gauss(0, 0.1)
-                last = step == REPORTS
-                decision = watch.time("report", tune.result, trial_id, step, "complete" if last else "running", dev_accuracy=value)
-                if last or decision == "STOP":
-                    write_log(store, tune.assignment(trial_id).number, step)
-                    watch.time("end", tune.search.on_trial_complete, trial_id=trial_id, result={})
+                reports += 1
+                if step_ends(watch, tune, trial_id, running[trial_id], noise):
                     del running[trial_id]
         store.close()
-    return summary(watch, started, reported)
+    return watch, reports
+
+
+def step_ends(watch: Stopwatch, tune: Tune, trial_id: str, step: int, noise: random.Random) -> bool:
+    """Hands a trial's next report in; returns whether the trial ended with it."""
+    last = step == REPORTS
+    value = 1 - 1 / step + noise.gauss(0, 0.1)
+    decision = watch.time("report", tune.result, trial_id, step, "complete" if last else "running", dev_accuracy=value)
+    if not last and decision != "STOP":
+        return False
+    write_log(tune.store, tune.assignment(trial_id).number, step)
+    watch.time("end", tune.search.on_trial_complete, trial_id=trial_id, result={})
+    return True
 
 
 def write_log(store: StudyStore, number: int, steps: int) -> None:
@@ -87,23 +109,6 @@ def write_log(store: StudyStore, number: int, steps: int) -> None:
     line = {"outcome": "running", "reason": "", "elapsed_s": 1.0, "metrics": {"dev_accuracy": 0.5, "dev_loss": 1.0, "train_loss": 1.0}}
     text = "".join(json.dumps({"step": step, **line}) + "\n" for step in range(1, steps + 1))
     (store.trial_folder(number).path / "metrics.jsonl").write_text(text)
-
-
-def summary(watch: Stopwatch, trials: int, reports: int) -> dict[str, float]:
-    spent = {what: sum(seconds) for what, seconds in watch.seconds.items()}
-    report_s = spent["report"] / reports
-    trial_s = (spent["propose"] + spent["suggest"] + spent["end"]) / trials
-    proposals = watch.seconds["propose"]
-    return {
-        "trials": trials,
-        "reports": reports,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "report_ms": report_s * 1000,
-        "trial_ms": trial_s * 1000,
-        "per_report_ms": (report_s + trial_s * trials / reports) * 1000,
-        "early_ms": median(proposals[WINDOW // 2 : WINDOW // 2 + WINDOW]) * 1000,
-        "late_ms": median(proposals[-WINDOW:]) * 1000,
-    }
 
 
 def main() -> None:

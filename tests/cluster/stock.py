@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-SPACE = {"temperature": optuna.distributions.FloatDistribution(0.01, 1.0, log=True)}
+SPACE: dict[str, BaseDistribution] = {"temperature": optuna.distributions.FloatDistribution(0.01, 1.0, log=True)}
 
 
 class StockTune:
@@ -43,9 +44,7 @@ class StockTune:
 
     @property
     def study(self) -> optuna.Study:
-        study = self.search._ot_study
-        assert isinstance(study, optuna.Study)
-        return study
+        return cast(optuna.Study, self.search._ot_study)
 
     @property
     def trials(self) -> list[FrozenTrial]:

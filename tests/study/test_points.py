@@ -26,9 +26,11 @@ RANGE: dict[str, Any] = {"temperature": {"low": 0.0, "high": 1.0}}
 
 
 def replicate(state: TrialState, value: float | None = None, reported: dict[int, float] | None = None) -> FrozenTrial:
-    space = {"x": FloatDistribution(0, 1)}
-    params = {} if state == WAITING else {"x": 0.5}
-    return create_trial(state=state, value=value, params=params, distributions=space if params else {}, intermediate_values=reported or {})
+    if state == WAITING:
+        return create_trial(state=state)
+    return create_trial(
+        state=state, value=value, params={"x": 0.5}, distributions={"x": FloatDistribution(0, 1)}, intermediate_values=reported or {}
+    )
 
 
 @pytest.mark.parametrize(
