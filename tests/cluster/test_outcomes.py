@@ -129,7 +129,7 @@ def test_a_new_driver_does_not_repeat_the_first_suggestions(tmp_path: Path) -> N
 
     drawn = []
     for _ in range(2):
-        with our_tune(tmp_path) as ours:
+        with our_tune(tmp_path, sampler={"kind": "tpe", "trials": 8, "startup_trials": 8}) as ours:
             for trial_id in "abcd":
                 ours.start(trial_id)
                 drawn.append(ours.assignment(trial_id).sample["temperature"])
