@@ -18,7 +18,7 @@ from cpc_core.errors import ConfigError
 from study.budget import elapsed_s, spent
 from study.records import Outcome, Prediction, StudyRecord, TrialRecord
 from study.spec import StudySpec
-from study.trial_folder import TrialFolder
+from study.trial_folder import LogEntry, Origin, TrialFolder
 
 SPEC, PROVENANCE, JOURNAL, PREDICTION = "spec.yaml", "provenance.json", "journal.log", "prediction.json"
 
@@ -79,8 +79,8 @@ def read_provenance(folder: Path) -> dict[str, Any]:
 
 
 def _budget_spent(spec: StudySpec, trials: Sequence[TrialRecord], wall_s: float) -> str | None:
-    started = [trial for trial in trials if trial.history or trial.outcome == "running"]
-    progress = [(trial.history[-1].step if trial.history else 0, trial.duration_s) for trial in started]
+    steps = {trial.number: trial.history[-1].step - trial.adopted_steps if trial.history else 0 for trial in trials}
+    progress = [(steps[trial.number], trial.duration_s) for trial in trials if steps[trial.number] or trial.outcome == "running"]
     return spec.budget.exhausted_by(spent(progress, spec.resources.gpus_per_trial, wall_s))
 
 
@@ -119,7 +119,8 @@ def _trials(folder: Path, spec: StudySpec) -> list[FrozenTrial]:
 
 
 def _record(folder: Path, trial: FrozenTrial) -> TrialRecord:
-    log = TrialFolder(folder, trial.number).log()
+    own = TrialFolder(folder, trial.number)
+    log, origin = own.log(), own.origin()
     ending: dict[str, Any] = trial.user_attrs["ending"] if trial.state.is_finished() else {"reason": "", "metrics": {}}
     attributes = trial.user_attrs
     return TrialRecord(
@@ -129,8 +130,17 @@ def _record(folder: Path, trial: FrozenTrial) -> TrialRecord:
         seed=attributes["seed"],
         knobs=attributes["knobs"],
         outcome=stored_outcome(trial),
-        reason=ending["reason"],
+        reason="; ".join(text for text in (ending["reason"], _origin_words(folder, origin, log)) if text),
         metrics=ending["metrics"] or (log[-1].metrics if log else {}),
         history=tuple(entry.report for entry in log),
         duration_s=log[-1].elapsed_s if log else 0.0,
+        adopted_steps=origin.step if origin else 0,
     )
+
+
+def _origin_words(folder: Path, origin: Origin | None, log: tuple[LogEntry, ...]) -> str:
+    if origin is None:
+        return ""
+    where = f"trial {origin.trial}" + (f" of study {origin.study}" if origin.study != folder.absolute().name else "")
+    whole = log and log[-1].step == origin.step and log[-1].outcome != "running"
+    return f"trained as {where}" if whole else f"continued from step {origin.step} of {where}"

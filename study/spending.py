@@ -19,10 +19,10 @@ class Spending:
 
     def __init__(self, study: Path) -> None:
         self._study = study
-        self._ended: dict[int, tuple[int, float] | None] = {}
+        self._ended: dict[int, tuple[int, float]] = {}
 
     def of_started(self, trials: Iterable[FrozenTrial], live: Container[int]) -> list[tuple[int, float]]:
-        """Optimizer steps and seconds of training of each started trial.
+        """Optimizer steps and seconds that each started trial was trained in this study.
 
         Args:
             trials: Every trial of the study.
@@ -32,16 +32,9 @@ class Spending:
         for trial in trials:
             if trial.state == TrialState.WAITING:
                 continue
+            used = self._ended.get(trial.number) or TrialFolder(self._study, trial.number).trained_here()
             if trial.state.is_finished():
-                if trial.number not in self._ended:
-                    self._ended[trial.number] = self._logged(trial.number)
-                used = self._ended[trial.number]
-            else:
-                used = self._logged(trial.number) or ((0, 0.0) if trial.number in live else None)
-            if used is not None:
+                self._ended[trial.number] = used
+            if used[0] or trial.number in live:
                 spent.append(used)
         return spent
-
-    def _logged(self, number: int) -> tuple[int, float] | None:
-        log = TrialFolder(self._study, number).log()
-        return (log[-1].step, log[-1].elapsed_s) if log else None

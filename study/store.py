@@ -24,7 +24,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import ValidationError
 
-from cpc_core.config import CpcConfig, signature
+from cpc_core.config import CpcConfig, signature, trajectory
 from cpc_core.errors import ConfigError
 from search_spaces.space import Sample
 from study.budget import Budget, Clock, spent
@@ -36,9 +36,10 @@ from study.reading import JOURNAL, PROVENANCE, SPEC, read_provenance, read_spec,
 from study.replicates import why_given_up
 from study.sampling import build_pruner, build_sampler, draw, planned_pairs, points_modelled
 from study.searching import GridSampler, WilcoxonPruner
+from study.sharing import SharedTrials
 from study.spec import StudySpec
 from study.spending import Spending
-from study.trial_folder import TrialFolder
+from study.trial_folder import Identity, TrialFolder
 
 Ending = Literal["complete", "pruned", "diverged", "failed", "cancelled"]
 
@@ -86,6 +87,7 @@ class StudyStore:
         self._reported: dict[int, set[int]] = {}
         self._spending = Spending(folder)
         self._ended = 0
+        self._shared = SharedTrials(folder) if spec.resources.share else None
         self._interrupted = [Trial(self._study, trial._trial_id) for trial in self._frozen(TrialState.RUNNING)]
         self._enqueue_grid()
 
@@ -112,7 +114,7 @@ class StudyStore:
             if (folder / SPEC).exists():
                 _refuse_another(folder, spec, corpus_hash)
             else:
-                content = collect(spec.hash, corpus_hash, corpus_caption)
+                content = collect(folder, spec.hash, corpus_hash, corpus_caption)
                 write_atomically(folder / PROVENANCE, json.dumps(content, indent=2) + "\n")
             write_atomically(folder / SPEC, spec.to_yaml())
             _heal_journal(folder / JOURNAL)
@@ -231,9 +233,7 @@ class StudyStore:
             return None
         self._describe(trial, _description(assignment))
         self._enqueue_replicates(assignment, trial, known)
-        ending = self.trial_folder(trial.number).ending()
-        if ending is not None and ending.outcome in ("complete", "diverged"):
-            self.tell(trial.number, ending.outcome, ending.metrics, ending.reason)
+        if self._tell_ending(trial.number):
             return None
         given_up = self._given_up(assignment, known)
         if given_up is not None and not self.trial_folder(trial.number).log():
@@ -243,7 +243,29 @@ class StudyStore:
         if same is not None:
             self.tell(trial.number, "cancelled", {}, f"the same configuration as trial {same}, which is trained once")
             return None
-        return assignment
+        return assignment if self._begin(assignment) else None
+
+    def _begin(self, assignment: Assignment) -> bool:
+        """Makes the trial's folder, with what was trained before; returns whether anything is left to train."""
+        folder, number = self.trial_folder(assignment.number), assignment.number
+        trajectory_id = trajectory(assignment.config, self._corpus_hash)
+        steps = assignment.config.training.steps
+        folder.identify(Identity(assignment.trial_id, trajectory_id, steps, self.spec.hash, self._corpus_hash, assignment.seed))
+        if self._shared is None or folder.checkpoint() is not None:
+            return True
+        if not self._shared.adopt(trajectory_id, assignment.config, folder):
+            return True
+        for entry in folder.log():
+            self.report(number, entry.step, entry.metrics)
+        return not self._tell_ending(number)
+
+    def _tell_ending(self, number: int) -> bool:
+        """Ends a trial whose folder shows that its training has ended; returns whether it does."""
+        ending = self.trial_folder(number).ending()
+        if ending is None or ending.outcome not in ("complete", "diverged"):
+            return False
+        self.tell(number, ending.outcome, ending.metrics, ending.reason)
+        return True
 
     def _given_up(self, assignment: Assignment, known: Sequence[FrozenTrial]) -> str | None:
         """Why a cell gets no further seed, where the spec spends seeds adaptively."""
@@ -318,7 +340,7 @@ def _refuse_another(folder: Path, spec: StudySpec, corpus_hash: str) -> None:
     if stored.hash != spec.hash:
         raise ConfigError(
             f"{folder} holds the study '{stored.name}' with spec {stored.hash}, not {spec.hash}: choose another folder with -o, "
-            "or restore the spec that it was started with"
+            f"or restore the spec that it was started with{_continuation(stored, spec)}"
         )
     stored_corpus = read_provenance(folder)["corpus_hash"]
     if stored_corpus != corpus_hash:
@@ -326,6 +348,25 @@ def _refuse_another(folder: Path, spec: StudySpec, corpus_hash: str) -> None:
             f"{folder} was started on a corpus with hash {stored_corpus[:12]}, but {spec.corpus} has {corpus_hash[:12]}: "
             "choose another folder with -o, or restore the corpus"
         )
+
+
+def _continuation(stored: StudySpec, spec: StudySpec) -> str:
+    """What to do where the specs differ in nothing but how long they train."""
+
+    def split(given: StudySpec) -> tuple[StudySpec, bool]:
+        training = {name: value for name, value in given.base.get("training", {}).items() if name != "steps"}
+        decays = given.base.get("optimizer", {}).get("decay_steps") is not None
+        return given.model_copy(update={"base": {**given.base, "training": training}}), decays
+
+    (shorter, decays), (longer, _) = split(stored), split(spec)
+    if shorter.hash != longer.hash:
+        return ""
+    if decays:
+        return ". To train longer, keep both: in a folder beside this one, every trial goes on from its last checkpoint here"
+    return (
+        ". Only training.steps differs, but the learning rate falls over as many steps, so that no step would be the same: name "
+        "optimizer.decay_steps in both specs, and in a folder beside this one every trial goes on from its last checkpoint here"
+    )
 
 
 def _heal_journal(journal: Path) -> None:

@@ -16,6 +16,7 @@ from study.catalog import preset_names, scales
 from study.cli import EXIT_CODES
 from study.cli.comparing import INTERVALS, IntervalName, say_claims
 from study.cli.folders import HOME, known, study_folder
+from study.cli.one_trial import show_trial
 from study.cli.output import Format, emit, next_steps, say
 from study.cli.planning import size
 from study.errors import StudyFailedError
@@ -101,8 +102,19 @@ def ls(*, output: Output = "table") -> None:
 
 
 @app.command
-def show(study: str, /, *, output: Output = "table") -> None:
-    """Show every trial of a study with its time beside the predicted one, and what the study says so far."""
+def show(study: str, /, *, trial: int | None = None, output: Output = "table") -> None:
+    """Show every trial of a study with its time beside the predicted one, and what the study says so far.
+
+    Parameters
+    ----------
+    study
+        A study folder, or the name of one in studies/.
+    trial
+        Show this trial alone: its metrics, and the code and machine of every attempt at it.
+    """
+    if trial is not None:
+        show_trial(study_folder(study), trial, output)
+        return
     record = read_study(study_folder(study))
     emit([_trial_row(record, trial) for trial in record.trials], output)
     _answer(record)

@@ -10,17 +10,23 @@ from cyclopts import App, Parameter
 
 from study.cli.output import next_steps, say
 
-app = App(name="trial", help="Train single models on this machine, without a cluster.")
+app = App(name="trial", help="Train single models on this machine, or one of a study again.")
+app.command("study.cli.reproducing:reproduce", name="reproduce", help="Train a study's trial again and compare the numbers.")
+
+Similarity = Literal["dot", "cosine", "nonlinear_cosine"]
+Negatives = Literal["local", "cross", "exclusive"]
+Adversary = Literal["none", "gaussian", "fgsm", "rs_fgsm", "pgd", "free", "additive_noise", "speed", "pitch"]
+"""Written out, because importing the configuration takes longer than help may."""
 
 
 @app.command
 def run(
     *,
     corpus: str | None = None,
-    similarity: Literal["dot", "cosine", "nonlinear_cosine"] | None = None,
+    similarity: Similarity | None = None,
     temperature: float | None = None,
-    negatives: Literal["local", "cross", "exclusive"] | None = None,
-    adversary: Literal["none", "gaussian", "fgsm", "pgd"] | None = None,
+    negatives: Negatives | None = None,
+    adversary: Adversary | None = None,
     epsilon_db: float | None = None,
     width: int | None = None,
     steps: int | None = None,
@@ -91,7 +97,9 @@ def run(
     if trial.outcome != "complete":
         raise StudyFailedError(f"the trial {trial.outcome}: {trial.reason}")
     if not progress.steps_taken:
-        say(f"already trained, nothing to do: {folder}")
+        say(f"already trained, nothing to do: {folder}{f' ({trial.reason})' if trial.reason else ''}")
+    elif trial.reason:
+        say(trial.reason)
     say(
         f"dev CPC accuracy {trial.metrics['dev_accuracy']:.3f} · probe on dev clips: mAP {trial.metrics['dev_map']:.3f}, "
         f"linear accuracy {trial.metrics['dev_probe_accuracy']:.3f}"

@@ -110,6 +110,17 @@ def test_crashed_trial_is_failed_and_keeps_what_it_reported(store: StudyStore, r
     assert record(store, 0).metrics == ({"dev_accuracy": 0.6} if reported else {})
 
 
+def test_trial_that_no_process_took_on_is_handed_out_again_as_often_as_a_crashed_one(store: StudyStore) -> None:
+    tune = Tune(store, concurrent=1)
+    for attempt in range(store.spec.resources.max_failures + 1):
+        assert tune.start(f"a{attempt}", begins=False) == {"number": 0}
+        assert tune.start("b") is None
+        tune.search.on_trial_complete(trial_id=f"a{attempt}", error=True)
+    assert record(store, 0).outcome == "failed"
+    assert tune.start("b") == {"number": 1}
+    assert [event.kind for event in tune.events] == ["started", "ended", "started"]
+
+
 def test_failure_that_the_trial_reports_keeps_its_own_words(store: StudyStore) -> None:
     tune = Tune(store)
     tune.start("a")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from cluster.search import StorePruning, StudyEvent, StudySearch
+from cluster.search import Beginnings, StorePruning, StudyEvent, StudySearch
 from study.store import Assignment, StudyStore
 
 
@@ -18,8 +18,11 @@ class Tune:
         self.search = StudySearch(store, concurrent, self.events.append)
         self.scheduler = StorePruning(self.search)
 
-    def start(self, trial_id: str) -> object:
-        return self.search.suggest(trial_id=trial_id)
+    def start(self, trial_id: str, *, begins: bool = True) -> object:
+        suggested = self.search.suggest(trial_id=trial_id)
+        if begins and isinstance(suggested, dict):
+            Beginnings(self.search).on_trial_start(0, [], SimpleNamespace(trial_id=trial_id))  # type: ignore[arg-type]
+        return suggested
 
     def assignment(self, trial_id: str) -> Assignment:
         return self.search._live[trial_id].assignment

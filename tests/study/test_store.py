@@ -312,4 +312,4 @@ def test_provenance_names_code_versions_hardware_and_data(tmp_path: Path) -> Non
     assert content["corpus_hash"] == CORPUS
     assert {"python", "torch", "ray", "optuna", "pyarrow"} <= content["versions"].keys()
     assert content["hardware"]["cores"] >= 1
-    assert set(content["git"]) in (set(), {"commit", "dirty"})
+    assert set(content["git"]) in (set(), {"commit", "dirty"}, {"commit", "dirty", "diff", "diff_sha256"})
