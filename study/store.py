@@ -32,8 +32,9 @@ from study.files import write_atomically
 from study.lock import DriverLock
 from study.points import POINT, PointSampler
 from study.provenance import collect
-from study.reading import JOURNAL, PROVENANCE, SPEC, read_provenance, read_spec, stored_outcome
+from study.reading import JOURNAL, PROVENANCE, SPEC, read_provenance, read_spec
 from study.replicates import why_given_up
+from study.roster import Roster
 from study.sampling import build_pruner, build_sampler, draw, planned_pairs, points_modelled
 from study.searching import GridSampler, WilcoxonPruner
 from study.sharing import SharedTrials
@@ -86,7 +87,7 @@ class StudyStore:
         self._live: dict[int, Trial] = {}
         self._reported: dict[int, set[int]] = {}
         self._spending = Spending(folder)
-        self._ended = 0
+        self._roster = Roster()
         self._shared = SharedTrials(folder) if spec.resources.share else None
         self._interrupted = [Trial(self._study, trial._trial_id) for trial in self._frozen(TrialState.RUNNING)]
         self._enqueue_grid()
@@ -131,7 +132,7 @@ class StudyStore:
     @property
     def ended(self) -> int:
         """Trials that have ended, as far as was known when a trial was last asked for or told."""
-        return self._ended
+        return self._roster.ended
 
     @property
     def finished(self) -> bool:
@@ -139,8 +140,8 @@ class StudyStore:
         return not (self._interrupted or self._live or self._starts_more(self._frozen()))
 
     def _starts_more(self, trials: Sequence[FrozenTrial]) -> bool:
-        waits = any(trial.state == TrialState.WAITING for trial in trials)
-        return (waits or self._proposes(trials)) and self._budget_spent(trials) is None
+        self._roster.read(trials)
+        return (self._roster.waits or self._proposes) and self._budget_spent(trials) is None
 
     @property
     def budget_spent(self) -> str | None:
@@ -206,20 +207,19 @@ class StudyStore:
             self._study.tell(trial, [value for value in values.values() if value is not None])
         else:
             self._study.tell(trial, state=TrialState.PRUNED if outcome == "pruned" else TrialState.FAIL)
-        self._ended += 1
+        self._roster.ended += 1
         self._clock.keep()
 
     def _next(self, known: Sequence[FrozenTrial]) -> Trial | None:
-        self._ended = sum(trial.state.is_finished() for trial in known)
         if self._interrupted:
+            self._roster.read(known)
             return self._interrupted.pop(0)
         return self._study.ask() if self._starts_more(known) else None
 
-    def _proposes(self, trials: Sequence[FrozenTrial]) -> bool:
-        """Whether the sampler still has points to propose. Replicates carry the number of the point that they repeat."""
-        if isinstance(self.spec.sampler, GridSampler):
-            return False
-        return sum(POINT not in trial.user_attrs for trial in trials) < self.spec.sampler.trials
+    @property
+    def _proposes(self) -> bool:
+        """Whether the sampler still has points to propose."""
+        return not isinstance(self.spec.sampler, GridSampler) and self._roster.points < self.spec.sampler.trials
 
     def _assign(self, trial: Trial, known: Sequence[FrozenTrial]) -> Assignment | None:
         """Completes a trial's configuration, given the trials before it. None if it ended right here: nothing is left to train."""
@@ -239,7 +239,7 @@ class StudyStore:
         if given_up is not None and not self.trial_folder(trial.number).log():
             self.tell(trial.number, "pruned", {}, given_up)
             return None
-        same = self._same_configuration(assignment, known)
+        same = self._roster.same(assignment.trial_id, assignment.number)
         if same is not None:
             self.tell(trial.number, "cancelled", {}, f"the same configuration as trial {same}, which is trained once")
             return None
@@ -288,18 +288,6 @@ class StudyStore:
         for name, value in description.items():
             if name not in trial.user_attrs:
                 trial.set_user_attr(name, value)
-
-    @staticmethod
-    def _same_configuration(assignment: Assignment, known: Sequence[FrozenTrial]) -> int | None:
-        """Number of another trial that trains, or has trained, the same configuration."""
-        for trial in known:
-            if (
-                trial.number != assignment.number
-                and trial.user_attrs.get("trial_id") == assignment.trial_id
-                and stored_outcome(trial) not in ("waiting", "failed", "cancelled")
-            ):
-                return trial.number
-        return None
 
     def _enqueue_grid(self) -> None:
         if not isinstance(self.spec.sampler, GridSampler):

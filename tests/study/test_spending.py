@@ -40,7 +40,12 @@ def test_logs_of_ended_trials_are_read_once_and_the_others_again(tmp_path: Path,
     log(tmp_path, 1, 10)
     read: list[int] = []
     original = TrialFolder.log
-    monkeypatch.setattr(TrialFolder, "log", lambda folder: (read.append(folder.number), original(folder))[1])
+
+    def counted(folder: TrialFolder) -> tuple[LogEntry, ...]:
+        read.append(folder.number)
+        return original(folder)
+
+    monkeypatch.setattr(TrialFolder, "log", counted)
     spending = Spending(tmp_path)
     assert spending.of_started(known, ()) == [(30, 15.0), (10, 5.0)]
     log(tmp_path, 1, 20)
