@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from cluster.recording import in_process, recorded_training
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.step import StepMetrics
 from cpc_core.training import Progress
+from study.files import Place
 from study.reading import read_study
 from study.records import StudyRecord
 from study.spec import StudySpec
@@ -18,7 +18,7 @@ from study.store import StudyStore
 
 
 def run_trial(
-    folder: Path,
+    folder: Place,
     spec: StudySpec,
     corpus: Corpus,
     *,
@@ -39,7 +39,7 @@ def run_trial(
         CorpusError: A shard is damaged.
         CpcError: Another process is running it.
     """
-    store = StudyStore.create_or_open(folder.absolute(), spec, corpus.hash, corpus.caption)
+    store = StudyStore.create_or_open(folder, spec, corpus.hash, corpus.caption)
     try:
         assignment = store.ask()
         if assignment is not None:

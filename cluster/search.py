@@ -80,6 +80,7 @@ class StudySearch(Searcher):
         return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        self._store.hold()
         if len(self._live) >= self._concurrent:
             return None
         if self._lost:

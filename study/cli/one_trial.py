@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from study.analysis.labels import cell_name
 from study.cli.output import Format, emit_document, emit_one
 from study.errors import NotFoundError
+from study.files import Place
 from study.provenance import attempts
 from study.reading import read_study
 from study.trial_folder import TrialFolder
 
 
-def show_trial(study: Path, number: int, output: Format) -> None:
+def show_trial(study: Place, number: int, output: Format) -> None:
     """Prints a trial with every attempt at it; a row in CSV knows the last attempt only.
 
     Raises:

@@ -14,7 +14,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from study.reading import JOURNAL, SPEC, read_study
+from study.lock import JOURNAL
+from study.reading import SPEC, read_study
 from study.spec import StudySpec
 from study.trial_folder import checkpoint_folder, checkpoint_step
 from tests.cluster.bare import train_bare
@@ -110,7 +111,7 @@ class FaultedStudy:
     def _check_trained(self, trial: FrozenTrial, out: Path) -> None:
         log, bare = (_whole_lines(folder / "trials" / f"t{trial.number:05d}" / "metrics.jsonl") for folder in (self.folder, out))
         assert log == bare
-        metric = self.spec.objective.metric
+        metric = self.spec.objectives[0].metric
         assert trial.intermediate_values == {line["step"]: line["metrics"][metric] for line in bare}
         assert (trial.state, trial.value) == (TrialState.COMPLETE, bare[-1]["metrics"][metric])
         assert trial.value is not None and math.isfinite(trial.value)

@@ -60,7 +60,7 @@ def test_study_ends_with_every_trial_its_metrics_and_its_files(uninterrupted: Pa
         assert (attempt["from_step"], attempt["workers"], attempt["threads"], attempt["device"]) == (0, 1, 1, "cpu")
         assert (attempt["trial_id"], attempt["spec_hash"]) == (trial.trial_id, SPEC.hash)
     assert record.provenance["spec_hash"] == SPEC.hash
-    files = {"spec.yaml", "provenance.json", "prediction.json", "clock.json", "journal.log", "driver.lock", "trials"}
+    files = {"spec.yaml", "provenance.json", "prediction.json", "journal.log", "driver.lock", "trials"}
     assert {path.name for path in uninterrupted.iterdir() if not path.match("code-*.diff")} == files
     cost = cost_info(record)
     assert cost is not None and cost.trials == 2 and cost.predicted_s > 0
