@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 import signal
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 
 from ray import tune
 from ray.tune.stopper import Stopper
 
-from cluster.driver import train_trial
-from cluster.search import StorePruning, StudyEvent, StudySearch
+from cluster.driver import nested_trials
+from cluster.inline import inline_trials
+from cluster.scratch import scratch_folder
+from cluster.search import Beginnings, StorePruning, StudyEvent, StudySearch
 from cluster.session import connected
 from cpc_core.calibrate import seconds_per_step
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.sample import open_corpus
+from study.files import Place
 from study.planning import keep_prediction
+from study.reaching import reached
 from study.reading import read_study
 from study.records import StudyRecord
 from study.spec import StudySpec
 from study.store import StudyStore
 
-TRIAL_RESOURCES: dict[str, float] = {"CPU": 0, "memory": 64 * 2**20}
-"""What a trial's own process reserves: no CPU, those belong to its workers, but Tune refuses to reserve nothing at all.
-How many trials there are is bounded by the search."""
 
-
-def run_study(folder: Path, spec: StudySpec, *, address: str | None, on_event: Callable[[StudyEvent], None]) -> StudyRecord:
+def run_study(folder: Place, spec: StudySpec, *, address: str | None, on_event: Callable[[StudyEvent], None]) -> StudyRecord:
     """Trains every trial of a study that has not ended, and returns what is then known.
 
     Args:
-        folder: The study folder, made if missing; on a cluster every node sees it at this path.
+        folder: The study folder, made if missing; a path or a URI, at which every node of a cluster sees it.
         spec: What is asked.
         address: Of a running Ray cluster, or None to use this machine.
         on_event: Called in this process for every start, report and end of a trial.
@@ -42,22 +40,26 @@ def run_study(folder: Path, spec: StudySpec, *, address: str | None, on_event: C
     Raises:
         ConfigError: The folder holds another study.
         CorpusError: The corpus is missing or damaged.
-        UnreachableError: No cluster answers at the address.
+        UnreachableError: No cluster answers at the address, or the study's database does not.
         ClusterError: The cluster is too small.
-        CpcError: Another process is running this study.
+        CpcError: Another process is running this study, and it is remembered in a journal, which is for one.
         KeyboardInterrupt: The study was interrupted; running it again goes on where it was.
     """
-    folder = folder.absolute()
     corpus = open_corpus(spec.corpus)
-    store = StudyStore.create_or_open(folder, spec, corpus.hash, corpus.caption)
-    try:
-        if not store.finished:
-            if address is None:
-                keep_prediction(folder, spec, corpus.clip_samples, seconds_per_step)
-            with connected(address, spec.resources), _interruptible() as interrupted:
-                _train(store, corpus, interrupted, on_event)
-    finally:
-        store.close()
+    with reached(folder, spec.store):
+        store = StudyStore.create_or_open(folder, spec, corpus.hash, corpus.caption)
+        try:
+            if not store.finished:
+                if address is None:
+                    keep_prediction(folder, spec, corpus.clip_samples, seconds_per_step)
+                with connected(address, spec.resources), _interruptible() as interrupted:
+                    # More than once only where other drivers run the study, too, and one of them leaves trials behind.
+                    while store.wait(interrupted.stop_all):
+                        _train(store, corpus, interrupted, on_event)
+                    if interrupted.by is not None:
+                        raise KeyboardInterrupt
+        finally:
+            store.close()
     return read_study(folder)
 
 
@@ -98,18 +100,22 @@ def _interruptible() -> Iterator[_Interrupted]:
 def _train(store: StudyStore, corpus: Corpus, interrupted: _Interrupted, on_event: Callable[[StudyEvent], None]) -> None:
     resources = store.spec.resources
     search = StudySearch(store, resources.concurrent_trials, on_event)
-    trainable = tune.with_parameters(train_trial, study=store.folder, corpus=corpus.folder, resources=resources)
-    with tempfile.TemporaryDirectory(prefix="cpc-tune-") as disposable:
+    inline = resources.trains_inline
+    with scratch_folder(store.folder, shared=store.spec.store is not None) as scratch:
         tune.Tuner(
-            tune.with_resources(trainable, TRIAL_RESOURCES),
-            tune_config=tune.TuneConfig(search_alg=search, scheduler=StorePruning(search), num_samples=-1, reuse_actors=False),
+            inline_trials(store.folder, corpus.folder, resources)
+            if inline
+            else nested_trials(store.folder, corpus.folder, resources, scratch),
+            # The actor of a nested trial must go: reused after a stop, it would fail its next trial unrun.
+            tune_config=tune.TuneConfig(search_alg=search, scheduler=StorePruning(search), num_samples=-1, reuse_actors=inline),
             run_config=tune.RunConfig(
                 name=store.spec.name,
-                storage_path=disposable,
+                storage_path=scratch,
                 stop=interrupted,
+                callbacks=[Beginnings(search)],
                 verbose=0,
+                # The trials' folders hold the checkpoints; Tune would ask an inline trial for one at its end.
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=resources.max_failures),
             ),
         ).fit()
-    if interrupted.by is not None:
-        raise KeyboardInterrupt

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
@@ -53,6 +55,7 @@ class _Live:
     reason: str = ""
     metrics: Mapping[str, float] | None = None
     pruned: bool = False
+    begun: bool = False
 
 
 class StudySearch(Searcher):
@@ -68,6 +71,8 @@ class StudySearch(Searcher):
         super().__init__()
         self._store, self._concurrent, self._on_event = store, concurrent, on_event
         self._live: dict[str, _Live] = {}
+        self._again: list[Assignment] = []
+        self._restarts: Counter[int] = Counter()
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles searchers into its own folder, which is thrown away."""
@@ -77,8 +82,12 @@ class StudySearch(Searcher):
         return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        self._store.hold()
         if len(self._live) >= self._concurrent:
             return None
+        if self._again:
+            self._live[trial_id] = _Live(self._again.pop(0))
+            return {"number": self._live[trial_id].assignment.number}
         assignment = self._store.ask()
         if assignment is None:
             # Ray declares a dict and takes this word, too.
@@ -87,6 +96,10 @@ class StudySearch(Searcher):
         self._live[trial_id] = _Live(assignment)
         self._emit("started", self._live[trial_id])
         return {"number": assignment.number}
+
+    def begin(self, trial_id: str) -> None:
+        """Notes that a process has taken the trial on."""
+        self._live[trial_id].begun = True
 
     def record(self, trial_id: str, result: Mapping[str, Any]) -> bool:
         """Takes in a result; returns whether the trial is to be stopped."""
@@ -104,9 +117,15 @@ class StudySearch(Searcher):
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         live = self._live.pop(trial_id)
+        number = live.assignment.number
+        if error and not live.begun and self._restarts[number] < self._store.spec.resources.max_failures:
+            # Tune does not try again where an actor that it meant to reuse has died since.
+            self._restarts[number] += 1
+            self._again.append(live.assignment)
+            return
         outcome, reason = _ending(live, error)
         live.outcome, live.reason = outcome, reason
-        self._store.tell(live.assignment.number, outcome, live.metrics or {}, reason)
+        self._store.tell(number, outcome, live.metrics or {}, reason)
         self._emit("ended", live)
 
     def save(self, checkpoint_path: str) -> None:
@@ -118,6 +137,16 @@ class StudySearch(Searcher):
     def _emit(self, kind: Literal["started", "report", "ended"], live: _Live) -> None:
         ended, planned = self._store.ended, self._store.spec.planned_trials
         self._on_event(StudyEvent(kind, live.assignment, live.step, live.metrics or {}, live.outcome, live.reason, ended, planned))
+
+
+class Beginnings(tune.Callback):
+    """Tells the searcher which trials have a process."""
+
+    def __init__(self, search: StudySearch) -> None:
+        self._search = search
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._search.begin(trial.trial_id)
 
 
 class StorePruning(FIFOScheduler):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from study.claims import Claim
+from study.objectives import Objective
 
 Outcome = Literal["waiting", "running", "complete", "pruned", "diverged", "failed", "cancelled"]
 """How a trial stands or ended. `diverged` covers non-finite losses and collapse to the constant answer."""
@@ -39,12 +40,13 @@ class TrialRecord:
         knobs: Sampled knob name → value, for example `{"similarity": "dot", "temperature": 1.0}`. A conditional
             knob that was not sampled is absent.
         outcome: How it stands or ended.
-        reason: Why, in words, where the outcome is not plain success.
+        reason: Why, in words, where the outcome is not plain success, and who trained it where that was another trial.
         metrics: Final metrics of a complete trial, the latest ones otherwise. Names follow the paper's columns:
             `train_accuracy`, `dev_accuracy`, `dev_map`, beside `train_loss`, `dev_loss`, `dev_balanced_accuracy`,
             `dev_ranking_accuracy`, `dev_probe_accuracy`, `latent_spread`, `clips_per_s`, …
         history: The metrics log in step order.
-        duration_s: Wall time, 0 where unknown.
+        duration_s: Seconds that it was trained in this study, 0 where unknown.
+        adopted_steps: Steps that another trial had taken for it.
     """
 
     number: int
@@ -57,6 +59,7 @@ class TrialRecord:
     metrics: Mapping[str, float] = field(default_factory=dict)
     history: tuple[Report, ...] = ()
     duration_s: float = 0.0
+    adopted_steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ class StudyRecord:
         prediction: What it was expected to cost, None where nothing was predicted.
         wall_s: Seconds that it has been run, over all its runs.
         budget_spent: Which limit of its budget has been reached, in words; None while none has.
+        objectives: What it optimises, `metric` first; one, unless it searches for the front between several.
         reference: Knobs of a one-at-a-time grid's first cell, None for any other study.
     """
 
@@ -108,12 +112,16 @@ class StudyRecord:
     prediction: Prediction | None = None
     wall_s: float = 0.0
     budget_spent: str | None = None
+    objectives: tuple[Objective, ...] = ()
     reference: Mapping[str, Any] | None = None
 
     def direction_of(self, metric: str) -> Direction:
         """Whether more of a metric is better: as the study says for its own, and of the others losses are to be small."""
         if metric == self.metric:
             return self.direction
+        for objective in self.objectives:
+            if metric == objective.metric:
+                return objective.direction
         return "minimize" if metric.endswith("_loss") else "maximize"
 
     @property

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from study.analysis.labels import cell_name
 from study.cli.output import say, stderr
+from study.files import Place
 
 if TYPE_CHECKING:
     from cluster.search import StudyEvent
@@ -32,7 +32,7 @@ class TrialProgress:
         folder: Named where the run is interrupted.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Place) -> None:
         self.folder, self.steps_taken = folder, 0
         self._bar = Progress(
             TextColumn("step"), MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn(),

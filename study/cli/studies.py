@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
@@ -10,17 +9,22 @@ from cyclopts import App, Parameter
 from study.analysis.answer import answer_info
 from study.analysis.cells import ranked
 from study.analysis.cost import cost_info, predicted_s
+from study.analysis.front import front
 from study.analysis.labels import cell_name
 from study.catalog import preset_names, scales
 from study.cli import EXIT_CODES
 from study.cli.comparing import INTERVALS, IntervalName, say_claims
-from study.cli.folders import HOME, known, study_folder
+from study.cli.folders import known, place_of, study_folder
+from study.cli.one_trial import show_trial
 from study.cli.output import Format, emit, next_steps, say
 from study.cli.planning import size
 from study.errors import StudyFailedError
-from study.reading import read_spec, read_study
+from study.files import Place
+from study.reaching import reached
+from study.reading import SPEC, read_spec, read_study
 from study.records import StudyRecord, TrialRecord
 from study.spec import StudySpec
+from study.tabular import score_row
 
 app = App(name="study", help="Plan, run, submit, resume and read studies.", help_epilogue=EXIT_CODES)
 for _name, _help in (
@@ -40,7 +44,7 @@ app.command("study.cli.describing:schema", name="schema", help="Print the JSON S
 Overrides = Annotated[list[str] | None, Parameter(negative="", help="Override a field of the spec: `--set a.b=c`, as often as needed.")]
 Output = Annotated[Format, Parameter(name=["--output", "-o"], help="Format of the result.")]
 Scale = Annotated[str | None, Parameter(help="Which of the spec's scales, such as small or paper; the first by default.")]
-Out = Annotated[Path | None, Parameter(name=["--out", "-o"], help="The study folder; studies/NAME by default.")]
+Out = Annotated[str | None, Parameter(name=["--out", "-o"], help="The study folder, a path or a URI; studies/NAME by default.")]
 Address = Annotated[str | None, Parameter(help="A running Ray cluster; without one, Ray is started on this machine.")]
 
 
@@ -64,7 +68,7 @@ def run(spec: str, /, *, scale: Scale = None, set: Overrides = None, out: Out = 
         A spec file, or the name of a preset.
     """
     loaded = StudySpec.load(spec, set or [], scale)
-    _run(out or HOME / loaded.name, loaded, address)
+    _run(place_of(out, loaded.name), loaded, address)
 
 
 @app.command
@@ -99,8 +103,19 @@ def ls(*, output: Output = "table") -> None:
 
 
 @app.command
-def show(study: str, /, *, output: Output = "table") -> None:
-    """Show every trial of a study with its time beside the predicted one, and what the study says so far."""
+def show(study: str, /, *, trial: int | None = None, output: Output = "table") -> None:
+    """Show every trial of a study with its time beside the predicted one, and what the study says so far.
+
+    Parameters
+    ----------
+    study
+        A study folder, or the name of one in studies/.
+    trial
+        Show this trial alone: its metrics, and the code and machine of every attempt at it.
+    """
+    if trial is not None:
+        show_trial(study_folder(study), trial, output)
+        return
     record = read_study(study_folder(study))
     emit([_trial_row(record, trial) for trial in record.trials], output)
     _answer(record)
@@ -113,6 +128,8 @@ def show(study: str, /, *, output: Output = "table") -> None:
 def best(study: str, /, *, interval: IntervalName = "t", output: Output = "table") -> None:
     """Show the cells from best to worst, each with its interval over seeds, and answer the study's claims.
 
+    Of a study with several objectives it shows the front: the cells that no other beats in each of them.
+
     Parameters
     ----------
     study
@@ -121,14 +138,10 @@ def best(study: str, /, *, interval: IntervalName = "t", output: Output = "table
         Student's interval, or the studentised bootstrap's, which needs five seeds.
     """
     record = read_study(study_folder(study))
-    cells = ranked(record, INTERVALS[interval])
+    cells = front(record, INTERVALS[interval]) or ranked(record, INTERVALS[interval])
     if not cells:
         raise StudyFailedError(answer_info(record).headline)
-    rows = []
-    for cell in cells:
-        score = cell.metrics[record.metric]
-        rows.append({"cell": cell.label, record.metric: score.mean, "low": score.low, "high": score.high, "seeds": score.n})
-    emit(rows, output)
+    emit([score_row(record, cell) for cell in cells], output)
     _answer(record)
     next_steps(f"cpc dashboard {study}", f"cpc export {study} --best -o model", "cpc study plan table1_epsilon")
 
@@ -144,11 +157,12 @@ def presets(*, output: Output = "table") -> None:
     next_steps("cpc study plan demo", "cpc study run demo")
 
 
-def _run(folder: Path, spec: StudySpec, address: str | None) -> None:
+def _run(folder: Place, spec: StudySpec, address: str | None) -> None:
     from cluster.runner import run_study
     from study.cli.progress import StudyProgress
 
-    ended = read_study(folder).ended if (folder / "spec.yaml").is_file() else 0
+    with reached(folder, spec.store):
+        ended = read_study(folder).ended if (folder / SPEC).is_file() else 0
     say(f"{spec.name}: {size(spec)}" + (f", {ended} already ended" if ended else "") + f", in {folder}")
     try:
         with StudyProgress(spec.reference) as progress:

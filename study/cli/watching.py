@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -20,6 +19,7 @@ from study.analysis.labels import metric_label, number
 from study.analysis.tables import TrialRow, TrialTableInfo, trial_table_info
 from study.cli.folders import study_folder
 from study.cli.output import Format, emit, next_steps, say, stderr
+from study.files import Place
 from study.live import LiveStudy
 from study.reading import read_study
 from study.records import StudyRecord
@@ -52,7 +52,7 @@ def watch(study: str, /, *, every_s: float = 2.0, output: Annotated[Format, Para
     next_steps(f"cpc study best {study}", f"cpc report {study} -o report.html")
 
 
-def _followed(folder: Path, every_s: float, wait: Callable[[float], None]) -> StudyRecord:
+def _followed(folder: Place, every_s: float, wait: Callable[[float], None]) -> StudyRecord:
     """Shows the study at each change, until every planned trial has ended."""
     live_study = LiveStudy(folder, read_study)
     revision, record = live_study.latest()

@@ -1,22 +1,18 @@
 from __future__ import annotations
 
-import json
 import os
 import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
 
 from cpc_core.checkpoint import read_config
-from cpc_core.corpus.sample import open_corpus
-from cpc_core.corpus.stream import batches_in_process
-from cpc_core.training import pretrain
 from study.analysis.cost import cost_info
+from study.provenance import attempts
 from study.reading import read_study
-from study.spec import StudySpec
-from study.trial_folder import LogEntry, TrialFolder, checkpoint_folder, checkpoint_step
+from study.spec import Resources, StudySpec
+from study.trial_folder import TrialFolder, checkpoint_folder, checkpoint_step
+from tests.cluster.attempts import log_without_timing
 from tests.cluster.on_ray import Driver, Marked
 from tests.study.specs import TINY_BASE, tiny_spec
 
@@ -27,6 +23,8 @@ SPEC: StudySpec = tiny_spec(
     base={**TINY_BASE, "training": {"steps": STEPS, "report_every": 20, "dev_clips": 8}},
     resources={"concurrent_trials": 2, "cpus_per_worker": 0.5},
 )
+NESTED = SPEC.model_copy(update={"resources": Resources(concurrent_trials=2, cpus_per_worker=0.5, inline=False)})
+"""The same trials as Ray Train runs, fed by Ray Data."""
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +42,6 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path
     return folder
 
 
-def log_without_timing(folder: Path, number: int) -> list[dict[str, Any]]:
-    entries = []
-    for line in (TrialFolder(folder, number).path / "metrics.jsonl").read_text().splitlines():
-        entry = json.loads(line)
-        del entry["elapsed_s"], entry["metrics"]["clips_per_s"]
-        entries.append(entry)
-    return entries
-
-
 def test_study_ends_with_every_trial_its_metrics_and_its_files(uninterrupted: Path) -> None:
     record = read_study(uninterrupted)
     assert record.finished
@@ -67,32 +56,14 @@ def test_study_ends_with_every_trial_its_metrics_and_its_files(uninterrupted: Pa
         assert checkpoint_step(checkpoint) == STEPS
         assert read_config(checkpoint) == SPEC.config(trial.knobs, trial.seed)
         assert len(list(checkpoint.parent.glob("checkpoint-*"))) == 2
+        (attempt,) = attempts(TrialFolder(uninterrupted, trial.number))
+        assert (attempt["from_step"], attempt["workers"], attempt["threads"], attempt["device"]) == (0, 1, 1, "cpu")
+        assert (attempt["trial_id"], attempt["spec_hash"]) == (trial.trial_id, SPEC.hash)
     assert record.provenance["spec_hash"] == SPEC.hash
-    files = {"spec.yaml", "provenance.json", "prediction.json", "clock.json", "journal.log", "driver.lock", "trials"}
-    assert {path.name for path in uninterrupted.iterdir()} == files
+    files = {"spec.yaml", "provenance.json", "prediction.json", "journal.log", "driver.lock", "trials"}
+    assert {path.name for path in uninterrupted.iterdir() if not path.match("code-*.diff")} == files
     cost = cost_info(record)
     assert cost is not None and cost.trials == 2 and cost.predicted_s > 0
-
-
-def test_trial_on_ray_is_bitwise_the_same_loop_run_bare(
-    uninterrupted: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CPC_CACHE", str(cache))
-    corpus, config = open_corpus(SPEC.corpus), read_config(checkpoint_folder(uninterrupted, 0))
-    bare = TrialFolder(tmp_path, 0)
-    bare.create(config)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        pretrain(
-            config,
-            corpus,
-            lambda start: batches_in_process(corpus, config.seed, config.data.batch_size, start, STEPS),
-            lambda progress, save: bare.append(LogEntry(progress.step, progress.metrics, progress.outcome, progress.reason, 0)),
-        )
-    finally:
-        torch.set_num_threads(threads)
-    assert log_without_timing(tmp_path, 0) == log_without_timing(uninterrupted, 0)
 
 
 def test_finished_study_is_run_again_without_doing_anything(uninterrupted: Path, marked: Marked) -> None:
@@ -103,25 +74,38 @@ def test_finished_study_is_run_again_without_doing_anything(uninterrupted: Path,
     assert {path: path.read_bytes() for path in (uninterrupted / "trials").rglob("*") if path.is_file()} == before
 
 
-def test_killed_and_interrupted_study_ends_as_if_nothing_had_happened(uninterrupted: Path, tmp_path: Path, marked: Marked) -> None:
+def test_study_beside_a_finished_one_takes_its_trials_over(uninterrupted: Path, marked: Marked) -> None:
+    beside = uninterrupted.with_name("beside")
+    driver = Driver(marked, SPEC.model_copy(update={"question": "The same?"}), beside)
+    assert list(driver.events()) == []
+    assert driver.finish() == (0, "")
+    record = read_study(beside)
+    assert [trial.reason for trial in record.trials] == [f"trained as trial {number} of study study" for number in (0, 1)]
+    for number in (0, 1):
+        assert log_without_timing(beside, number) == log_without_timing(uninterrupted, number)
+
+
+def test_killed_and_interrupted_ray_train_runs_end_with_the_log_of_inline_trials_left_in_peace(
+    uninterrupted: Path, tmp_path: Path, marked: Marked
+) -> None:
     folder = tmp_path / "study"
-    killed = Driver(marked, SPEC, folder)
+    killed = Driver(marked, NESTED, folder)
     killed.until_report()
     killed.process.send_signal(signal.SIGKILL)
     killed.finish()
-    assert marked.all_ended()
+    assert marked.all_ended(), marked.commands()
     assert {trial.outcome for trial in read_study(folder).trials} == {"running"}
     first_lines = [TrialFolder(folder, number).log()[:1] for number in (0, 1)]
     assert any(first_lines)
 
-    interrupted = Driver(marked, SPEC, folder)
+    interrupted = Driver(marked, NESTED, folder)
     interrupted.until_report()
     os.killpg(interrupted.process.pid, signal.SIGINT)
     assert interrupted.finish() == (130, "")
     assert not marked.processes()
     assert {trial.outcome for trial in read_study(folder).trials} <= {"running", "complete"}
 
-    resumed = Driver(marked, SPEC, folder)
+    resumed = Driver(marked, NESTED, folder)
     started = [number for kind, number, *_ in resumed.events() if kind == "started"]
     assert resumed.finish() == (0, "")
     assert sorted(started) == sorted(set(started))
@@ -130,6 +114,8 @@ def test_killed_and_interrupted_study_ends_as_if_nothing_had_happened(uninterrup
     assert [trial.outcome for trial in record.trials] == ["complete"] * 2
     for number in (0, 1):
         assert log_without_timing(folder, number) == log_without_timing(uninterrupted, number)
+        taken_up = [attempt["from_step"] for attempt in attempts(TrialFolder(folder, number))]
+        assert taken_up == sorted(taken_up) and taken_up[0] == 0
     # Bitwise the same line, timing included, where the kill did not fall between the line and its checkpoint: the steps before
     # it were not taken again. The driver had heard of at least one such line.
     assert any(lines and TrialFolder(folder, number).log()[:1] == lines for number, lines in enumerate(first_lines))
