@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,9 +46,9 @@ CONTRACT: list[Callable[[Any], None]] = [
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Location:
-    """A folder in fsspec's store in memory, and of this process alone."""
-    return Location.of(f"memory://{tmp_path.name}-{os.getpid()}/study")
+def place() -> Location:
+    """A folder in fsspec's store in memory, which lasts as long as this process."""
+    return Location.of(f"memory://{uuid.uuid4().hex}/study")
 
 
 @pytest.mark.parametrize("test", CONTRACT, ids=lambda test: test.__name__.removeprefix("test_"))
