@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from cpc_core.errors import ConfigError
 from study.budget import elapsed_s, spent
 from study.records import Outcome, Prediction, StudyRecord, TrialRecord
+from study.retries import Start, successors
 from study.spec import StudySpec
 from study.trial_folder import TrialFolder
 
@@ -33,7 +34,10 @@ def read_study(folder: Path) -> StudyRecord:
     """
     spec = read_spec(folder)
     provenance = read_provenance(folder)
-    trials = tuple(_record(folder, trial) for trial in _trials(folder, spec))
+    stored = _trials(folder, spec)
+    retries = successors(stored)
+    trials = tuple(_record(folder, trial, retries.get(trial.number)) for trial in stored)
+    starts = {trial.number: Start.of(trial.user_attrs) for trial in stored}
     wall_s = elapsed_s(folder)
     return StudyRecord(
         name=spec.name,
@@ -41,14 +45,15 @@ def read_study(folder: Path) -> StudyRecord:
         metric=spec.objective.metric,
         direction=spec.objective.direction,
         planned=spec.planned_trials,
-        trials=trials,
+        trials=tuple(trial for trial in trials if trial.retried_as is None),
         corpus=provenance["corpus"],
         provenance=provenance,
         claims=spec.stated_claims,
         prediction=_prediction(folder),
         reference=spec.reference,
         wall_s=wall_s,
-        budget_spent=_budget_spent(spec, trials, wall_s),
+        budget_spent=_budget_spent(spec, trials, starts, wall_s),
+        retried=tuple(trial for trial in trials if trial.retried_as is not None),
     )
 
 
@@ -77,9 +82,14 @@ def read_provenance(folder: Path) -> dict[str, Any]:
     return _json(folder / PROVENANCE)
 
 
-def _budget_spent(spec: StudySpec, trials: Sequence[TrialRecord], wall_s: float) -> str | None:
-    started = [trial for trial in trials if trial.history or trial.outcome == "running"]
-    progress = [(trial.history[-1].step if trial.history else 0, trial.duration_s) for trial in started]
+def _budget_spent(spec: StudySpec, trials: Sequence[TrialRecord], starts: Mapping[int, Start], wall_s: float) -> str | None:
+    progress = []
+    for trial in trials:
+        start = starts[trial.number]
+        if trial.history:
+            progress.append((trial.history[-1].step - start.step, trial.duration_s - start.elapsed_s))
+        elif trial.outcome == "running":
+            progress.append((0, 0.0))
     return spec.budget.exhausted_by(spent(progress, spec.resources.gpus_per_trial, wall_s))
 
 
@@ -117,7 +127,7 @@ def _trials(folder: Path, spec: StudySpec) -> list[FrozenTrial]:
     return [trial for trial in study.get_trials(deepcopy=False) if "seed" in trial.user_attrs]
 
 
-def _record(folder: Path, trial: FrozenTrial) -> TrialRecord:
+def _record(folder: Path, trial: FrozenTrial, retried_as: int | None) -> TrialRecord:
     log = TrialFolder(folder, trial.number).log()
     ending: dict[str, Any] = trial.user_attrs["ending"] if trial.state.is_finished() else {"reason": "", "metrics": {}}
     attributes = trial.user_attrs
@@ -132,4 +142,5 @@ def _record(folder: Path, trial: FrozenTrial) -> TrialRecord:
         metrics=ending["metrics"] or (log[-1].metrics if log else {}),
         history=tuple(entry.report for entry in log),
         duration_s=log[-1].elapsed_s if log else 0.0,
+        retried_as=retried_as,
     )

@@ -31,7 +31,9 @@ from study.files import write_atomically
 from study.lock import DriverLock
 from study.provenance import collect
 from study.reading import JOURNAL, PROVENANCE, SPEC, read_provenance, read_spec, stored_outcome
+from study.records import CANCELLED_BY_USER
 from study.replicates import why_given_up
+from study.retries import CONTINUES, RETRY_OF, Start, retry_attributes, standing, successors
 from study.sampling import build_pruner, build_sampler, draw, planned_pairs
 from study.searching import GridSampler, WilcoxonPruner
 from study.spec import StudySpec
@@ -122,8 +124,13 @@ class StudyStore:
 
     @property
     def ended(self) -> int:
-        """Trials that have ended."""
-        return sum(trial.state.is_finished() for trial in self._frozen())
+        """Trials that have ended, without those that were retried."""
+        return sum(trial.state.is_finished() for trial in standing(self._frozen()))
+
+    @property
+    def unfinished(self) -> tuple[int, ...]:
+        """Numbers of the trials that run or wait."""
+        return tuple(trial.number for trial in self._frozen(TrialState.RUNNING, TrialState.WAITING))
 
     @property
     def finished(self) -> bool:
@@ -142,8 +149,9 @@ class StudyStore:
         progress = []
         for trial in self._frozen():
             log = () if trial.state == TrialState.WAITING else self.trial_folder(trial.number).log()
+            start = Start.of(trial.user_attrs)
             if log or trial.number in self._live:
-                progress.append((log[-1].step, log[-1].elapsed_s) if log else (0, 0.0))
+                progress.append((log[-1].step - start.step, log[-1].elapsed_s - start.elapsed_s) if log else (0, 0.0))
         return self.spec.budget.exhausted_by(spent(progress, self.spec.resources.gpus_per_trial, self._clock.elapsed_s))
 
     def trial_folder(self, number: int) -> TrialFolder:
@@ -185,12 +193,47 @@ class StudyStore:
         if outcome == "complete" and (value is None or not math.isfinite(value)):
             outcome, reason = "failed", f"the final report gives no finite {self.spec.objective.metric}, but {value}"
         trial = self._live.pop(number)
-        trial.set_user_attr("ending", {"outcome": outcome, "reason": reason, "metrics": dict(metrics)})
+        trial.set_user_attr("ending", _ending(outcome, reason, metrics))
         if outcome == "complete":
             self._study.tell(trial, value)
         else:
             self._study.tell(trial, state=TrialState.PRUNED if outcome == "pruned" else TrialState.FAIL)
         self._clock.keep()
+
+    def cancel(self, number: int) -> None:
+        """Ends a trial that waits, or that a killed driver left running, as the user wishes; one that has ended stays as it is.
+
+        A trial that is being trained is not ended here: whoever trains it ends it, and then tells.
+        """
+        interrupted = next((trial for trial in self._interrupted if trial.number == number), None)
+        if interrupted is not None:
+            self._interrupted.remove(interrupted)
+            self._live[number] = interrupted
+            log = self.trial_folder(number).log()
+            self.tell(number, "cancelled", log[-1].metrics if log else {}, CANCELLED_BY_USER)
+            return
+        trial = self._frozen()[number]
+        if trial.state == TrialState.WAITING:
+            storage = self._study._storage
+            storage.set_trial_user_attr(trial._trial_id, "ending", _ending("cancelled", CANCELLED_BY_USER, {}))
+            storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+
+    def retry(self, number: int, *, fresh: bool) -> None:
+        """Queues a trial that failed, diverged or was cancelled to be trained again under a new number, which then counts instead.
+
+        Args:
+            number: The trial; one that was retried before stays as it is.
+            fresh: Whether to train from scratch although there is a checkpoint to go on from.
+        """
+        trials = self._frozen()
+        if number in successors(trials):
+            return
+        trial = trials[number]
+        attributes = retry_attributes(trial, self.trial_folder(number), fresh=fresh)
+        if not isinstance(self.spec.sampler, GridSampler):
+            # It repeats a point, and is none that the sampler proposes.
+            attributes["point"] = trial.user_attrs.get("point", number)
+        self._study.enqueue_trial(trial.user_attrs["knobs"], user_attrs=attributes)
 
     def _next(self) -> Trial | None:
         if self._interrupted:
@@ -216,6 +259,7 @@ class StudyStore:
             return None
         self._describe(trial, _description(assignment))
         self._enqueue_replicates(assignment, trial)
+        self._take_over(trial)
         ending = self.trial_folder(trial.number).ending()
         if ending is not None and ending.outcome in ("complete", "diverged"):
             self.tell(trial.number, ending.outcome, ending.metrics, ending.reason)
@@ -229,6 +273,12 @@ class StudyStore:
             self.tell(trial.number, "cancelled", {}, f"the same configuration as trial {same}, which is trained once")
             return None
         return assignment
+
+    def _take_over(self, trial: Trial) -> None:
+        """Gives a retry what it goes on from, unless it has it."""
+        folder = self.trial_folder(trial.number)
+        if CONTINUES in trial.user_attrs and folder.checkpoint() is None:
+            folder.adopt(self.trial_folder(trial.user_attrs[RETRY_OF]), Start.of(trial.user_attrs).step)
 
     def _given_up(self, assignment: Assignment) -> str | None:
         """Why a cell gets no further seed, where the spec spends seeds adaptively."""
@@ -254,12 +304,8 @@ class StudyStore:
 
     def _same_configuration(self, assignment: Assignment) -> int | None:
         """Number of another trial that trains, or has trained, the same configuration."""
-        for trial in self._frozen():
-            if (
-                trial.number != assignment.number
-                and trial.user_attrs.get("trial_id") == assignment.trial_id
-                and stored_outcome(trial) not in ("waiting", "failed", "cancelled")
-            ):
+        for trial in standing(self._frozen()):
+            if trial.number != assignment.number and trial.user_attrs.get("trial_id") == assignment.trial_id and _holds(trial):
                 return trial.number
         return None
 
@@ -287,6 +333,10 @@ class StudyStore:
         return self._study.get_trials(deepcopy=False, states=states or None)
 
 
+def _ending(outcome: Ending, reason: str, metrics: Mapping[str, float]) -> dict[str, object]:
+    return {"outcome": outcome, "reason": reason, "metrics": dict(metrics)}
+
+
 def _description(assignment: Assignment) -> dict[str, object]:
     return {
         "seed": assignment.seed,
@@ -294,6 +344,13 @@ def _description(assignment: Assignment) -> dict[str, object]:
         "trial_id": assignment.trial_id,
         "cell_id": assignment.cell_id,
     }
+
+
+def _holds(trial: FrozenTrial) -> bool:
+    """Whether a trial keeps its configuration from being trained again. One that the user cancelled does, until it is retried."""
+    outcome = stored_outcome(trial)
+    by_user = outcome == "cancelled" and trial.user_attrs["ending"]["reason"] == CANCELLED_BY_USER
+    return by_user or outcome not in ("waiting", "failed", "cancelled")
 
 
 def _refuse_another(folder: Path, spec: StudySpec, corpus_hash: str) -> None:

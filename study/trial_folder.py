@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,12 +82,21 @@ class TrialFolder:
 
     def rewind(self, step: int) -> None:
         """Forgets the lines after `step`: those steps are about to be taken again."""
-        kept = [entry for entry in self.log() if entry.step <= step]
-        write_atomically(self.path / "metrics.jsonl", "".join(_line(entry) for entry in kept))
+        self._write_log(entry for entry in self.log() if entry.step <= step)
 
-    def save_checkpoint(self, step: int, save: Callable[[Path], None]) -> Path:
+    def adopt(self, other: TrialFolder, step: int) -> None:
+        """Takes over the log and the checkpoint of another trial at `step`, so that training goes on from there.
+
+        The checkpoint comes last: killed before it is there, this folder's trial trains from scratch.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._write_log(entry for entry in other.log() if entry.step <= step)
+        source = other.path / _checkpoint_name(step)
+        self.save_checkpoint(step, lambda folder: shutil.copytree(source, folder, dirs_exist_ok=True))
+
+    def save_checkpoint(self, step: int, save: Callable[[Path], object]) -> Path:
         """Lets `save` fill a folder and gives it its final name once it is whole."""
-        target = self.path / f"checkpoint-{step:09d}"
+        target = self.path / _checkpoint_name(step)
         partial = self.path / f".{target.name}.partial"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -101,6 +110,9 @@ class TrialFolder:
         """The newest complete checkpoint."""
         return max(self.path.glob("checkpoint-*"), default=None)
 
+    def _write_log(self, entries: Iterable[LogEntry]) -> None:
+        write_atomically(self.path / "metrics.jsonl", "".join(_line(entry) for entry in entries))
+
     def ending(self) -> LogEntry | None:
         """The last log entry where training has ended and what it left is on disk."""
         entry = next(reversed(self.log()), None)
@@ -109,6 +121,10 @@ class TrialFolder:
         checkpoint = self.checkpoint()
         saved = checkpoint is not None and checkpoint_step(checkpoint) == entry.step
         return entry if saved or entry.outcome == "diverged" else None
+
+
+def _checkpoint_name(step: int) -> str:
+    return f"checkpoint-{step:09d}"
 
 
 def checkpoint_step(checkpoint: Path) -> int:
