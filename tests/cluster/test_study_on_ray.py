@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -117,9 +118,21 @@ def test_killed_and_interrupted_study_ends_as_if_nothing_had_happened(uninterrup
     interrupted = Driver(marked, SPEC, folder)
     interrupted.until_report()
     os.killpg(interrupted.process.pid, signal.SIGINT)
+    left = [number for kind, number, *_ in interrupted.events() if kind == "left"]
     assert interrupted.finish() == (130, "")
     assert not marked.processes()
     assert {trial.outcome for trial in read_study(folder).trials} <= {"running", "complete"}
+    assert left
+    for number in left:
+        assert checkpoint_folder(folder, number).is_dir()
+
+    hurried = Driver(marked, SPEC, folder)
+    hurried.until_report()
+    os.killpg(hurried.process.pid, signal.SIGINT)
+    time.sleep(0.3)
+    os.killpg(hurried.process.pid, signal.SIGINT)
+    assert hurried.finish() == (130, "")
+    assert marked.all_ended()
 
     resumed = Driver(marked, SPEC, folder)
     started = [number for kind, number, *_ in resumed.events() if kind == "started"]
