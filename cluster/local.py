@@ -11,11 +11,15 @@ from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.stream import batches_in_process
 from cpc_core.step import StepMetrics
 from cpc_core.training import Progress, pretrain
+from study.control import Follower, forget
 from study.reading import read_study
 from study.records import StudyRecord
 from study.spec import StudySpec
 from study.store import StudyStore
 from study.trial_folder import LogEntry, TrialFolder, checkpoint_step
+
+OnStep = Callable[[CpcConfig, int, StepMetrics], None]
+OnReport = Callable[[Progress], None]
 
 
 def run_trial(
@@ -23,8 +27,8 @@ def run_trial(
     spec: StudySpec,
     corpus: Corpus,
     *,
-    on_step: Callable[[CpcConfig, int, StepMetrics], None],
-    on_report: Callable[[Progress], None],
+    on_step: OnStep,
+    on_report: OnReport,
 ) -> StudyRecord:
     """Trains the one trial of `spec`, from its last checkpoint where there is one; an ended trial is left alone.
 
@@ -39,11 +43,14 @@ def run_trial(
         ConfigError: The folder holds another study, or the corpus's clips are too short.
         CorpusError: A shard is damaged.
         CpcError: Another process is running it.
+        KeyboardInterrupt: `cpc study stop` or `cpc study cancel` ended it.
     """
     store = StudyStore.create_or_open(folder.absolute(), spec, corpus.hash, corpus.caption)
     try:
+        forget(store.folder)
         assignment = store.ask()
         if assignment is not None:
+            on_step, on_report = _obeying(Follower(store.folder), assignment.number, on_step, on_report)
             trial = store.trial_folder(assignment.number)
             trial.create(assignment.config)
             final = _train(trial, assignment.config, corpus, on_step, on_report)
@@ -53,12 +60,29 @@ def run_trial(
     return read_study(folder)
 
 
+def _obeying(follower: Follower, number: int, on_step: OnStep, on_report: OnReport) -> tuple[OnStep, OnReport]:
+    """The same calls, which end the training where the user cancels the trial, or at a report where the study is stopped."""
+
+    def step(config: CpcConfig, taken: int, measured: StepMetrics) -> None:
+        on_step(config, taken, measured)
+        orders = follower.latest()
+        if orders.wanted == "cancel" or number in orders.cancel:
+            raise KeyboardInterrupt
+
+    def report(progress: Progress) -> None:
+        on_report(progress)
+        if progress.outcome == "running" and follower.latest().wanted == "stop":
+            raise KeyboardInterrupt
+
+    return step, report
+
+
 def _train(
     trial: TrialFolder,
     config: CpcConfig,
     corpus: Corpus,
-    on_step: Callable[[CpcConfig, int, StepMetrics], None],
-    on_report: Callable[[Progress], None],
+    on_step: OnStep,
+    on_report: OnReport,
 ) -> Progress:
     resume = trial.checkpoint()
     trial.rewind(-1 if resume is None else checkpoint_step(resume))

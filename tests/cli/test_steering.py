@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -150,3 +151,19 @@ def test_a_notice_says_what_happens_and_how_to_go_on(wanted: str, by_signal: boo
     notice = SimpleNamespace(wanted=wanted, by_signal=by_signal, running=2, report_s=report_s)
     text = notice_text(notice, Path("x"))  # type: ignore[arg-type]
     assert [part for part in parts if part not in text] == []
+
+
+@pytest.mark.parametrize("visible", [True, False])
+def test_a_job_is_asked_to_stop_through_its_folder_where_that_is_here(
+    folder: Path, cpc: Cpc, driver: DriverLock, monkeypatch: pytest.MonkeyPatch, visible: bool
+) -> None:
+    from cluster import jobs
+
+    where = folder if visible else folder.parent / "elsewhere"
+    job, calls = jobs.Job("cpc-tiny", "RUNNING", "", str(where), 1.0, 0.0), []
+    monkeypatch.setattr(jobs, "status", lambda job_id, address: job)
+    monkeypatch.setattr(jobs, "await_end", lambda job_id, address, timeout_s: calls.append(timeout_s))
+    monkeypatch.setattr(jobs, "stop", lambda job_id, address: replace(job, status="STOPPED"))
+    err = cpc("study", "stop", "cpc-tiny", "--address", "http://127.0.0.1:1", "--grace-s", "5")[1]
+    assert f"cpc-tiny: STOPPED; `cpc study resume {where}`" in err
+    assert (calls, read_orders(folder).wanted) == (([5.0], "stop") if visible else ([], "run"))
