@@ -1,17 +1,18 @@
-"""What runs in a trial's Tune actor: one Ray Train run, named after the trial so that it finds its own checkpoints."""
+"""What runs in the Tune actor of a trial with several workers: one Ray Train run."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import ray.tune
-from ray.train.torch import TorchConfig, TorchTrainer
-from ray.train.v2.api.config import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchConfig
+from ray.train.v2.api.config import FailureConfig, RunConfig, ScalingConfig
 from ray.train.v2.api.exceptions import TrainingFailedError
 from ray.tune.integration.ray_train import TuneReportCallback
 
+from cluster.failures import TrialTrainer, final_error
 from cluster.worker import train_worker
 from cpc_core.corpus.location import Location
 from study.spec import Resources
@@ -23,39 +24,49 @@ COLLECTIVE_TIMEOUT_S = 600
 CONTROLLER_FAILURES = 2
 """How often the Ray Train controller itself may fail; its default is for ever."""
 
-_SNAPSHOT = "checkpoint_manager_snapshot.json"
+ACTOR_RESOURCES: dict[str, float] = {"CPU": 0, "memory": 64 * 2**20}
+"""What a trial's own process reserves: no CPU, those belong to its workers, but Tune refuses to reserve nothing at all.
+How many trials there are is bounded by the search."""
 
 
-def train_trial(assigned: dict[str, Any], study: Path, corpus: Location, resources: Resources) -> None:
+def nested_trials(study: Path, corpus: Location, resources: Resources, scratch: Path) -> Any:
+    """The trainable of trials that are Ray Train runs.
+
+    Args:
+        study: The study folder, at this path on every node.
+        corpus: The corpus folder, at this path or URI on every node.
+        resources: Workers and what each reserves.
+        scratch: Where Ray Train may write, seen by every node.
+    """
+    trainable = ray.tune.with_parameters(train_trial, study=study, corpus=corpus, resources=resources, scratch=scratch)
+    return ray.tune.with_resources(trainable, ACTOR_RESOURCES)
+
+
+def train_trial(assigned: dict[str, Any], study: Path, corpus: Location, resources: Resources, scratch: Path) -> None:
     """Trains one trial to its end.
 
     Args:
         assigned: `number`: the trial, whose folder holds its configuration.
-        study: The study folder, at this path on every node.
-        corpus: The corpus folder, at this path or URI on every node.
+        study: The study folder.
+        corpus: The corpus folder.
         resources: Workers and what each reserves.
+        scratch: Where Ray Train may write.
     """
-    folder = TrialFolder(study, assigned["number"])
-    drop_torn_snapshot(folder.path / _SNAPSHOT)
-    trainer = TorchTrainer(
+    trial = TrialFolder(study, assigned["number"])
+    trainer = TrialTrainer(
         train_worker,
-        train_loop_config={
-            "study": str(study),
-            "corpus": str(corpus),
-            "number": folder.number,
-            "threads": max(1, int(resources.cpus_per_worker)),
-        },
+        train_loop_config={"study": str(study), "corpus": str(corpus), "number": trial.number, "threads": resources.threads},
         torch_config=TorchConfig(timeout_s=COLLECTIVE_TIMEOUT_S),
         scaling_config=ScalingConfig(
             num_workers=resources.workers,
             use_gpu=resources.gpus_per_worker > 0,
             resources_per_worker=worker_resources(resources),
         ),
-        run_config=RunConfig(  # type: ignore[arg-type]  # Ray declares the class of the former API and refuses it
-            name=folder.name,
-            storage_path=str(folder.path.parent),
+        run_config=RunConfig(
+            # A name of its own for every attempt: Ray Train would read what an earlier one of the same name had left.
+            name=f"{trial.name}-{uuid4().hex}",
+            storage_path=str(scratch),
             callbacks=[TuneReportCallback()],
-            checkpoint_config=CheckpointConfig(num_to_keep=2),
             failure_config=FailureConfig(max_failures=resources.max_failures, controller_failure_limit=CONTROLLER_FAILURES),
         ),
     )
@@ -63,23 +74,13 @@ def train_trial(assigned: dict[str, Any], study: Path, corpus: Location, resourc
         trainer.fit()
     except TrainingFailedError as error:
         # The workers had their attempts; what is left for Tune to retry is the death of this actor.
-        ray.tune.report({"outcome": "failed", "reason": _last_line(error)})
+        ray.tune.report({"outcome": "failed", "reason": str(final_error(error) or _last_line(error))})
 
 
 def worker_resources(resources: Resources) -> dict[str, float]:
-    """What one Ray Train worker reserves."""
+    """What one worker reserves."""
     reserved = {"CPU": resources.cpus_per_worker}
     return {**reserved, "GPU": resources.gpus_per_worker} if resources.gpus_per_worker else reserved
-
-
-def drop_torn_snapshot(snapshot: Path) -> None:
-    """Removes Ray Train's list of checkpoints if a kill left it half written; the run would refuse to start for ever."""
-    try:
-        json.loads(snapshot.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return
-    except ValueError:
-        snapshot.unlink()
 
 
 def _last_line(error: Exception) -> str:

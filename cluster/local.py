@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from cluster.recording import in_process, recorded_training
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
-from cpc_core.corpus.stream import batches_in_process
 from cpc_core.step import StepMetrics
-from cpc_core.training import Progress, pretrain
+from cpc_core.training import Progress
 from study.control import Follower, forget
 from study.reading import read_study
 from study.records import StudyRecord
 from study.spec import StudySpec
 from study.store import StudyStore
-from study.trial_folder import LogEntry, TrialFolder, checkpoint_step
 
 OnStep = Callable[[CpcConfig, int, StepMetrics], None]
 OnReport = Callable[[Progress], None]
@@ -53,8 +52,10 @@ def run_trial(
             on_step, on_report = _obeying(Follower(store.folder), assignment.number, on_step, on_report)
             trial = store.trial_folder(assignment.number)
             trial.create(assignment.config)
-            final = _train(trial, assignment.config, corpus, on_step, on_report)
-            store.tell(assignment.number, "complete" if final.outcome == "complete" else "diverged", final.metrics, final.reason)
+            for progress in recorded_training(trial, corpus, in_process, on_step=partial(on_step, assignment.config)):
+                if progress.outcome != "running":
+                    store.tell(assignment.number, progress.outcome, progress.metrics, progress.reason)
+                on_report(progress)
     finally:
         store.close()
     return read_study(folder)
@@ -75,31 +76,3 @@ def _obeying(follower: Follower, number: int, on_step: OnStep, on_report: OnRepo
             raise KeyboardInterrupt
 
     return step, report
-
-
-def _train(
-    trial: TrialFolder,
-    config: CpcConfig,
-    corpus: Corpus,
-    on_step: OnStep,
-    on_report: OnReport,
-) -> Progress:
-    resume = trial.checkpoint()
-    trial.rewind(-1 if resume is None else checkpoint_step(resume))
-    log = trial.log()
-    started = time.monotonic() - (log[-1].elapsed_s if log else 0.0)
-
-    def record(progress: Progress, save: Callable[[Path], None]) -> None:
-        trial.append(LogEntry(progress.step, progress.metrics, progress.outcome, progress.reason, time.monotonic() - started))
-        if progress.outcome != "diverged":
-            trial.save_checkpoint(progress.step, save)
-        on_report(progress)
-
-    return pretrain(
-        config,
-        corpus,
-        lambda start: batches_in_process(corpus, config.seed, config.data.batch_size, start, config.batches),
-        record,
-        resume=resume,
-        on_step=lambda step, measured: on_step(config, step, measured),
-    )

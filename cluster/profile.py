@@ -12,7 +12,7 @@ from cpc_core.errors import CpcError
 from study.spec import Resources
 
 DATA_CPUS = 0.25
-"""CPUs that one reading task reserves; every worker has its own stream of them."""
+"""CPUs that one reading task reserves; every Ray Train worker has its own stream of them."""
 
 
 class ClusterError(CpcError):
@@ -46,16 +46,17 @@ class ClusterProfile:
         """Checks that all trials that are to run at the same time fit.
 
         Tune does not reserve what a nested Ray Train run needs: trials that do not fit would wait for each other for ever.
+        Inline trials that do not fit would wait for others to end, which is not what was asked, either.
 
         Raises:
             ClusterError: They do not; names what is asked and what there is.
         """
         workers = resources.concurrent_trials * resources.workers
-        data = max(1.0, workers * DATA_CPUS)
+        data = 0.0 if resources.trains_inline else max(1.0, workers * DATA_CPUS)
         cpus = workers * resources.cpus_per_worker + data
         asked = (
             f"the study asks for {_count(resources.concurrent_trials, 'concurrent trial')} × {_count(resources.workers, 'worker')}"
-            f" × {resources.cpus_per_worker:g} CPU + {data:g} for data = {cpus:g} CPUs"
+            f" × {resources.cpus_per_worker:g} CPU{f' + {data:g} for data' if data else ''} = {cpus:g} CPUs"
         )
         change = "lower resources.concurrent_trials, resources.workers or resources.cpus_per_worker"
         if cpus > self.cpus:

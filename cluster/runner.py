@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,8 +11,10 @@ from types import FrameType
 
 from ray import tune
 
-from cluster.driver import train_trial
-from cluster.search import StudyEvent, StudySearch
+from cluster.driver import nested_trials
+from cluster.inline import inline_trials
+from cluster.scratch import scratch_folder
+from cluster.search import Beginnings, StudyEvent, StudySearch
 from cluster.session import connected
 from cluster.steering import Notice, SteeredPruning, Steering, without_known_errors
 from cpc_core.calibrate import seconds_per_step
@@ -25,10 +26,6 @@ from study.reading import read_study
 from study.records import StudyRecord
 from study.spec import StudySpec
 from study.store import StudyStore
-
-TRIAL_RESOURCES: dict[str, float] = {"CPU": 0, "memory": 64 * 2**20}
-"""What a trial's own process reserves: no CPU, those belong to its workers, but Tune refuses to reserve nothing at all.
-How many trials there are is bounded by the search."""
 
 
 def run_study(
@@ -95,20 +92,21 @@ def _interruptible(steering: Steering) -> Iterator[None]:
 def _train(store: StudyStore, corpus: Corpus, on_event: Callable[[StudyEvent], None], on_notice: Callable[[Notice], None]) -> None:
     resources = store.spec.resources
     search = StudySearch(store, resources.concurrent_trials, on_event)
-    steering = Steering(store, search, on_notice)
-    trainable = tune.with_parameters(train_trial, study=store.folder, corpus=corpus.folder, resources=resources)
-    with (
-        tempfile.TemporaryDirectory(prefix="cpc-tune-") as disposable,
-        _interruptible(steering),
-        without_known_errors(steering),
-    ):
+    steering, inline = Steering(store, search, on_notice), resources.trains_inline
+    with scratch_folder(store.folder) as scratch, _interruptible(steering), without_known_errors(steering):
         tune.Tuner(
-            tune.with_resources(trainable, TRIAL_RESOURCES),
-            tune_config=tune.TuneConfig(search_alg=search, scheduler=SteeredPruning(search, steering), num_samples=-1, reuse_actors=False),
+            inline_trials(store.folder, corpus.folder, resources)
+            if inline
+            else nested_trials(store.folder, corpus.folder, resources, scratch),
+            # The actor of a nested trial must go: reused after a stop, it would fail its next trial unrun.
+            tune_config=tune.TuneConfig(search_alg=search, scheduler=SteeredPruning(search, steering), num_samples=-1, reuse_actors=inline),
             run_config=tune.RunConfig(
                 name=store.spec.name,
-                storage_path=disposable,
+                storage_path=str(scratch),
+                callbacks=[Beginnings(search)],
                 verbose=0,
+                # The trials' folders hold the checkpoints; Tune would ask an inline trial for one at its end.
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=resources.max_failures),
             ),
         ).fit()

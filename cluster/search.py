@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
@@ -57,6 +59,7 @@ class _Live:
     reason: str = ""
     metrics: Mapping[str, float] | None = None
     pruned: bool = False
+    begun: bool = False
     cancelled: bool = False
     left: bool = False
     reported_s: float | None = None
@@ -87,6 +90,8 @@ class StudySearch(Searcher):
         self.wanted: Wanted = "run"
         self.cancelled: set[str] = set()
         self.report_s: float | None = None
+        self._again: list[Assignment] = []
+        self._restarts: Counter[int] = Counter()
 
     @property
     def running(self) -> int:
@@ -105,6 +110,9 @@ class StudySearch(Searcher):
             return _FINISHED
         if len(self._live) >= self._concurrent:
             return None
+        if self._again:
+            self._live[trial_id] = _Live(self._again.pop(0))
+            return {"number": self._live[trial_id].assignment.number}
         if self.wanted == "pause":
             return None if self._live else _FINISHED
         assignment = self._store.ask()
@@ -114,6 +122,10 @@ class StudySearch(Searcher):
         self._live[trial_id] = _Live(assignment)
         self._emit("started", self._live[trial_id])
         return {"number": assignment.number}
+
+    def begin(self, trial_id: str) -> None:
+        """Notes that a process has taken the trial on."""
+        self._live[trial_id].begun = True
 
     def record(self, trial_id: str, result: Mapping[str, Any]) -> bool:
         """Takes in a result; returns whether the trial is to be stopped. Its checkpoint is on disk before its result comes."""
@@ -153,9 +165,15 @@ class StudySearch(Searcher):
         if live.left and not live.cancelled:
             self._emit("left", live)
             return
+        number = live.assignment.number
+        if error and not (live.begun or live.cancelled) and self._restarts[number] < self._store.spec.resources.max_failures:
+            # Tune does not try again where an actor that it meant to reuse has died since.
+            self._restarts[number] += 1
+            self._again.append(live.assignment)
+            return
         outcome, reason = _ending(live, error)
         live.outcome, live.reason = outcome, reason
-        self._store.tell(live.assignment.number, outcome, live.metrics or {}, reason)
+        self._store.tell(number, outcome, live.metrics or {}, reason)
         self._emit("ended", live)
 
     def save(self, checkpoint_path: str) -> None:
@@ -173,6 +191,16 @@ class StudySearch(Searcher):
     def _emit(self, kind: EventKind, live: _Live) -> None:
         ended, planned = self._store.ended, self._store.spec.planned_trials
         self._on_event(StudyEvent(kind, live.assignment, live.step, live.metrics or {}, live.outcome, live.reason, ended, planned))
+
+
+class Beginnings(tune.Callback):
+    """Tells the searcher which trials have a process."""
+
+    def __init__(self, search: StudySearch) -> None:
+        self._search = search
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._search.begin(trial.trial_id)
 
 
 class StorePruning(FIFOScheduler):

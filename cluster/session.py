@@ -60,6 +60,8 @@ def connected(address: str | None, resources: Resources | None = None) -> Iterat
     saved = dict(os.environ)
     os.environ.update({**QUIET, **PROMPT})
     temporary = tempfile.mkdtemp(prefix="cpc-ray-")
+    # The study says how each trial ended; Tune would print a traceback for every process that it lost.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     # Ray prints warnings of its scheduler to stdout, where our results go, whatever its logging is set to.
     ray_worker._worker_logs_enabled = False
     try:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+T = TypeVar("T")
 
 
 def world() -> tuple[int, int]:
@@ -23,6 +25,15 @@ def mean_over_workers(value: Tensor) -> Tensor:
         dist.all_reduce(value)
         value /= size
     return value
+
+
+def from_first_worker(value: T) -> T:
+    """The first worker's `value`, on every worker; anything that pickles."""
+    if world()[1] == 1:
+        return value
+    shared = [value]
+    dist.broadcast_object_list(shared, src=0)
+    return shared[0]
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:

@@ -1,10 +1,10 @@
-"""The training loop of one trial: the same one in a local run, in a Ray Train worker, and in tests."""
+"""The training loop of one trial: the same one in a local run, in a trial's actor, in a Ray Train worker, and in tests."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +34,9 @@ RANKING_MARGIN = 0.03
 logits crosses zero, with the loss and the accuracy of a constant answer."""
 
 
+Standing = Literal["running", "complete", "diverged"]
+
+
 @dataclass(frozen=True)
 class Progress:
     """How a trial stands at a report.
@@ -47,8 +50,21 @@ class Progress:
 
     step: int
     metrics: dict[str, float]
-    outcome: Literal["running", "complete", "diverged"] = "running"
+    outcome: Standing = "running"
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class TrainingReport:
+    """A point at which training stands still.
+
+    Attributes:
+        progress: How the trial stands.
+        save: Writes a checkpoint into an existing folder.
+    """
+
+    progress: Progress
+    save: Callable[[Path], None]
 
 
 Batches = Callable[[int], Iterator[Batch]]
@@ -67,21 +83,44 @@ def pretrain(
     resume: Path | None = None,
     on_step: Callable[[int, StepMetrics], None] | None = None,
 ) -> Progress:
+    """Trains one model to its end without a pause; see `training_reports`.
+
+    Returns:
+        The last report.
+    """
+    progress = Progress(0, {})
+    for report in training_reports(config, corpus, batches, resume=resume, on_step=on_step):
+        progress = report.progress
+        on_report(progress, report.save)
+    return progress
+
+
+def training_reports(
+    config: CpcConfig,
+    corpus: Corpus,
+    batches: Batches,
+    *,
+    resume: Path | None = None,
+    on_step: Callable[[int, StepMetrics], None] | None = None,
+) -> Generator[TrainingReport, None, None]:
     """Trains one model to the end of its budget, to a collapse, or to a number that is not finite.
+
+    Training stands still between two reports: it goes on when the next one is asked for, and is given up by closing this.
 
     Args:
         config: The trial.
         corpus: Where the held-out and probe clips come from.
         batches: This worker's share of each step's batch.
-        on_report: Receives the metrics every `training.report_every` steps and at the end.
         resume: A checkpoint to go on from; the steps after it are the ones an uninterrupted run would have taken.
         on_step: Called after each step, on this worker alone.
 
-    Returns:
-        The last report.
+    Yields:
+        The metrics every `training.report_every` steps and at the end, on every worker at the same steps.
 
     Raises:
         ConfigError: The corpus's clips are shorter than the configuration needs.
+        CorpusError: A shard is missing or damaged.
+        CheckpointError: The checkpoint cannot be read.
     """
     crop_samples = _crop_samples(config, corpus)
     held_out = corpus.read_split("dev", limit=config.training.dev_clips)
@@ -91,8 +130,10 @@ def pretrain(
     if resume is not None:
         history.streak = load_checkpoint(state, resume)["collapsed_reports"]
 
+    def save(folder: Path) -> None:
+        save_checkpoint(state, history.saved(), folder)
+
     running = _Running()
-    progress = Progress(state.step, {})
     replays = config.updates_per_batch
     for stored in (batch for batch in batches(state.step // replays) for _ in range(replays)):
         batch = _prepared(stored, crop_samples, config.seed, device)
@@ -101,19 +142,17 @@ def pretrain(
         try:
             measured = train_step(state, batch)
         except NonFiniteError as error:
-            progress = Progress(error.step, {}, "diverged", str(error))
-            on_report(progress, lambda folder: save_checkpoint(state, history.saved(), folder))
-            return progress
+            yield TrainingReport(Progress(error.step, {}, "diverged", str(error)), save)
+            return
         running.add(measured, len(batch.clip_ids))
         if on_step is not None:
             on_step(state.step, measured)
         if state.step % config.training.report_every == 0 or state.step == config.training.steps:
             progress = _report(state, corpus, held_out, crop_samples, running, history)
-            on_report(progress, lambda folder: save_checkpoint(state, history.saved(), folder))
+            yield TrainingReport(progress, save)
             running = _Running()
             if progress.outcome != "running":
-                break
-    return progress
+                return
 
 
 def _report(state: TrainState, corpus: Corpus, held_out: Clips, crop_samples: int, running: _Running, history: _History) -> Progress:

@@ -15,15 +15,16 @@ from study.reading import PREDICTION
 from study.records import Prediction
 from study.rungs import share_of_steps
 from study.spec import StudySpec
+from study.trial_folder import CHECKPOINTS_KEPT
 
 START_S = 8.0
 """Seconds to start Ray on two cores."""
 
-TRIAL_OVERHEAD_S = 14.0
-"""Seconds of a trial outside its training loop: processes start, the probe is fitted."""
+INLINE_TRIAL_S = 1.0
+"""Seconds of an inline trial outside its training loop: the probe is fitted, records are written."""
 
-CHECKPOINTS_KEPT = 2
-"""Of each trial."""
+RAY_TRAIN_TRIAL_S = 14.0
+"""The same of a trial that is a Ray Train run, whose processes start."""
 
 SecondsPerStep = Callable[[CpcConfig, int, int], float]
 """Measures a training step: configuration, samples of a corpus clip, CPU threads → seconds."""
@@ -57,19 +58,20 @@ def planned_cells(spec: StudySpec, clip_samples: int, seconds_per_step: SecondsP
         seconds_per_step: Times a step here; without it nothing is predicted.
     """
     trials = 0 if spec.cells is None else len(spec.seeds)
-    threads = max(1, int(spec.resources.cpus_per_worker))
     measured: dict[str, float] = {}
     cells = []
     for sample in spec.tried:
         config = spec.config(sample, spec.seeds[0])
         seconds = None
         if seconds_per_step is not None:
-            cost = canonical_json(_alike(config))
+            # What is timed must not diverge, as a cell of a study may.
+            alike = _alike(config)
+            cost = canonical_json(alike)
             if cost not in measured:
-                measured[cost] = seconds_per_step(config, clip_samples, threads)
+                measured[cost] = seconds_per_step(alike, clip_samples, spec.resources.threads)
             seconds = measured[cost] / spec.resources.workers
         steps = config.training.steps
-        minutes = None if seconds is None else (steps * seconds + TRIAL_OVERHEAD_S) / 60
+        minutes = None if seconds is None else (steps * seconds + overhead_s(spec)) / 60
         cells.append(PlannedCell(cell_name(sample, spec.reference), trials, steps, seconds, minutes))
     return cells
 
@@ -79,13 +81,18 @@ def predicted(spec: StudySpec, cells: list[PlannedCell]) -> Prediction:
     training_s = {cell.cell: cell.steps * cell.seconds_per_step for cell in cells if cell.seconds_per_step is not None}
     mean_s = fmean(training_s.values())
     resources = spec.resources
-    trial_s = mean_s * share_of_steps(spec) + TRIAL_OVERHEAD_S
+    trial_s = mean_s * share_of_steps(spec) + overhead_s(spec)
     return Prediction(
         training_s=training_s,
         mean_training_s=mean_s,
         wall_s=trial_s * spec.planned_trials / resources.concurrent_trials + START_S,
         gpus_per_trial=resources.gpus_per_trial,
     )
+
+
+def overhead_s(spec: StudySpec) -> float:
+    """Seconds of a trial outside its training loop."""
+    return INLINE_TRIAL_S if spec.resources.trains_inline else RAY_TRAIN_TRIAL_S
 
 
 def checkpoint_bytes(spec: StudySpec, parameters: Callable[[CpcConfig], int]) -> float:

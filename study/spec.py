@@ -42,16 +42,36 @@ class Resources(Section):
     """Trials trained at the same time."""
 
     workers: int = Field(default=1, ge=1)
-    """Ray Train workers of one trial; each takes its share of the batch."""
+    """Workers of one trial; each takes its share of the batch."""
+
+    inline: bool | None = None
+    """Whether a trial's own process trains it, which starts nothing else and serves one trial after the other. Otherwise a Ray
+    Train run does, its batches read by Ray Data. By default true for one worker; several need Ray Train."""
 
     cpus_per_worker: float = Field(default=0.5, gt=0)
-    """CPUs a worker reserves. The defaults fit two trials and the data stream on 2 CPUs."""
+    """CPUs a worker reserves. The defaults fit two trials on 2 CPUs, with Ray Train and its data stream, too."""
 
     gpus_per_worker: float = Field(default=0, ge=0)
     """GPUs a worker reserves."""
 
     max_failures: int = Field(default=2, ge=0)
     """How often a crashed trial is taken up again from its last checkpoint before it counts as failed."""
+
+    @model_validator(mode="after")
+    def _inline_is_alone(self) -> Resources:
+        if self.inline and self.workers > 1:
+            raise ValueError(f"inline is for one worker, workers is {self.workers}: leave inline out, or set workers to 1")
+        return self
+
+    @property
+    def trains_inline(self) -> bool:
+        """Whether a trial's own process trains it."""
+        return self.workers == 1 if self.inline is None else self.inline
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of a worker."""
+        return max(1, int(self.cpus_per_worker))
 
     @property
     def gpus_per_trial(self) -> float:

@@ -3,9 +3,7 @@
 trials/t00007/
   config.json              the resolved configuration
   metrics.jsonl            one line per report, appended
-  checkpoint-000000240/    complete once it has this name; the newest two are kept
-
-Beside them lie the few files that Ray Train keeps of its run.
+  checkpoint-000000240/    complete as long as it has this name; the newest two are kept
 """
 
 from __future__ import annotations
@@ -22,6 +20,9 @@ from cpc_core.config import CpcConfig, canonical_json
 from cpc_core.errors import CheckpointError
 from study.files import write_atomically
 from study.records import Outcome, Report
+
+CHECKPOINTS_KEPT = 2
+"""Of each trial: the newest, and the one before it."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class TrialFolder:
 
     @property
     def name(self) -> str:
-        """The folder's name, which is also the name of the Ray Train run."""
+        """The folder's name."""
         return f"t{self.number:05d}"
 
     def create(self, config: CpcConfig) -> None:
@@ -95,20 +96,30 @@ class TrialFolder:
         self.save_checkpoint(step, lambda folder: shutil.copytree(source, folder, dirs_exist_ok=True))
 
     def save_checkpoint(self, step: int, save: Callable[[Path], object]) -> Path:
-        """Lets `save` fill a folder and gives it its final name once it is whole."""
+        """Lets `save` fill a folder, gives it its final name once it is whole, and drops all but the newest two."""
+        for left_by_a_kill in self.path.glob(".checkpoint-*"):
+            shutil.rmtree(left_by_a_kill)
         target = self.path / _checkpoint_name(step)
         partial = self.path / f".{target.name}.partial"
-        shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         save(partial)
-        # A run killed after this rename but before Ray Train knew of the checkpoint saves the same step again.
-        shutil.rmtree(target, ignore_errors=True)
+        if target.exists():
+            self._drop(target)
         partial.rename(target)
+        for old in self._checkpoints()[:-CHECKPOINTS_KEPT]:
+            self._drop(old)
         return target
+
+    def _checkpoints(self) -> list[Path]:
+        return sorted(self.path.glob("checkpoint-*"))
+
+    def _drop(self, checkpoint: Path) -> None:
+        """Removes a checkpoint, which no longer has its name while it is incomplete."""
+        shutil.rmtree(checkpoint.rename(self.path / f".{checkpoint.name}.dropped"))
 
     def checkpoint(self) -> Path | None:
         """The newest complete checkpoint."""
-        return max(self.path.glob("checkpoint-*"), default=None)
+        return next(reversed(self._checkpoints()), None)
 
     def _write_log(self, entries: Iterable[LogEntry]) -> None:
         write_atomically(self.path / "metrics.jsonl", "".join(_line(entry) for entry in entries))

@@ -34,9 +34,9 @@ for _name, _help in (
 ):
     app.command(f"study.cli.jobs:{_name}", name=_name, help=_help)
 for _name, _help in (
-    ("pause", "Start no new trials of a running study."),
-    ("stop", "Stop a running or submitted study so that it can go on."),
-    ("cancel", "End trials now, for good."),
+    ("pause", "Start no new trials of a running study, which then exits with 0."),
+    ("stop", "Stop a running or submitted study at its next reports, so that it can go on; it exits with 0."),
+    ("cancel", "End trials now, without waiting for a report."),
     ("retry", "Train failed, diverged or cancelled trials again."),
 ):
     app.command(f"study.cli.steering:{_name}", name=_name, help=_help)

@@ -1,26 +1,55 @@
 """Runs a study on a Ray of its own, for tests that end the process: `python -m tests.cluster.drive SPEC.yaml FOLDER`.
 
-Each event is one JSON line on stdout: kind, trial number, step, outcome.
+Each event is one JSON line on stdout: kind, trial number, step, outcome. With `--step` the study stands still after each of
+them until a line arrives on stdin; so does an inline trial, which waits for its driver at each report. With `--stops N` the
+first N trials are given up at their first report. With `--cpus N` it sees no more of the machine's.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from unittest.mock import patch
 
 from cluster.runner import run_study
 from cluster.search import StudyEvent
 from study.spec import StudySpec
+from study.store import StudyStore
 
 
-def show(event: StudyEvent) -> None:
-    sys.stdout.write(json.dumps([event.kind, event.assignment.number, event.step, event.outcome]) + "\n")
-    sys.stdout.flush()
+def main() -> int:
+    """Runs the study; 130 where it was interrupted."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("spec")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--step", action="store_true")
+    parser.add_argument("--stops", type=int)
+    parser.add_argument("--cpus", type=int)
+    args = parser.parse_args()
+    if args.cpus is not None:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.cpus])
+
+    def show(event: StudyEvent) -> None:
+        sys.stdout.write(json.dumps([event.kind, event.assignment.number, event.step, event.outcome]) + "\n")
+        sys.stdout.flush()
+        if args.step:
+            sys.stdin.readline()
+
+    def should_prune(_store: StudyStore, number: int) -> bool:
+        return bool(number < args.stops)
+
+    patched = nullcontext() if args.stops is None else patch.object(StudyStore, "should_prune", should_prune)
+    try:
+        with patched:
+            run_study(args.folder, StudySpec.load(args.spec), address=None, on_event=show)
+    except KeyboardInterrupt:
+        return 130
+    return 0
 
 
 if __name__ == "__main__":
-    try:
-        run_study(Path(sys.argv[2]), StudySpec.load(sys.argv[1]), address=None, on_event=show)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    sys.exit(main())

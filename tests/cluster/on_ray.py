@@ -45,6 +45,10 @@ class Marked:
         found = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit() and wanted in _read(entry / "environ")]
         return [int(entry.name) for entry in found if agents or not _read(entry / "cmdline").startswith(AGENTS)]
 
+    def trial_actors(self) -> list[int]:
+        """Processes that train inline trials."""
+        return [pid for pid in self.processes() if _read(Path(f"/proc/{pid}/cmdline")).startswith(b"ray::InlineTrial")]
+
     def all_ended(self) -> bool:
         """Whether none is left, soon."""
         deadline = time.monotonic() + END_S
@@ -63,14 +67,22 @@ class Marked:
 
 
 class Driver:
-    """A study driven by a process of its own, in a process group of its own, as a shell would start it."""
+    """A study driven by a process of its own, in a process group of its own, as a shell would start it.
 
-    def __init__(self, marked: Marked, spec: StudySpec, folder: Path) -> None:
+    Args:
+        marked: Its environment.
+        spec: The study.
+        folder: The study folder.
+        options: Of `tests.cluster.drive`; with `--step` it stands still after each event until `go_on`.
+    """
+
+    def __init__(self, marked: Marked, spec: StudySpec, folder: Path, *options: str) -> None:
         file = folder.with_suffix(".yaml")
         file.write_text(spec.to_yaml())
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.cluster.drive", str(file), str(folder)],
+            [sys.executable, "-m", "tests.cluster.drive", str(file), str(folder), *options],
             env=marked.environment,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -83,6 +95,12 @@ class Driver:
         for line in self.process.stdout:
             kind, number, step, outcome = json.loads(line)
             yield kind, number, step, outcome
+
+    def go_on(self) -> None:
+        """Lets a driver that stands still go on."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
 
     def until_report(self) -> None:
         """Returns at the next report of a trial."""

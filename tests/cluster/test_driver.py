@@ -1,23 +1,7 @@
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
-
-from cluster.driver import drop_torn_snapshot, worker_resources
+from cluster.driver import worker_resources
 from study.spec import Resources
-
-
-@pytest.mark.parametrize(("content", "kept"), [('{"checkpoint_results": []}', True), ("", False), ('{"checkpoint_res', False)])
-def test_snapshot_torn_by_a_kill_is_dropped(tmp_path: Path, content: str, kept: bool) -> None:
-    snapshot = tmp_path / "snapshot.json"
-    snapshot.write_text(content)
-    drop_torn_snapshot(snapshot)
-    assert snapshot.exists() == kept
-
-
-def test_missing_snapshot_is_no_problem(tmp_path: Path) -> None:
-    drop_torn_snapshot(tmp_path / "snapshot.json")
 
 
 def test_workers_reserve_gpus_only_where_asked() -> None:

@@ -61,7 +61,9 @@ def cluster(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
     environment["PATH"] = f"{binaries}{os.pathsep}{environment['PATH']}"
     dashboard, port = free_port(), free_port()
     arguments = f"--num-cpus=2 --object-store-memory={200 * 2**20} --temp-dir={marked.folder}"
-    ports = f"--port={port} --dashboard-port={dashboard} --ray-client-server-port={free_port()}"
+    # Without a port of its own the agent that starts jobs gives up where that of another Ray has not quite ended.
+    agent = f"--dashboard-agent-listen-port={free_port()}"
+    ports = f"--port={port} --dashboard-port={dashboard} --ray-client-server-port={free_port()} {agent}"
     command = [str(binaries / "ray"), "start", "--head", "--block", *arguments.split(), *ports.split()]
     with (tmp_path_factory.mktemp("head") / "log").open("w") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ray.tune.search import Searcher
 
-from cluster.search import StorePruning, StudyEvent, StudySearch
+from cluster.search import Beginnings, StorePruning, StudyEvent, StudySearch
 from study.reading import read_study
 from study.records import TrialRecord
 from study.store import StudyStore
@@ -26,8 +26,11 @@ class Tune:
         self.search = StudySearch(store, concurrent, self.events.append)
         self.scheduler = StorePruning(self.search)
 
-    def start(self, trial_id: str) -> object:
-        return self.search.suggest(trial_id=trial_id)
+    def start(self, trial_id: str, *, begins: bool = True) -> object:
+        suggested = self.search.suggest(trial_id=trial_id)
+        if begins and isinstance(suggested, dict):
+            Beginnings(self.search).on_trial_start(0, [], SimpleNamespace(trial_id=trial_id))  # type: ignore[arg-type]
+        return suggested
 
     def result(self, trial_id: str, step: int, outcome: str = "running", reason: str = "", **metrics: float) -> str:
         result = {"step": step, "outcome": outcome, "reason": reason, "done": False, "time_total_s": 1.0}
@@ -137,6 +140,17 @@ def test_crashed_trial_is_failed_and_keeps_what_it_reported(store: StudyStore, r
     assert record(store, 0).outcome == "failed"
     assert reason in record(store, 0).reason
     assert record(store, 0).metrics == ({"dev_accuracy": 0.6} if reported else {})
+
+
+def test_trial_that_no_process_took_on_is_handed_out_again_as_often_as_a_crashed_one(store: StudyStore) -> None:
+    tune = Tune(store, concurrent=1)
+    for attempt in range(store.spec.resources.max_failures + 1):
+        assert tune.start(f"a{attempt}", begins=False) == {"number": 0}
+        assert tune.start("b") is None
+        tune.search.on_trial_complete(trial_id=f"a{attempt}", error=True)
+    assert record(store, 0).outcome == "failed"
+    assert tune.start("b") == {"number": 1}
+    assert [event.kind for event in tune.events] == ["started", "ended", "started"]
 
 
 def test_failure_that_the_trial_reports_keeps_its_own_words(store: StudyStore) -> None:

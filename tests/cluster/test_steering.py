@@ -42,6 +42,8 @@ class Tune:
         if isinstance(suggested, dict):
             state = SimpleNamespace(ray_actor=f"actor {name}")
             self.trials[name] = SimpleNamespace(trial_id=name, status=status, temporary_state=state, max_failures=2)
+            if status == "RUNNING":
+                self.search.begin(name)
         return suggested
 
     def report(self, name: str, step: int, outcome: str = "running") -> str:

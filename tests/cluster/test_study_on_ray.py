@@ -1,23 +1,18 @@
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
 
 from cpc_core.checkpoint import read_config
-from cpc_core.corpus.sample import open_corpus
-from cpc_core.corpus.stream import batches_in_process
-from cpc_core.training import pretrain
 from study.analysis.cost import cost_info
 from study.reading import read_study
-from study.spec import StudySpec
-from study.trial_folder import LogEntry, TrialFolder, checkpoint_folder, checkpoint_step
+from study.spec import Resources, StudySpec
+from study.trial_folder import TrialFolder, checkpoint_folder, checkpoint_step
+from tests.cluster.attempts import log_without_timing
 from tests.cluster.on_ray import Driver, Marked
 from tests.study.specs import TINY_BASE, tiny_spec
 
@@ -28,6 +23,8 @@ SPEC: StudySpec = tiny_spec(
     base={**TINY_BASE, "training": {"steps": STEPS, "report_every": 20, "dev_clips": 8}},
     resources={"concurrent_trials": 2, "cpus_per_worker": 0.5},
 )
+NESTED = SPEC.model_copy(update={"resources": Resources(concurrent_trials=2, cpus_per_worker=0.5, inline=False)})
+"""The same trials as Ray Train runs, fed by Ray Data."""
 
 
 @pytest.fixture(scope="module")
@@ -43,15 +40,6 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path
     assert sorted(event for event in events if event[0] == "ended") == [("ended", number, STEPS, "complete") for number in (0, 1)]
     assert sum(kind == "report" for kind, *_ in events) == 2 * 10
     return folder
-
-
-def log_without_timing(folder: Path, number: int) -> list[dict[str, Any]]:
-    entries = []
-    for line in (TrialFolder(folder, number).path / "metrics.jsonl").read_text().splitlines():
-        entry = json.loads(line)
-        del entry["elapsed_s"], entry["metrics"]["clips_per_s"]
-        entries.append(entry)
-    return entries
 
 
 def test_study_ends_with_every_trial_its_metrics_and_its_files(uninterrupted: Path) -> None:
@@ -75,27 +63,6 @@ def test_study_ends_with_every_trial_its_metrics_and_its_files(uninterrupted: Pa
     assert cost is not None and cost.trials == 2 and cost.predicted_s > 0
 
 
-def test_trial_on_ray_is_bitwise_the_same_loop_run_bare(
-    uninterrupted: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CPC_CACHE", str(cache))
-    corpus, config = open_corpus(SPEC.corpus), read_config(checkpoint_folder(uninterrupted, 0))
-    bare = TrialFolder(tmp_path, 0)
-    bare.create(config)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        pretrain(
-            config,
-            corpus,
-            lambda start: batches_in_process(corpus, config.seed, config.data.batch_size, start, STEPS),
-            lambda progress, save: bare.append(LogEntry(progress.step, progress.metrics, progress.outcome, progress.reason, 0)),
-        )
-    finally:
-        torch.set_num_threads(threads)
-    assert log_without_timing(tmp_path, 0) == log_without_timing(uninterrupted, 0)
-
-
 def test_finished_study_is_run_again_without_doing_anything(uninterrupted: Path, marked: Marked) -> None:
     before = {path: path.read_bytes() for path in (uninterrupted / "trials").rglob("*") if path.is_file()}
     driver = Driver(marked, SPEC, uninterrupted)
@@ -104,9 +71,11 @@ def test_finished_study_is_run_again_without_doing_anything(uninterrupted: Path,
     assert {path: path.read_bytes() for path in (uninterrupted / "trials").rglob("*") if path.is_file()} == before
 
 
-def test_killed_and_interrupted_study_ends_as_if_nothing_had_happened(uninterrupted: Path, tmp_path: Path, marked: Marked) -> None:
+def test_killed_and_interrupted_ray_train_runs_end_with_the_log_of_inline_trials_left_in_peace(
+    uninterrupted: Path, tmp_path: Path, marked: Marked
+) -> None:
     folder = tmp_path / "study"
-    killed = Driver(marked, SPEC, folder)
+    killed = Driver(marked, NESTED, folder)
     killed.until_report()
     killed.process.send_signal(signal.SIGKILL)
     killed.finish()
@@ -115,7 +84,7 @@ def test_killed_and_interrupted_study_ends_as_if_nothing_had_happened(uninterrup
     first_lines = [TrialFolder(folder, number).log()[:1] for number in (0, 1)]
     assert any(first_lines)
 
-    interrupted = Driver(marked, SPEC, folder)
+    interrupted = Driver(marked, NESTED, folder)
     interrupted.until_report()
     os.killpg(interrupted.process.pid, signal.SIGINT)
     left = [number for kind, number, *_ in interrupted.events() if kind == "left"]
@@ -134,7 +103,7 @@ def test_killed_and_interrupted_study_ends_as_if_nothing_had_happened(uninterrup
     assert hurried.finish() == (130, "")
     assert marked.all_ended()
 
-    resumed = Driver(marked, SPEC, folder)
+    resumed = Driver(marked, NESTED, folder)
     started = [number for kind, number, *_ in resumed.events() if kind == "started"]
     assert resumed.finish() == (0, "")
     assert sorted(started) == sorted(set(started))

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from cpc_core.calibrate import seconds_per_step
 from cpc_core.config import CpcConfig
 from cpc_core.errors import ConfigError
 from study.analysis.cost import cost_info, duration_text, predicted_s
-from study.planning import START_S, TRIAL_OVERHEAD_S, checkpoint_bytes, keep_prediction, planned_cells, predicted
+from study.planning import INLINE_TRIAL_S, RAY_TRAIN_TRIAL_S, START_S, checkpoint_bytes, keep_prediction, planned_cells, predicted
 from study.reading import read_study
 from tests.study.folders import ended_study
 from tests.study.specs import tiny_spec
@@ -44,7 +45,20 @@ def test_cells_that_cost_the_same_are_timed_once() -> None:
         ("τ = 0.05, FGSM", 3, 30, 0.2),
         ("τ = 0.1, FGSM", 3, 30, 0.2),
     ]
-    assert cells[2].minutes_per_trial == pytest.approx((30 * 0.2 + TRIAL_OVERHEAD_S) / 60)
+    assert cells[2].minutes_per_trial == pytest.approx((30 * 0.2 + INLINE_TRIAL_S) / 60)
+
+
+def test_cell_that_would_diverge_is_timed_all_the_same() -> None:
+    (cell,) = planned_cells(tiny_spec(space={"learning_rate": [1e30]}), CLIP_SAMPLES, seconds_per_step)
+    assert cell.seconds_per_step is not None and cell.seconds_per_step > 0
+
+
+def test_ray_train_costs_every_trial_the_start_of_its_processes() -> None:
+    alone, nested = (
+        predicted(spec, planned_cells(spec, CLIP_SAMPLES, Timer()))
+        for spec in (tiny_spec(), tiny_spec(resources={"inline": False, "concurrent_trials": 1}))
+    )
+    assert nested.wall_s - alone.wall_s == pytest.approx(2 * (RAY_TRAIN_TRIAL_S - INLINE_TRIAL_S))
 
 
 def test_nothing_is_timed_unasked() -> None:
@@ -63,7 +77,7 @@ def test_the_whole_study_by_hand() -> None:
     assert prediction.training_s["τ = 0.05, FGSM"] == pytest.approx(6.0)
     assert prediction.mean_training_s == pytest.approx(4.5)
     # Twelve trials, two at a time.
-    assert prediction.wall_s == pytest.approx(6 * (4.5 + TRIAL_OVERHEAD_S) + START_S)
+    assert prediction.wall_s == pytest.approx(6 * (4.5 + INLINE_TRIAL_S) + START_S)
 
 
 def test_checkpoints_by_hand() -> None:
@@ -116,7 +130,7 @@ def test_gpu_hours_are_told_where_there_are_gpus(tmp_path: Path) -> None:
     assert prediction is not None
     cost = cost_info(replace(record, prediction=replace(prediction, gpus_per_trial=4.0), wall_s=500.0))
     assert cost is not None
-    assert cost.words.endswith("(× 1.00); 0.80 GPU hours, predicted 0.80; the study ran 8 min 20 s, predicted 7 min 32 s.")
+    assert cost.words.endswith("(× 1.00); 0.80 GPU hours, predicted 0.80; the study ran 8 min 20 s, predicted 6 min 14 s.")
 
 
 def test_a_damaged_prediction_is_named(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -112,3 +113,26 @@ def test_checkpoint_is_seen_whole_or_not_at_all(tmp_path: Path) -> None:
     newest = checkpoint_folder(tmp_path, 3)
     assert checkpoint_step(newest) == 1000
     assert (newest / "state.pt").read_bytes() == b"again"
+
+
+def test_newest_two_checkpoints_stay_and_nothing_else(tmp_path: Path) -> None:
+    folder = TrialFolder(tmp_path, 0)
+    (folder.path / ".checkpoint-000000010.partial").mkdir(parents=True)
+    (folder.path / ".checkpoint-000000005.dropped").mkdir()
+    for step in (10, 20, 30, 1000):
+        folder.save_checkpoint(step, writes(b"whole"))
+    assert sorted(path.name for path in folder.path.iterdir()) == ["checkpoint-000000030", "checkpoint-000001000"]
+
+
+def test_old_checkpoint_that_is_being_removed_has_lost_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = TrialFolder(tmp_path, 0)
+    folder.save_checkpoint(10, writes(b"whole"))
+    folder.save_checkpoint(20, writes(b"whole"))
+
+    def killed(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        folder.save_checkpoint(30, writes(b"whole"))
+    assert sorted(path.name for path in folder.path.glob("checkpoint-*")) == ["checkpoint-000000020", "checkpoint-000000030"]

@@ -1,0 +1,76 @@
+"""Trials of one worker, trained by their Tune actor itself: no further process starts, and the next trial finds it warm."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import ray.tune
+import torch
+
+from cluster.driver import worker_resources
+from cluster.recording import as_result, in_process, recorded_training
+from cpc_core.corpus.corpus import Corpus
+from cpc_core.corpus.location import Location
+from cpc_core.errors import CpcError
+from cpc_core.training import Progress
+from study.spec import Resources
+from study.trial_folder import TrialFolder
+
+
+def inline_trials(study: Path, corpus: Location, resources: Resources) -> Any:
+    """The trainable of trials that their own actors train, to be used with `reuse_actors=True`.
+
+    Args:
+        study: The study folder, at this path on every node.
+        corpus: The corpus folder, at this path or URI on every node.
+        resources: What the one worker of a trial reserves.
+    """
+    trainable = ray.tune.with_parameters(InlineTrial, study=study, corpus=corpus, threads=resources.threads)
+    return ray.tune.with_resources(trainable, worker_resources(resources))
+
+
+class InlineTrial(ray.tune.Trainable):
+    """A trial that trains from one report to the next each time Tune asks for a result; between them it stands still.
+
+    So a trial that is stopped at a report takes no further step, and its actor is free for another.
+    """
+
+    def setup(  # type: ignore[override]  # Tune's way to hand a class its parameters
+        self, config: dict[str, Any], study: Path, corpus: Location, threads: int
+    ) -> None:
+        """Prepares the process, and its first trial.
+
+        Args:
+            config: `number`: the trial, whose folder holds its configuration.
+            study: The study folder.
+            corpus: The corpus folder.
+            threads: CPU threads.
+        """
+        torch.set_num_threads(threads)
+        self._study, self._corpus = study, corpus
+        self._reports = self._training(config["number"])
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Gives up what is left of the trial before, and prepares the next."""
+        self._reports.close()
+        self._reports = self._training(new_config["number"])
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Trains up to the next report."""
+        try:
+            return as_result(next(self._reports))
+        except StopIteration:
+            return {"done": True}
+        except CpcError as error:
+            # Trying again cannot help, so this is an ending, not a crash.
+            return {"outcome": "failed", "reason": str(error)}
+
+    def cleanup(self) -> None:
+        """Gives up what is left."""
+        self._reports.close()
+
+    def _training(self, number: int) -> Generator[Progress, None, None]:
+        yield from recorded_training(TrialFolder(self._study, number), Corpus.open(self._corpus), in_process)
