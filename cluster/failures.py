@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ray.train import Result
 from ray.train.v2._internal.execution.failure_handling import DefaultFailurePolicy, FailureDecision
 from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
-from ray.train.v2.torch.torch_trainer import TorchTrainer
 
 from cpc_core.errors import CpcError
 
@@ -31,11 +27,3 @@ class OnceIfFinal(DefaultFailurePolicy):
         if final_error(training_failed_error) is not None:
             return FailureDecision.RAISE
         return super().make_decision(training_failed_error)
-
-
-class TrialTrainer(TorchTrainer):
-    """A `TorchTrainer` under that policy, for which Ray Train has no setting."""
-
-    def _initialize_and_run_controller(self, **arguments: Any) -> Result:
-        policy = OnceIfFinal(arguments["failure_policy"].failure_config)
-        return super()._initialize_and_run_controller(**{**arguments, "failure_policy": policy})

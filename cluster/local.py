@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from cluster.recording import in_process, recorded_training
 from cpc_core.config import CpcConfig
@@ -12,6 +11,7 @@ from cpc_core.corpus.corpus import Corpus
 from cpc_core.step import StepMetrics
 from cpc_core.training import Progress
 from study.control import Follower, forget
+from study.files import Place
 from study.reading import read_study
 from study.records import StudyRecord
 from study.spec import StudySpec
@@ -22,7 +22,7 @@ OnReport = Callable[[Progress], None]
 
 
 def run_trial(
-    folder: Path,
+    folder: Place,
     spec: StudySpec,
     corpus: Corpus,
     *,
@@ -44,7 +44,7 @@ def run_trial(
         CpcError: Another process is running it.
         KeyboardInterrupt: `cpc study stop` or `cpc study cancel` ended it.
     """
-    store = StudyStore.create_or_open(folder.absolute(), spec, corpus.hash, corpus.caption)
+    store = StudyStore.create_or_open(folder, spec, corpus.hash, corpus.caption)
     try:
         forget(store.folder)
         assignment = store.ask()

@@ -13,6 +13,7 @@ from ray.tune.experiment import Trial
 
 from cluster.search import StorePruning, StudySearch
 from study.control import Follower, Orders, Wanted
+from study.files import Place
 from study.ordering import carry_out
 from study.store import StudyStore
 
@@ -42,37 +43,59 @@ class Notice:
     report_s: float | None
 
 
+class Asked:
+    """What is asked of a study, by its control file and by signals.
+
+    Args:
+        study: The study folder.
+
+    Attributes:
+        signalled: Whether a signal has come. It asks to stop.
+    """
+
+    def __init__(self, study: Place) -> None:
+        self._follower, self.signalled = Follower(study), False
+
+    def latest(self) -> Orders:
+        """The orders now."""
+        orders = self._follower.latest()
+        return orders.model_copy(update={"wanted": "stop"}) if self.signalled and orders.wanted != "cancel" else orders
+
+    def to_end(self) -> bool:
+        """Whether the run is to end once no trial is running any more."""
+        return self.latest().wanted != "run"
+
+
 class Steering:
     """Looks for orders at every turn of Tune's loop, ten times a second.
 
     Args:
         store: The open study.
         search: Of its running trials.
+        asked: What is asked of it.
         on_notice: Called in this process when something else is asked than before.
     """
 
-    def __init__(self, store: StudyStore, search: StudySearch, on_notice: Callable[[Notice], None]) -> None:
-        self._store, self._search, self._on_notice = store, search, on_notice
-        self._follower, self._carried_out = Follower(store.folder), Orders()
-        self.signalled = False
+    def __init__(self, store: StudyStore, search: StudySearch, asked: Asked, on_notice: Callable[[Notice], None]) -> None:
+        self._store, self._search, self._asked, self._on_notice = store, search, asked, on_notice
+        self._carried_out = Orders()
 
     def step(self, controller: TuneController) -> None:
         """Carries out what is asked now."""
-        orders = self._follower.latest()
-        self._turn(orders)
+        orders = self._asked.latest()
+        self._turn(orders.wanted)
         if orders != self._carried_out:
             self._carried_out = orders
             carry_out(orders, self._store)
         for trial in controller.get_live_trials().copy():
             self._end(controller, trial, orders)
 
-    def _turn(self, orders: Orders) -> None:
+    def _turn(self, wanted: Wanted) -> None:
         before = self._search.wanted
-        wanted: Wanted = "stop" if self.signalled and orders.wanted != "cancel" else orders.wanted
         if wanted == before or (before in _FINAL and wanted != "cancel"):
             return
         self._search.wanted = wanted
-        self._on_notice(Notice(wanted, self.signalled, self._search.running, self._search.report_s))
+        self._on_notice(Notice(wanted, self._asked.signalled, self._search.running, self._search.report_s))
 
     def _end(self, controller: TuneController, trial: Trial, orders: Orders) -> None:
         """Ends a trial that is cancelled, or that has not begun to train when the study is stopped."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import ray.train
 import torch
+from ray.train.torch import get_device
 
 from cluster.recording import as_result, recorded_training
 from cluster.stream import ray_batches
@@ -22,13 +22,16 @@ def train_worker(task: Mapping[str, Any]) -> None:
     """Trains this worker's share of one trial, from the trial's newest checkpoint where there is one.
 
     Args:
-        task: `study`: its folder. `corpus`: folder or URI. `number`: the trial. `threads`: CPU threads of this worker.
+        task: `study` and `corpus`: folders or URIs. `number`: the trial. `threads`: CPU threads of this worker.
 
     Raises:
         CpcError: Trying again cannot help. It ends all workers: the others may be waiting for this one in a collective.
     """
     torch.set_num_threads(task["threads"])
-    trial = TrialFolder(Path(task["study"]), task["number"])
+    if torch.cuda.is_available():
+        # The workers of a node see each other's GPUs, which NCCL wants; this one's is chosen per thread.
+        torch.cuda.set_device(get_device())
+    trial = TrialFolder(task["study"], task["number"])
     for progress in recorded_training(trial, Corpus.open(task["corpus"]), _share):
         ray.train.report(as_result(progress))
 

@@ -110,7 +110,7 @@ def train_step(state: TrainState, batch: Batch) -> StepMetrics:
         adversary.after_update(perturbed)
 
     for group in state.optimizer.param_groups:
-        group["lr"] = learning_rate(state.config.optimizer, state.step, state.config.training.steps)
+        group["lr"] = learning_rate(state.config.optimizer, state.step, state.config.decay_steps)
     state.optimizer.step()
     state.step += 1
     snr_db = _snr_db(clean.audio.detach(), perturbed.detach() if perturbed is not None and adversary.additive else None)
@@ -139,11 +139,11 @@ def clean_pass(state: TrainState, batch: Batch) -> CleanPass:
     )
 
 
-def learning_rate(config: OptimizerConfig, step: int, steps: int) -> float:
-    """Learning rate of step `step` (from 0) of `steps`: linear warm-up, then half a cosine down to the final rate."""
+def learning_rate(config: OptimizerConfig, step: int, decay_steps: int) -> float:
+    """Learning rate of step `step` (from 0): linear warm-up, half a cosine down to step `decay_steps`, then the final rate."""
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
-    progress = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
+    progress = min(1.0, (step - config.warmup_steps) / max(1, decay_steps - config.warmup_steps))
     return config.final_learning_rate + (config.learning_rate - config.final_learning_rate) * (1 + math.cos(math.pi * progress)) / 2
 
 

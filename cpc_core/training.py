@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from cpc_core.checkpoint import load_checkpoint, save_checkpoint
-from cpc_core.config import CpcConfig
+from cpc_core.config import PROBE_METRICS, CpcConfig
 from cpc_core.corpus.corpus import Clips, Corpus
 from cpc_core.corpus.stream import Batch, crop
 from cpc_core.distributed import mean_over_workers, world
@@ -159,7 +159,7 @@ def _report(state: TrainState, corpus: Corpus, held_out: Clips, crop_samples: in
     """Measures the held-out metrics, and the probe's at the end; only the first worker does, its metrics are the trial's."""
     config = state.config
     metrics = running.metrics()
-    metrics["learning_rate"] = learning_rate(config.optimizer, state.step - 1, config.training.steps)
+    metrics["learning_rate"] = learning_rate(config.optimizer, state.step - 1, config.decay_steps)
     reason = history.collapse(state.step, metrics)
     finished = state.step == config.training.steps
     if world()[0] == 0:
@@ -182,11 +182,8 @@ def _report(state: TrainState, corpus: Corpus, held_out: Clips, crop_samples: in
             }
         if finished and not reason:
             scores = probe(state.model, corpus.read_split("train", limit=PROBE_CLIPS), corpus.read_split("dev"), config.probe)
-            metrics |= {
-                "dev_map": scores.mean_average_precision,
-                "dev_probe_accuracy": scores.accuracy,
-                "dev_probe_balanced_accuracy": scores.balanced_accuracy,
-            }
+            measured_at_end = (scores.mean_average_precision, scores.accuracy, scores.balanced_accuracy)
+            metrics |= dict(zip(PROBE_METRICS, measured_at_end, strict=True))
     return Progress(state.step, metrics, "diverged" if reason else "complete" if finished else "running", reason)
 
 

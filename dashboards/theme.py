@@ -17,16 +17,18 @@ PAPER_GREY = "#7d868f"
 WASH = "#d3d8dd"
 """Of curves that are context only."""
 
-COLOURS = ("#0b6fb3", "#cf5a1a", "#0a8f70", "#a34f86", "#b8860b", "#4a9fd4")
-"""Okabe and Ito's order, darkened until thin lines and small text keep 3 : 1 against white."""
+COLOURS = ("#0b6fb3", "#cf5a1a", "#0a8f70", "#a34f86", "#b8860b", "#4a9fd4", "#5f4bb6", "#7d4e24", "#b8234f")
+"""Okabe and Ito's order, darkened until thin lines and small text keep 3 : 1 against white, then three more for the adversaries."""
 
-SYMBOLS = ("circle", "diamond", "square", "triangle-up", "triangle-down", "pentagon")
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "triangle-down", "pentagon", "star", "cross", "hexagon")
 """Second coding beside colour, for grey prints and colour-blind readers."""
 
-GLYPHS = ("●", "◆", "■", "▲", "▼", "⬟")
+GLYPHS = ("●", "◆", "■", "▲", "▼", "⬟", "★", "✚", "⬢")
 """The symbols as text, for labels of points that no line joins."""
 
-_FIXED = {"dot": 0, "nonlinear_cosine": 1, "cosine": 2, "fgsm": 0, "pgd": 1, "gaussian": 2, "none": 3}
+_SIMILARITIES = ("dot", "nonlinear_cosine", "cosine")
+_ADVERSARIES = ("fgsm", "pgd", "gaussian", "none", "rs_fgsm", "free", "additive_noise", "speed", "pitch")
+_FIXED = {key: position for family in (_SIMILARITIES, _ADVERSARIES) for position, key in enumerate(family)}
 
 FONT = 'Inter, ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif'
 
@@ -41,7 +43,7 @@ PLOTLY_CONFIG: Graph.Config = {
 
 
 def slot(key: str, position: int) -> int:
-    """Index into the palette: fixed for what the paper names, so that a similarity has one colour in every figure."""
+    """Index into the palette: fixed for similarities and adversaries, so that each has one colour in every figure."""
     return _FIXED.get(key, position) % len(COLOURS)
 
 

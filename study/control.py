@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import Literal
 
 from pydantic import ValidationError
 
 from cpc_core.config import Section
+from cpc_core.corpus.location import Location
 from cpc_core.errors import ConfigError
-from study.files import write_atomically
-from study.lock import driver_of
+from study.drivers import driver_of
+from study.files import Place, write_atomically
 from study.records import StudyRecord
 
 CONTROL = "control.json"
@@ -47,13 +47,13 @@ class Orders(Section):
     """Trials to train again from scratch."""
 
 
-def read_orders(study: Path) -> Orders:
+def read_orders(study: Place) -> Orders:
     """What is asked of a study; to run, where nothing is.
 
     Raises:
         ConfigError: The file is damaged.
     """
-    path = study / CONTROL
+    path = Location.of(study) / CONTROL
     try:
         return Orders.model_validate_json(path.read_bytes())
     except FileNotFoundError:
@@ -62,7 +62,7 @@ def read_orders(study: Path) -> Orders:
         raise ConfigError(f"{path} cannot be read ({str(error).splitlines()[0]}): remove it, which forgets what was asked") from error
 
 
-def give(study: Path, asked: Orders) -> None:
+def give(study: Place, asked: Orders) -> None:
     """Adds orders to those that stand; `run` leaves what the whole study is to do as it is.
 
     Raises:
@@ -79,18 +79,18 @@ def give(study: Path, asked: Orders) -> None:
         _write(study, orders)
 
 
-def lift(study: Path) -> None:
+def lift(study: Place) -> None:
     """Lets a paused study go on."""
     _write(study, read_orders(study).model_copy(update={"wanted": "run"}))
 
 
-def forget(study: Path) -> None:
+def forget(study: Place) -> None:
     """Drops orders to an earlier driver, so that they do not stop the one that begins."""
-    if (study / CONTROL).exists():
+    if (Location.of(study) / CONTROL).exists():
         _write(study, Orders())
 
 
-def study_state(study: Path, record: StudyRecord) -> State:
+def study_state(study: Place, record: StudyRecord) -> State:
     """How a study stands at this moment.
 
     Raises:
@@ -111,7 +111,7 @@ class Follower:
         study: The study folder.
     """
 
-    def __init__(self, study: Path) -> None:
+    def __init__(self, study: Place) -> None:
         self._study, self._orders, self._looked_s = study, Orders(), -POLL_S
 
     def latest(self) -> Orders:
@@ -123,5 +123,5 @@ class Follower:
         return self._orders
 
 
-def _write(study: Path, orders: Orders) -> None:
-    write_atomically(study / CONTROL, orders.model_dump_json() + "\n")
+def _write(study: Place, orders: Orders) -> None:
+    write_atomically(Location.of(study) / CONTROL, orders.model_dump_json() + "\n")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 from cpc_core.errors import CpcError
 from study.control import Orders, give
-from study.lock import driver_of
+from study.drivers import driver_of
+from study.files import Place
+from study.reaching import reached
 from study.reading import read_provenance, read_spec, read_study
 from study.records import StudyRecord
 from study.store import StudyStore
@@ -28,7 +29,7 @@ def carry_out(orders: Orders, store: StudyStore) -> None:
         store.retry(number, fresh=True)
 
 
-def have_carried_out(study: Path, orders: Orders) -> StudyRecord:
+def have_carried_out(study: Place, orders: Orders) -> StudyRecord:
     """Cancels and retries trials, and returns the study once that is in its store.
 
     Raises:
@@ -38,22 +39,30 @@ def have_carried_out(study: Path, orders: Orders) -> StudyRecord:
     while not _shown(record := read_study(study), orders):
         driver = driver_of(study)
         if driver is None:
-            _carry_out_here(study, orders)
-        elif time.monotonic() > deadline:
-            raise CpcError(f"process {driver}, which runs {study}, has not answered within {ANSWER_S:g} s: end it, and ask again")
+            _carry_out_here(study, orders, deadline)
         else:
             give(study, orders)
             time.sleep(POLL_S)
+        if time.monotonic() > deadline:
+            raise CpcError(f"{driver or 'the store'} has not done within {ANSWER_S:g} s what was asked of {study}: end it, and ask again")
     return record
 
 
-def _carry_out_here(study: Path, orders: Orders) -> None:
-    provenance = read_provenance(study)
-    store = StudyStore.create_or_open(study, read_spec(study), provenance["corpus_hash"], provenance["corpus"])
-    try:
-        carry_out(orders, store)
-    finally:
-        store.close()
+def _carry_out_here(study: Place, orders: Orders, deadline: float) -> None:
+    spec, provenance = read_spec(study), read_provenance(study)
+    with reached(study, spec.store):
+        store = StudyStore.create_or_open(study, spec, provenance["corpus_hash"], provenance["corpus"])
+        try:
+            # A trial in a database is this process's to end only once its driver has been gone for a while.
+            while not _done(orders, store) and time.monotonic() < deadline:
+                time.sleep(POLL_S)
+        finally:
+            store.close()
+
+
+def _done(orders: Orders, store: StudyStore) -> bool:
+    carry_out(orders, store)
+    return not (store.unfinished if orders.wanted == "cancel" else {*orders.cancel} & {*store.unfinished})
 
 
 def _shown(record: StudyRecord, orders: Orders) -> bool:

@@ -43,12 +43,13 @@ class TrialRecord:
         knobs: Sampled knob name → value, for example `{"similarity": "dot", "temperature": 1.0}`. A conditional
             knob that was not sampled is absent.
         outcome: How it stands or ended.
-        reason: Why, in words, where the outcome is not plain success.
+        reason: Why, in words, where the outcome is not plain success, and who trained it where that was another trial.
         metrics: Final metrics of a complete trial, the latest ones otherwise. Names follow the paper's columns:
             `train_accuracy`, `dev_accuracy`, `dev_map`, beside `train_loss`, `dev_loss`, `dev_balanced_accuracy`,
             `dev_ranking_accuracy`, `dev_probe_accuracy`, `latent_spread`, `clips_per_s`, …
         history: The metrics log in step order.
-        duration_s: Wall time, 0 where unknown.
+        duration_s: Seconds that it was trained in this study, 0 where unknown.
+        adopted_steps: Steps that another trial had taken for it.
         retried_as: Number of the trial that was trained in its place, None for one that counts.
     """
 
@@ -62,6 +63,7 @@ class TrialRecord:
     metrics: Mapping[str, float] = field(default_factory=dict)
     history: tuple[Report, ...] = ()
     duration_s: float = 0.0
+    adopted_steps: int = 0
     retried_as: int | None = None
 
     @property

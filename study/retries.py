@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from optuna.trial import FrozenTrial
 
+from cpc_core.config import CpcConfig
 from cpc_core.errors import ConfigError
 from study.errors import NotFoundError
 from study.records import CANCELLED_BY_USER, StudyRecord, TrialRecord
-from study.trial_folder import LogEntry, TrialFolder, checkpoint_step
+from study.trial_folder import TrialFolder
 
 RETRY_OF, CONTINUES = "retry_of", "continues"
-"""User attributes of a retry: the trial that it stands in for, and where in that one's training it goes on, if it does."""
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where a retry begins.
-
-    Attributes:
-        step: Optimizer steps that the earlier trial had taken.
-        elapsed_s: Seconds that it had trained for them.
-    """
-
-    step: int = 0
-    elapsed_s: float = 0.0
-
-    @classmethod
-    def of(cls, attributes: Mapping[str, Any]) -> Start:
-        """The start that a trial's user attributes tell of; nothing taken over for any other trial."""
-        return cls(**attributes.get(CONTINUES, {}))
+"""User attributes of a retry: the trial that it stands in for, and the step of that one's training from which it goes on, if it does."""
 
 
 def successors(trials: Iterable[FrozenTrial]) -> dict[int, int]:
@@ -55,18 +37,33 @@ def retry_attributes(trial: FrozenTrial, folder: TrialFolder, *, fresh: bool) ->
         fresh: Whether to train from scratch although there is a checkpoint.
     """
     kept = {name: trial.user_attrs[name] for name in ("seed", "knobs", "trial_id", "cell_id")}
-    entry = None if fresh else _last_good(trial.user_attrs["ending"]["outcome"], folder)
-    goes_on = {} if entry is None else {CONTINUES: {"step": entry.step, "elapsed_s": entry.elapsed_s}}
+    step = None if fresh else _last_good(trial.user_attrs["ending"]["outcome"], folder)
+    goes_on = {} if step is None else {CONTINUES: step}
     return {**kept, **goes_on, RETRY_OF: trial.number}
 
 
-def _last_good(outcome: str, folder: TrialFolder) -> LogEntry | None:
-    """The log entry of the newest checkpoint, where going on from it can end otherwise than the first time."""
-    checkpoint = folder.checkpoint()
-    ended_so = outcome == "diverged" or (outcome == "failed" and folder.ending() is not None)
-    if checkpoint is None or ended_so:
+def take_over(attributes: Mapping[str, Any], old: TrialFolder, own: TrialFolder, config: CpcConfig) -> bool:
+    """Gives a retry what it goes on from; returns whether there is such a thing.
+
+    Args:
+        attributes: User attributes of the retry.
+        old: Folder of the trial that it stands in for.
+        own: Its own folder.
+        config: The configuration of both.
+    """
+    step = attributes.get(CONTINUES)
+    if step is None:
+        return False
+    ending = old.ending()
+    own.adopt(old, config, step, ended=ending is not None and ending.step == step)
+    return True
+
+
+def _last_good(outcome: str, folder: TrialFolder) -> int | None:
+    """The step of the newest checkpoint, where going on from it can end otherwise than the first time."""
+    if outcome == "diverged" or (outcome == "failed" and folder.ending() is not None):
         return None
-    return next((entry for entry in folder.log() if entry.step == checkpoint_step(checkpoint)), None)
+    return folder.newest_step()
 
 
 def retriable(record: StudyRecord, numbers: Iterable[int] | None) -> list[TrialRecord]:

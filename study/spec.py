@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -56,6 +57,9 @@ class Resources(Section):
 
     max_failures: int = Field(default=2, ge=0)
     """How often a crashed trial is taken up again from its last checkpoint before it counts as failed."""
+
+    share: bool = True
+    """Take over what this study or one beside it has trained already: whole trials, and checkpoints to go on from."""
 
     @model_validator(mode="after")
     def _inline_is_alone(self) -> Resources:
@@ -113,6 +117,27 @@ class StudySpec(Section):
     budget: Budget = Budget()
     resources: Resources = Resources()
 
+    store: str | None = None
+    """Where the trials are remembered: `postgresql://user@host:5432/database` for drivers on many machines that work on one study at
+    the same time, each started by `cpc study run` or `resume` on a folder that all of them see; without it the journal in the study
+    folder, for one driver. Never a password: set `PGPASSWORD`, or list it in `~/.pgpass`. It cannot be changed later, but `spec.yaml`
+    in the study folder may be edited where the database has moved."""
+
+    @field_validator("store")
+    @classmethod
+    def _without_password(cls, store: str | None) -> str | None:
+        if store is None:
+            return None
+        parts = urlsplit(store)
+        if parts.password is not None or "password" in parts.query:
+            raise ValueError(
+                "a password must not stand in a spec, which is copied into every study: leave it out, and set PGPASSWORD or list it in "
+                "~/.pgpass"
+            )
+        if parts.scheme != "postgresql" or not parts.path.strip("/"):
+            raise ValueError(f"'{store}' is no store: name a database as postgresql://user@host:5432/database, or leave it out")
+        return store
+
     @field_validator("seeds")
     @classmethod
     def _distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
@@ -169,10 +194,11 @@ class StudySpec(Section):
 
     @property
     def hash(self) -> str:
-        """Twelve hex digits over what changes results: not `resources` and `claims`, nor the place of the corpus, which counts
-        by its content.
+        """Twelve hex digits over what changes results: not `resources`, `store` and `claims`, nor the place of the corpus, which
+        counts by its content.
         """
-        content = json.dumps(self.model_dump(mode="json", exclude={"resources", "budget", "claims", "scales", "corpus"}), sort_keys=True)
+        unhashed = {"resources", "store", "budget", "claims", "scales", "corpus"}
+        content = json.dumps(self.model_dump(mode="json", exclude=unhashed), sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     def to_yaml(self) -> str:

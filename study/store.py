@@ -3,8 +3,7 @@
 <study>/spec.yaml          what was asked
 <study>/provenance.json    with which versions, hardware and corpus
 <study>/prediction.json    what it was expected to cost
-<study>/clock.json         how long it has been run
-<study>/journal.log        the Optuna study, the only truth about trials
+<study>/journal.log        the Optuna study, the only truth about trials, unless the spec names a database for it
 <study>/trials/t00000/     one folder a trial: metrics log and checkpoints
 """
 
@@ -12,32 +11,39 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import time
+import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import ValidationError
 
-from cpc_core.config import CpcConfig, signature
+from cpc_core.config import CpcConfig, signature, trajectory
+from cpc_core.corpus.location import Location
 from cpc_core.errors import ConfigError
 from search_spaces.space import Sample
 from study.budget import Budget, Clock, spent
-from study.files import write_atomically
-from study.lock import DriverLock
+from study.files import Place, write_atomically
+from study.lock import Claims
 from study.provenance import collect
-from study.reading import JOURNAL, PROVENANCE, SPEC, read_provenance, read_spec, stored_outcome
+from study.reaching import reached
+from study.reading import PROVENANCE, SPEC, read_provenance, read_spec, stored_outcome
 from study.records import CANCELLED_BY_USER
 from study.replicates import why_given_up
-from study.retries import CONTINUES, RETRY_OF, Start, retry_attributes, standing, successors
+from study.retries import RETRY_OF, retry_attributes, standing, successors, take_over
 from study.sampling import build_pruner, build_sampler, draw, planned_pairs
 from study.searching import GridSampler, WilcoxonPruner
+from study.sharing import SharedTrials
 from study.spec import StudySpec
-from study.trial_folder import TrialFolder
+from study.storage import claims, opened
+from study.trial_folder import Identity, TrialFolder
+
+POLL_S = 1.0
+"""Seconds between looks at what other drivers do."""
 
 Ending = Literal["complete", "pruned", "diverged", "failed", "cancelled"]
 
@@ -64,29 +70,31 @@ class Assignment:
 
 
 class StudyStore:
-    """Asks for trials and records how they went. Holds the study's driver lock until it is closed.
+    """Asks for trials and records how they went. Holds the claims of this driver until it is closed.
 
     Use `create_or_open`. Trials that a killed driver left running are handed out again first, under the same number.
     """
 
-    def __init__(self, folder: Path, spec: StudySpec, corpus_hash: str, lock: DriverLock) -> None:
+    def __init__(self, folder: Location, spec: StudySpec, corpus_hash: str, study: optuna.Study, held: Claims) -> None:
         self.folder, self.spec = folder, spec
-        self._corpus_hash, self._lock, self._clock = corpus_hash, lock, Clock(folder)
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._study = optuna.create_study(
-            study_name=spec.name,
-            storage=JournalStorage(JournalFileBackend(str(folder / JOURNAL))),
-            direction=spec.objective.direction,
-            pruner=build_pruner(spec),
-            load_if_exists=True,
-        )
-        self._study.sampler = build_sampler(spec, asked=len(self._frozen()))
+        self._corpus_hash, self._claims, self._study, self._clock = corpus_hash, held, study, Clock(study)
+        openings: int = study.user_attrs.get("openings", 0)
+        study.set_user_attr("openings", openings + 1)
+        study.pruner = build_pruner(spec)
+        # Drivers that open the study before any trial was asked for must not draw the same ones.
+        study.sampler = build_sampler(spec, asked=len(self._frozen()) + openings)
         self._live: dict[int, Trial] = {}
-        self._interrupted = [Trial(self._study, trial._trial_id) for trial in self._frozen(TrialState.RUNNING)]
+        self._ready: list[Assignment] = []
+        # Studies in an object store do not look at each other: each question would be a request.
+        self._shared = SharedTrials(Path(folder)) if spec.resources.share and folder.is_local else None
+        for interrupted in self._frozen(TrialState.RUNNING):
+            # One may be taken that has had no driver for a while, which is counted from here, where Ray has not been started yet.
+            if self._claims.adopt(self._claim(interrupted.number)):
+                self._claims.let_go(self._claim(interrupted.number))
         self._enqueue_grid()
 
     @classmethod
-    def create_or_open(cls, folder: Path, spec: StudySpec, corpus_hash: str, corpus_caption: str) -> StudyStore:
+    def create_or_open(cls, folder: Place, spec: StudySpec, corpus_hash: str, corpus_caption: str) -> StudyStore:
         """Opens the study in `folder`, made if it is not there yet.
 
         Args:
@@ -99,28 +107,33 @@ class StudyStore:
             ConfigError: The folder holds a study of another spec or corpus.
             CpcError: Another driver is running the study.
         """
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(f"the study folder {folder} cannot be made ({error.strerror}): choose another one with -o") from error
-        lock = DriverLock(folder)
-        try:
-            if (folder / SPEC).exists():
-                _refuse_another(folder, spec, corpus_hash)
-            else:
-                content = collect(spec.hash, corpus_hash, corpus_caption)
-                write_atomically(folder / PROVENANCE, json.dumps(content, indent=2) + "\n")
-            write_atomically(folder / SPEC, spec.to_yaml())
-            _heal_journal(folder / JOURNAL)
-            return cls(folder, spec, corpus_hash, lock)
-        except BaseException:
-            lock.release()
-            raise
+        place = Location.of(folder)
+        if place.is_local:
+            try:
+                Path(place).mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ConfigError(f"the study folder {folder} cannot be made ({error.strerror}): choose another one with -o") from error
+        with reached(place, spec.store):
+            held = claims(place, spec, corpus_hash)
+            try:
+                with held.alone():
+                    if (place / SPEC).exists():
+                        _refuse_another(place, spec, corpus_hash)
+                    else:
+                        content = {**collect(place, spec.hash, corpus_hash, corpus_caption), "study_id": uuid.uuid4().hex[:12]}
+                        write_atomically(place / PROVENANCE, json.dumps(content, indent=2) + "\n")
+                    write_atomically(place / SPEC, spec.to_yaml())
+                    return cls(place, spec, corpus_hash, opened(held, spec, read_provenance(place)), held)
+            except BaseException:
+                held.close()
+                raise
 
     def close(self) -> None:
         """Lets another driver open the study."""
-        self._clock.keep()
-        self._lock.release()
+        try:
+            self._clock.keep()
+        finally:
+            self._claims.close()
 
     @property
     def ended(self) -> int:
@@ -135,7 +148,7 @@ class StudyStore:
     @property
     def finished(self) -> bool:
         """Whether nothing is left to train, or nothing to train it with."""
-        return not (self._interrupted or self._live or self._starts_more)
+        return not (self._frozen(TrialState.RUNNING) or self._starts_more)
 
     @property
     def _starts_more(self) -> bool:
@@ -148,10 +161,9 @@ class StudyStore:
             return None
         progress = []
         for trial in self._frozen():
-            log = () if trial.state == TrialState.WAITING else self.trial_folder(trial.number).log()
-            start = Start.of(trial.user_attrs)
-            if log or trial.number in self._live:
-                progress.append((log[-1].step - start.step, log[-1].elapsed_s - start.elapsed_s) if log else (0, 0.0))
+            steps, seconds = (0, 0.0) if trial.state == TrialState.WAITING else self.trial_folder(trial.number).trained_here()
+            if steps or trial.state == TrialState.RUNNING:
+                progress.append((steps, seconds))
         return self.spec.budget.exhausted_by(spent(progress, self.spec.resources.gpus_per_trial, self._clock.elapsed_s))
 
     def trial_folder(self, number: int) -> TrialFolder:
@@ -159,19 +171,46 @@ class StudyStore:
         return TrialFolder(self.folder, number)
 
     def ask(self) -> Assignment | None:
-        """The next trial to train, or None while there is none: all are running or have ended."""
-        while (trial := self._next()) is not None:
-            self._live[trial.number] = trial
-            assignment = self._assign(trial)
-            if assignment is not None:
-                return assignment
+        """The next trial to train, or None while there is none: all are running, here or elsewhere, or have ended."""
+        if self._ready:
+            return self._ready.pop()
+        with self._claims.alone():
+            while (trial := self._next()) is not None:
+                self._live[trial.number] = trial
+                assignment = self._assign(trial)
+                if assignment is not None:
+                    return assignment
         return None
+
+    def wait(self, interrupted: Callable[[], bool]) -> bool:
+        """Waits while other drivers train what is left; returns whether there is a trial to train here, as one of theirs is when
+        its driver has been killed.
+
+        Args:
+            interrupted: Ends the waiting.
+        """
+        while not (self.finished or interrupted()):
+            assignment = self.ask()
+            if assignment is not None:
+                self._ready.append(assignment)
+                return True
+            time.sleep(POLL_S)
+        return False
+
+    def hold(self) -> None:
+        """Makes sure that the running trials are still this driver's. To be called every few seconds.
+
+        Raises:
+            psycopg.Error: The database cannot say so any more; `reaching` says it readably.
+            UnreachableError: The object store cannot.
+        """
+        self._claims.hold()
 
     def report(self, number: int, step: int, metrics: Mapping[str, float]) -> None:
         """Records the objective's value at a step; the first value of a step stays, so that a repeat changes nothing."""
         value = metrics.get(self.spec.objective.metric)
         trial = self._live[number]
-        if value is not None and step not in self._study.trials[number].intermediate_values:
+        if value is not None and step not in self._study._storage.get_trial(trial._trial_id).intermediate_values:
             trial.report(value, step)
 
     def should_prune(self, number: int) -> bool:
@@ -198,6 +237,7 @@ class StudyStore:
             self._study.tell(trial, value)
         else:
             self._study.tell(trial, state=TrialState.PRUNED if outcome == "pruned" else TrialState.FAIL)
+        self._claims.let_go(self._claim(number))
         self._clock.keep()
 
     def cancel(self, number: int) -> None:
@@ -205,18 +245,16 @@ class StudyStore:
 
         A trial that is being trained is not ended here: whoever trains it ends it, and then tells.
         """
-        interrupted = next((trial for trial in self._interrupted if trial.number == number), None)
-        if interrupted is not None:
-            self._interrupted.remove(interrupted)
-            self._live[number] = interrupted
-            log = self.trial_folder(number).log()
-            self.tell(number, "cancelled", log[-1].metrics if log else {}, CANCELLED_BY_USER)
-            return
-        trial = self._frozen()[number]
-        if trial.state == TrialState.WAITING:
-            storage = self._study._storage
-            storage.set_trial_user_attr(trial._trial_id, "ending", _ending("cancelled", CANCELLED_BY_USER, {}))
-            storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+        with self._claims.alone():
+            trial = self._frozen()[number]
+            if trial.state == TrialState.WAITING:
+                storage = self._study._storage
+                storage.set_trial_user_attr(trial._trial_id, "ending", _ending("cancelled", CANCELLED_BY_USER, {}))
+                storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+            elif trial.state == TrialState.RUNNING and number not in self._live and self._claims.adopt(self._claim(number)):
+                self._live[number] = Trial(self._study, trial._trial_id)
+                log = self.trial_folder(number).log()
+                self.tell(number, "cancelled", log[-1].metrics if log else {}, CANCELLED_BY_USER)
 
     def retry(self, number: int, *, fresh: bool) -> None:
         """Queues a trial that failed, diverged or was cancelled to be trained again under a new number, which then counts instead.
@@ -225,20 +263,29 @@ class StudyStore:
             number: The trial; one that was retried before stays as it is.
             fresh: Whether to train from scratch although there is a checkpoint to go on from.
         """
-        trials = self._frozen()
-        if number in successors(trials):
-            return
-        trial = trials[number]
-        attributes = retry_attributes(trial, self.trial_folder(number), fresh=fresh)
-        if not isinstance(self.spec.sampler, GridSampler):
-            # It repeats a point, and is none that the sampler proposes.
-            attributes["point"] = trial.user_attrs.get("point", number)
-        self._study.enqueue_trial(trial.user_attrs["knobs"], user_attrs=attributes)
+        with self._claims.alone():
+            trials = self._frozen()
+            if number in successors(trials):
+                return
+            trial = trials[number]
+            attributes = retry_attributes(trial, self.trial_folder(number), fresh=fresh)
+            if not isinstance(self.spec.sampler, GridSampler):
+                # It repeats a point, and is none that the sampler proposes.
+                attributes["point"] = trial.user_attrs.get("point", number)
+            self._study.enqueue_trial(trial.user_attrs["knobs"], user_attrs=attributes)
 
     def _next(self) -> Trial | None:
-        if self._interrupted:
-            return self._interrupted.pop(0)
-        return self._study.ask() if self._starts_more else None
+        for running in self._frozen(TrialState.RUNNING):
+            if running.number not in self._live and self._claims.adopt(self._claim(running.number)):
+                return Trial(self._study, running._trial_id)
+        if not self._starts_more:
+            return None
+        trial = self._study.ask()
+        self._claims.take(self._claim(trial.number))
+        return trial
+
+    def _claim(self, number: int) -> str:
+        return f"{self._study.study_name} trial {number}"
 
     @property
     def _proposes(self) -> bool:
@@ -259,10 +306,7 @@ class StudyStore:
             return None
         self._describe(trial, _description(assignment))
         self._enqueue_replicates(assignment, trial)
-        self._take_over(trial)
-        ending = self.trial_folder(trial.number).ending()
-        if ending is not None and ending.outcome in ("complete", "diverged"):
-            self.tell(trial.number, ending.outcome, ending.metrics, ending.reason)
+        if self._tell_ending(trial.number):
             return None
         given_up = self._given_up(assignment)
         if given_up is not None and not self.trial_folder(trial.number).log():
@@ -272,13 +316,35 @@ class StudyStore:
         if same is not None:
             self.tell(trial.number, "cancelled", {}, f"the same configuration as trial {same}, which is trained once")
             return None
-        return assignment
+        return assignment if self._begin(assignment) else None
 
-    def _take_over(self, trial: Trial) -> None:
-        """Gives a retry what it goes on from, unless it has it."""
-        folder = self.trial_folder(trial.number)
-        if CONTINUES in trial.user_attrs and folder.checkpoint() is None:
-            folder.adopt(self.trial_folder(trial.user_attrs[RETRY_OF]), Start.of(trial.user_attrs).step)
+    def _begin(self, assignment: Assignment) -> bool:
+        """Makes the trial's folder, with what was trained before; returns whether anything is left to train."""
+        folder, number = self.trial_folder(assignment.number), assignment.number
+        trajectory_id = trajectory(assignment.config, self._corpus_hash)
+        steps = assignment.config.training.steps
+        folder.identify(Identity(assignment.trial_id, trajectory_id, steps, self.spec.hash, self._corpus_hash, assignment.seed))
+        if folder.newest_step() is not None:
+            return True
+        attributes = self._live[number].user_attrs
+        if RETRY_OF in attributes:
+            # Never shared: from scratch it would find the trial that it repeats.
+            adopted = take_over(attributes, self.trial_folder(attributes[RETRY_OF]), folder, assignment.config)
+        else:
+            adopted = self._shared is not None and self._shared.adopt(trajectory_id, assignment.config, folder)
+        if not adopted:
+            return True
+        for entry in folder.log():
+            self.report(number, entry.step, entry.metrics)
+        return not self._tell_ending(number)
+
+    def _tell_ending(self, number: int) -> bool:
+        """Ends a trial whose folder shows that its training has ended; returns whether it does."""
+        ending = self.trial_folder(number).ending()
+        if ending is None or ending.outcome not in ("complete", "diverged"):
+            return False
+        self.tell(number, ending.outcome, ending.metrics, ending.reason)
+        return True
 
     def _given_up(self, assignment: Assignment) -> str | None:
         """Why a cell gets no further seed, where the spec spends seeds adaptively."""
@@ -353,12 +419,12 @@ def _holds(trial: FrozenTrial) -> bool:
     return by_user or outcome not in ("waiting", "failed", "cancelled")
 
 
-def _refuse_another(folder: Path, spec: StudySpec, corpus_hash: str) -> None:
+def _refuse_another(folder: Location, spec: StudySpec, corpus_hash: str) -> None:
     stored = read_spec(folder)
     if stored.hash != spec.hash:
         raise ConfigError(
             f"{folder} holds the study '{stored.name}' with spec {stored.hash}, not {spec.hash}: choose another folder with -o, "
-            "or restore the spec that it was started with"
+            f"or restore the spec that it was started with{_continuation(stored, spec)}"
         )
     stored_corpus = read_provenance(folder)["corpus_hash"]
     if stored_corpus != corpus_hash:
@@ -366,14 +432,27 @@ def _refuse_another(folder: Path, spec: StudySpec, corpus_hash: str) -> None:
             f"{folder} was started on a corpus with hash {stored_corpus[:12]}, but {spec.corpus} has {corpus_hash[:12]}: "
             "choose another folder with -o, or restore the corpus"
         )
+    if stored.store != spec.store:
+        raise ConfigError(
+            f"{folder} keeps its trials in {stored.store or 'its journal'}, not in {spec.store or 'its journal'}: go on with "
+            f"`cpc study resume {folder}`, or edit store in {folder / SPEC} where the database has moved"
+        )
 
 
-def _heal_journal(journal: Path) -> None:
-    """Removes what a killed driver may leave: a stale lock, waited for otherwise, and half a last line, fatal otherwise."""
-    journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
-    if journal.exists():
-        content = journal.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            with journal.open("r+b") as file:
-                file.truncate(whole)
+def _continuation(stored: StudySpec, spec: StudySpec) -> str:
+    """What to do where the specs differ in nothing but how long they train."""
+
+    def split(given: StudySpec) -> tuple[StudySpec, bool]:
+        training = {name: value for name, value in given.base.get("training", {}).items() if name != "steps"}
+        decays = given.base.get("optimizer", {}).get("decay_steps") is not None
+        return given.model_copy(update={"base": {**given.base, "training": training}}), decays
+
+    (shorter, decays), (longer, _) = split(stored), split(spec)
+    if shorter.hash != longer.hash:
+        return ""
+    if decays:
+        return ". To train longer, keep both: in a folder beside this one, every trial goes on from its last checkpoint here"
+    return (
+        ". Only training.steps differs, but the learning rate falls over as many steps, so that no step would be the same: name "
+        "optimizer.decay_steps in both specs, and in a folder beside this one every trial goes on from its last checkpoint here"
+    )

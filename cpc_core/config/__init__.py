@@ -30,9 +30,9 @@ from cpc_core.config.network import (
     Similarity,
 )
 from cpc_core.config.objective import NegativesConfig, ObjectiveConfig
-from cpc_core.config.root import SCHEMA_VERSION, CpcConfig, canonical_json, signature
+from cpc_core.config.root import SCHEMA_VERSION, CpcConfig, canonical_json, signature, trajectory
 from cpc_core.config.section import Section
-from cpc_core.config.training import ComputeConfig, DataConfig, OptimizerConfig, ProbeConfig, TrainingConfig
+from cpc_core.config.training import PROBE_METRICS, ComputeConfig, DataConfig, OptimizerConfig, ProbeConfig, TrainingConfig
 
 __all__ = [
     "AdditiveNoise",
@@ -55,6 +55,7 @@ __all__ = [
     "Norm",
     "ObjectiveConfig",
     "OptimizerConfig",
+    "PROBE_METRICS",
     "Perturbation",
     "PgdAdversary",
     "PitchShift",
@@ -68,4 +69,5 @@ __all__ = [
     "TrainingConfig",
     "canonical_json",
     "signature",
+    "trajectory",
 ]

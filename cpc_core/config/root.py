@@ -55,6 +55,11 @@ class CpcConfig(Section):
         return self.training.steps // self.updates_per_batch
 
     @property
+    def decay_steps(self) -> int:
+        """Steps of the learning rate's schedule: one more than the warm-up, where training ends before that."""
+        return max(self.optimizer.decay_steps or self.training.steps, self.optimizer.warmup_steps + 1)
+
+    @property
     def shortest_clip_samples(self) -> int:
         """Samples of the shortest clip with two anchors for the last predicted step, so that `local` has a negative."""
         return self.geometry.samples(self.objective.steps[-1] + 2)
@@ -90,6 +95,9 @@ class CpcConfig(Section):
         first, last = self.optimizer.learning_rate, self.optimizer.final_learning_rate
         if last > first:
             raise ValueError(f"optimizer.final_learning_rate {last:g} exceeds optimizer.learning_rate {first:g}")
+        warmup, decay = self.optimizer.warmup_steps, self.optimizer.decay_steps
+        if decay is not None and decay <= warmup:
+            raise ValueError(f"optimizer.decay_steps {decay} leaves nothing after optimizer.warmup_steps {warmup}: it must be larger")
         return self
 
     @model_validator(mode="after")
@@ -114,7 +122,26 @@ def signature(config: CpcConfig, corpus_hash: str, *, ignore_seed: bool = False)
         corpus_hash: Hash of the corpus manifest.
         ignore_seed: Give the cell's identity instead, which all replicates share.
     """
-    content: dict[str, Any] = {"schema": SCHEMA_VERSION, "corpus": corpus_hash, "config": config.model_dump(mode="json")}
+    content = config.model_dump(mode="json")
     if ignore_seed:
-        content["config"].pop("seed")
+        content.pop("seed")
+    return _digest(content, corpus_hash)
+
+
+def trajectory(config: CpcConfig, corpus_hash: str) -> str:
+    """What trials share that take the same steps, one perhaps more of them than another: everything but `training.steps`.
+
+    Args:
+        config: The resolved configuration. Its schedule counts by its resolved length, so that an unnamed one parts trainings
+            of different length from the first step on.
+        corpus_hash: Hash of the corpus manifest.
+    """
+    content = config.model_dump(mode="json")
+    content["training"].pop("steps")
+    content["optimizer"]["decay_steps"] = config.decay_steps
+    return _digest(content, corpus_hash)
+
+
+def _digest(config: dict[str, Any], corpus_hash: str) -> str:
+    content = {"schema": SCHEMA_VERSION, "corpus": corpus_hash, "config": config}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]

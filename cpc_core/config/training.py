@@ -8,6 +8,9 @@ from pydantic import Field
 
 from cpc_core.config.section import Section
 
+PROBE_METRICS = ("dev_map", "dev_probe_accuracy", "dev_probe_balanced_accuracy")
+"""What the probe measures; only the report after the last step has them."""
+
 
 class DataConfig(Section):
     """What one training example is."""
@@ -27,7 +30,11 @@ class OptimizerConfig(Section):
     """Peak learning rate."""
 
     final_learning_rate: float = Field(default=1e-6, ge=0)
-    """Learning rate at the last step."""
+    """Learning rate at the end of the schedule."""
+
+    decay_steps: int | None = Field(default=None, ge=1, exclude_if=lambda steps: steps is None)
+    """Steps of the schedule, warm-up included, after which the rate stays at its final value; null takes `training.steps`.
+    Named, it is the same however long the training is, so that a longer training goes on where a shorter one ended."""
 
     warmup_steps: int = Field(default=50, ge=0)
     """Linear warm-up. The paper names none; Adam's first steps are as long as its later ones, whatever the gradient, and

@@ -10,7 +10,7 @@ from study.records import StudyRecord, TrialRecord
 
 @dataclass(frozen=True)
 class CostInfo:
-    """Complete trials only: those that ended early say nothing about the prediction.
+    """Complete trials that were trained here from their first step: the others say nothing about the prediction.
 
     Attributes:
         trials: How many.
@@ -48,7 +48,7 @@ class CostInfo:
 
 def cost_info(record: StudyRecord) -> CostInfo | None:
     """Prediction against actual; None where nothing was predicted or nothing is complete yet."""
-    complete = [trial for trial in record.trials if trial.outcome == "complete" and trial.duration_s > 0]
+    complete = [trial for trial in record.trials if trial.outcome == "complete" and trial.duration_s > 0 and not trial.adopted_steps]
     if record.prediction is None or not complete:
         return None
     expected = [seconds for trial in complete if (seconds := predicted_s(record, trial)) is not None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -11,9 +11,10 @@ from study.analysis.cells import best_cell
 from study.cli.folders import study_folder
 from study.cli.output import Format, emit, next_steps, say
 from study.errors import NotFoundError
+from study.provenance import attempts
 from study.reading import read_study
 from study.records import StudyRecord, TrialRecord
-from study.trial_folder import checkpoint_folder
+from study.trial_folder import TrialFolder, checkpoint_folder
 
 
 def export(
@@ -50,14 +51,15 @@ def export(
     folder = study_folder(study)
     record = read_study(folder)
     chosen = _best(record) if trial is None else record.trial(trial)
-    provenance = {
+    provenance: dict[str, Any] = {
         "study": record.name,
         "trial": chosen.number,
         "trial_id": chosen.trial_id,
         "seed": chosen.seed,
         "knobs": dict(chosen.knobs),
     }
-    export_model(checkpoint_folder(folder, chosen.number), out, {**provenance, "metrics": dict(chosen.metrics), **record.provenance})
+    provenance |= {"metrics": dict(chosen.metrics), **record.provenance, "attempts": attempts(TrialFolder(folder, chosen.number))}
+    export_model(checkpoint_folder(folder, chosen.number), out, provenance)
     setting = ", ".join(f"{name} {value}" for name, value in chosen.knobs.items())
     say(f"exported trial {chosen.number} ({setting + ', ' if setting else ''}seed {chosen.seed}) to {out}")
     next_steps(f"cpc probe {out} sample")

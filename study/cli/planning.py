@@ -8,10 +8,13 @@ from cyclopts import Parameter
 
 from study.analysis.cost import duration_text
 from study.analysis.labels import count_text
+from study.cli.folders import HOME
 from study.cli.output import Format, emit, next_steps, say
 from study.planning import checkpoint_bytes, planned_cells, predicted
 from study.records import Prediction
 from study.rungs import rungs
+from study.sampling import planned_pairs
+from study.sharing import foreseen
 from study.spec import StudySpec
 
 if TYPE_CHECKING:
@@ -46,12 +49,18 @@ def plan(
     from cpc_core.corpus.sample import open_corpus
 
     loaded = StudySpec.load(spec, set or [], scale)
-    cells = planned_cells(loaded, open_corpus(loaded.corpus).clip_samples, seconds_per_step if calibrate else None)
+    corpus = open_corpus(loaded.corpus)
+    cells = planned_cells(loaded, corpus.clip_samples, seconds_per_step if calibrate else None)
     emit([vars(cell) for cell in cells], output)
     say(f"\n{size(loaded)}{_expected(loaded, predicted(loaded, cells)) if calibrate else ''}")
     for rung in rungs(loaded):
         bracket = f"bracket {rung.bracket}, " if loaded.pruner.kind == "hyperband" else ""
         say(f"{bracket}up to step {rung.steps}: about {count_text(max(1, round(rung.trials)), 'trial')}")
+    if loaded.cells is not None and loaded.resources.share:
+        trials = [loaded.config(sample, seed) for sample, seed in planned_pairs(loaded)]
+        known = foreseen(HOME / loaded.name, trials, corpus.hash)
+        if known.words:
+            say(f"{known.words}: resources.share=false would train them again")
     if loaded.budget.words:
         say(f"budget: at most {loaded.budget.words}")
     next_steps(f"cpc study run {spec}{f' --scale {scale}' if scale else ''}")

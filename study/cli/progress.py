@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -11,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from study.analysis.cost import duration_text
 from study.analysis.labels import cell_name, count_text
 from study.cli.output import say, stderr
+from study.files import Place
 
 if TYPE_CHECKING:
     from cluster.search import StudyEvent
@@ -34,7 +34,7 @@ class TrialProgress:
         folder: Named where the run is interrupted.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Place) -> None:
         self.folder, self.steps_taken = folder, 0
         self._bar = Progress(
             TextColumn("step"), MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn(),
@@ -86,7 +86,7 @@ class StudyProgress:
         folder: Named where it is said how to go on.
     """
 
-    def __init__(self, reference: Sample | None, folder: Path) -> None:
+    def __init__(self, reference: Sample | None, folder: Place) -> None:
         self._reference, self._folder = reference, folder
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[state]}"),
@@ -134,7 +134,7 @@ class StudyProgress:
         say(notice_text(notice, self._folder))
 
 
-def notice_text(notice: Notice, folder: Path) -> str:
+def notice_text(notice: Notice, folder: Place) -> str:
     """What a study is asked to do, what that means for its running trials, and how to go on."""
     trials = f"{count_text(notice.running, 'running trial')} {'goes' if notice.running == 1 else 'go'} on"
     resume = f"`cpc study resume {folder}`"

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from cpc_core.corpus.location import Location
 from cpc_core.errors import ConfigError
 from study.analysis.labels import cell_name, count_text
 from study.cli.folders import study_folder
 from study.cli.output import Format, emit, next_steps, say
 from study.control import Orders, State, give, study_state
-from study.lock import driver_of
+from study.drivers import driver_of
+from study.files import Place
 from study.ordering import have_carried_out
 from study.reading import SPEC, read_study
 from study.records import StudyRecord, TrialRecord
@@ -35,7 +36,7 @@ def pause(study: str, /) -> None:
     folder = study_folder(study)
     record, driver = _running(folder)
     give(folder, Orders(wanted="pause"))
-    say(f"process {driver} starts no new trial of {record.name}; {_running_trials(record)} to the end, and then it ends")
+    say(f"{driver} starts no new trial of {record.name}; {_running_trials(record)} to the end, and then it ends")
     next_steps(f"cpc study watch {study}", f"cpc study resume {study}")
 
 
@@ -59,7 +60,7 @@ def stop(study: str, /, *, address: str | None = None, grace_s: float = GRACE_S)
     folder = study_folder(study)
     record, driver = _running(folder)
     give(folder, Orders(wanted="stop"))
-    say(f"process {driver}, which runs {record.name}, is asked to stop; {_running_trials(record)} to the next report")
+    say(f"{driver}, which runs {record.name}, is asked to stop; {_running_trials(record)} to the next report")
     next_steps(f"cpc study watch {study}", f"cpc study resume {study}")
 
 
@@ -105,7 +106,7 @@ def retry(study: str, /, *, trial: Trials = None, fresh: bool = False, output: O
     emit([{**_row(record, record.trial(number)), "retried_as": record.trial(number).retried_as} for number in chosen], output)
     driver = driver_of(folder)
     if driver is not None:
-        say(f"process {driver}, which runs the study, trains {'it' if len(chosen) == 1 else 'them'}")
+        say(f"{driver}, which runs the study, trains {'it' if len(chosen) == 1 else 'them'}")
     next_steps(f"cpc study resume {study}" if driver is None else f"cpc study watch {study}", f"cpc study show {study}")
 
 
@@ -123,7 +124,7 @@ def state_words(state: State, study: object) -> str:
     }[state]
 
 
-def _running(folder: Path) -> tuple[StudyRecord, str]:
+def _running(folder: Place) -> tuple[StudyRecord, str]:
     """A study and the process that runs it.
 
     Raises:
@@ -150,7 +151,7 @@ def _stop_job(job_id: str, address: str, grace_s: float) -> None:
     from cluster import jobs
 
     job = jobs.status(job_id, address=address)
-    folder = Path(job.folder)
+    folder = Location.of(job.folder)
     if not job.ended and (folder / SPEC).is_file() and driver_of(folder) is not None:
         give(folder, Orders(wanted="stop"))
         say(f"{job_id}: its trials go on to their next report, for at most {grace_s:g} s")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
@@ -15,14 +14,17 @@ from study.analysis.labels import cell_name
 from study.catalog import preset_names, scales
 from study.cli import EXIT_CODES
 from study.cli.comparing import INTERVALS, IntervalName, say_claims
-from study.cli.folders import HOME, known, study_folder
+from study.cli.folders import known, place_of, study_folder
+from study.cli.one_trial import show_trial
 from study.cli.output import Format, emit, next_steps, say
 from study.cli.planning import size
 from study.cli.steering import state_words
 from study.control import lift, read_orders, study_state
+from study.drivers import driver_of
 from study.errors import StudyFailedError
-from study.lock import driver_of
-from study.reading import read_spec, read_study
+from study.files import Place
+from study.reaching import reached
+from study.reading import SPEC, read_spec, read_study
 from study.records import StudyRecord, TrialRecord
 from study.spec import StudySpec
 
@@ -50,7 +52,7 @@ app.command("study.cli.describing:schema", name="schema", help="Print the JSON S
 Overrides = Annotated[list[str] | None, Parameter(negative="", help="Override a field of the spec: `--set a.b=c`, as often as needed.")]
 Output = Annotated[Format, Parameter(name=["--output", "-o"], help="Format of the result.")]
 Scale = Annotated[str | None, Parameter(help="Which of the spec's scales, such as small or paper; the first by default.")]
-Out = Annotated[Path | None, Parameter(name=["--out", "-o"], help="The study folder; studies/NAME by default.")]
+Out = Annotated[str | None, Parameter(name=["--out", "-o"], help="The study folder, a path or a URI; studies/NAME by default.")]
 Address = Annotated[str | None, Parameter(help="A running Ray cluster; without one, Ray is started on this machine.")]
 
 
@@ -77,7 +79,7 @@ def run(spec: str, /, *, scale: Scale = None, set: Overrides = None, out: Out = 
         A spec file, or the name of a preset.
     """
     loaded = StudySpec.load(spec, set or [], scale)
-    _run(out or HOME / loaded.name, loaded, address)
+    _run(place_of(out, loaded.name), loaded, address)
 
 
 @app.command
@@ -95,11 +97,11 @@ def resume(study: str, /, *, address: Address = None) -> None:
     spec, state = read_spec(folder), study_state(folder, read_study(folder))
     if state == "pausing":
         lift(folder)
-        say(f"the pause of {spec.name} is lifted: process {driver_of(folder)} goes on with it")
+        say(f"the pause of {spec.name} is lifted: {driver_of(folder)} goes on with it")
         next_steps(f"cpc study watch {study}")
         return
     if state == "stopping":
-        raise ConfigError(f"{spec.name} is being stopped by process {driver_of(folder)}: resume it when that has ended")
+        raise ConfigError(f"{spec.name} is being stopped by {driver_of(folder)}: resume it when that has ended")
     _run(folder, spec, address)
 
 
@@ -129,11 +131,22 @@ def ls(*, output: Output = "table") -> None:
 
 
 @app.command
-def show(study: str, /, *, output: Output = "table") -> None:
-    """Show every trial of a study with its time beside the predicted one, and what the study says so far."""
+def show(study: str, /, *, trial: int | None = None, output: Output = "table") -> None:
+    """Show every trial of a study with its time beside the predicted one, and what the study says so far.
+
+    Parameters
+    ----------
+    study
+        A study folder, or the name of one in studies/.
+    trial
+        Show this trial alone: its metrics, and the code and machine of every attempt at it.
+    """
+    if trial is not None:
+        show_trial(study_folder(study), trial, output)
+        return
     folder = study_folder(study)
     record = read_study(folder)
-    emit([_trial_row(record, trial) for trial in record.every_trial], output)
+    emit([_trial_row(record, each) for each in record.every_trial], output)
     _answer(record)
     say(f"\nstate: {state_words(study_state(folder, record), study)}")
     cost = cost_info(record)
@@ -176,11 +189,12 @@ def presets(*, output: Output = "table") -> None:
     next_steps("cpc study plan demo", "cpc study run demo")
 
 
-def _run(folder: Path, spec: StudySpec, address: str | None) -> None:
+def _run(folder: Place, spec: StudySpec, address: str | None) -> None:
     from cluster.runner import run_study
     from study.cli.progress import StudyProgress
 
-    ended = read_study(folder).ended if (folder / "spec.yaml").is_file() else 0
+    with reached(folder, spec.store):
+        ended = read_study(folder).ended if (folder / SPEC).is_file() else 0
     say(f"{spec.name}: {size(spec)}" + (f", {ended} already ended" if ended else "") + f", in {folder}")
     try:
         with StudyProgress(spec.reference, folder) as progress:

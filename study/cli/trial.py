@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from study.cli.folders import place_of
 from study.cli.output import next_steps, say
 
-app = App(name="trial", help="Train single models on this machine, without a cluster.")
+app = App(name="trial", help="Train single models on this machine, or one of a study again.")
+app.command("study.cli.reproducing:reproduce", name="reproduce", help="Train a study's trial again and compare the numbers.")
+
+Similarity = Literal["dot", "cosine", "nonlinear_cosine"]
+Negatives = Literal["local", "cross", "exclusive"]
+Adversary = Literal["none", "gaussian", "fgsm", "rs_fgsm", "pgd", "free", "additive_noise", "speed", "pitch"]
+"""Written out, because importing the configuration takes longer than help may."""
 
 
 @app.command
 def run(
     *,
     corpus: str | None = None,
-    similarity: Literal["dot", "cosine", "nonlinear_cosine"] | None = None,
+    similarity: Similarity | None = None,
     temperature: float | None = None,
-    negatives: Literal["local", "cross", "exclusive"] | None = None,
-    adversary: Literal["none", "gaussian", "fgsm", "pgd"] | None = None,
+    negatives: Negatives | None = None,
+    adversary: Adversary | None = None,
     epsilon_db: float | None = None,
     width: int | None = None,
     steps: int | None = None,
@@ -31,7 +37,7 @@ def run(
     base: str = "demo",
     set: Annotated[list[str] | None, Parameter(negative="")] = None,
     threads: int | None = None,
-    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    out: Annotated[str | None, Parameter(name=["--out", "-o"])] = None,
 ) -> None:
     """Pretrain one model with live progress, checkpoints and a probe at the end. The same settings twice train once.
 
@@ -68,7 +74,7 @@ def run(
     threads
         CPU threads; all by default.
     out
-        Where the trial is kept; studies/trial-… by default.
+        Where the trial is kept, a path or a URI; studies/trial-… by default.
     """
     import torch
 
@@ -82,7 +88,7 @@ def run(
         "width": width, "steps": steps, "batch_size": batch_size, "crop_s": crop_s, "learning_rate": learning_rate,
     }  # fmt: skip
     spec = _single_trial(base, set or [], corpus, {name: value for name, value in knobs.items() if value is not None}, seed)
-    folder = out or Path("studies") / spec.name
+    folder = place_of(out, spec.name)
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
     opened = open_corpus(spec.corpus)
     with TrialProgress(folder) as progress:
@@ -91,7 +97,9 @@ def run(
     if trial.outcome != "complete":
         raise StudyFailedError(f"the trial {trial.outcome}: {trial.reason}")
     if not progress.steps_taken:
-        say(f"already trained, nothing to do: {folder}")
+        say(f"already trained, nothing to do: {folder}{f' ({trial.reason})' if trial.reason else ''}")
+    elif trial.reason:
+        say(trial.reason)
     say(
         f"dev CPC accuracy {trial.metrics['dev_accuracy']:.3f} · probe on dev clips: mAP {trial.metrics['dev_map']:.3f}, "
         f"linear accuracy {trial.metrics['dev_probe_accuracy']:.3f}"

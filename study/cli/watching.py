@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -22,6 +21,7 @@ from study.cli.folders import study_folder
 from study.cli.output import Format, emit, next_steps, say, stderr
 from study.cli.steering import state_words
 from study.control import State, study_state
+from study.files import Place
 from study.live import LiveStudy
 from study.reading import read_study
 from study.records import StudyRecord
@@ -57,7 +57,7 @@ def watch(study: str, /, *, every_s: float = 2.0, output: Annotated[Format, Para
     next_steps(*((f"cpc study resume {study}",) if state in _LEFT else (f"cpc study best {study}", f"cpc report {study} -o report.html")))
 
 
-def _followed(folder: Path, every_s: float, wait: Callable[[float], None]) -> StudyRecord:
+def _followed(folder: Place, every_s: float, wait: Callable[[float], None]) -> StudyRecord:
     """Shows the study at each change, until every planned trial has ended or it was left as asked."""
     live_study = LiveStudy(folder, read_study)
     revision, record = live_study.latest()

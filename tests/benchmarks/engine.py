@@ -67,7 +67,9 @@ class Timed:
 
 def study(folder: Path, base: dict[str, Any], trials: int, **resources: Any) -> Timed:
     """Runs a study of so many seeds of one cell."""
-    spec: StudySpec = tiny_spec(base=base, space={}, seeds=list(range(trials)), resources={"cpus_per_worker": 0.5, **resources})
+    spec: StudySpec = tiny_spec(
+        base=base, space={}, seeds=list(range(trials)), resources={"cpus_per_worker": 0.5, "share": False, **resources}
+    )
     begun: list[float] = []
     ended: list[tuple[float, int]] = []
 

@@ -15,7 +15,7 @@ import pytest
 from study.cli.progress import notice_text
 from study.cli.watching import _followed
 from study.control import Orders, give, read_orders
-from study.lock import DriverLock
+from study.lock import FolderLock
 from study.reading import read_study
 from tests.cli.test_results import Cpc
 from tests.study.folders import ended_study
@@ -37,10 +37,10 @@ def cpc(capsys: pytest.CaptureFixture[str]) -> Cpc:
 
 
 @pytest.fixture
-def driver(folder: Path) -> Iterator[DriverLock]:
-    lock = DriverLock(folder)
+def driver(folder: Path) -> Iterator[FolderLock]:
+    lock = FolderLock(folder)
     yield lock
-    lock.release()
+    lock.close()
 
 
 @pytest.mark.parametrize("verb", ["pause", "stop"])
@@ -52,14 +52,14 @@ def test_what_nobody_runs_cannot_be_paused_or_stopped(folder: Path, cpc: Cpc, ve
     assert not (folder / "control.json").exists()
 
 
-def test_pause_and_resume_of_a_running_study(folder: Path, cpc: Cpc, driver: DriverLock) -> None:
+def test_pause_and_resume_of_a_running_study(folder: Path, cpc: Cpc, driver: FolderLock) -> None:
     assert "starts no new trial of tiny; 0 running trials go on to the end" in cpc("study", "pause", "tiny")[1]
     assert read_orders(folder).wanted == "pause"
     assert "the pause of tiny is lifted" in cpc("study", "resume", "tiny")[1]
     assert read_orders(folder).wanted == "run"
 
 
-def test_a_study_that_is_being_stopped_cannot_be_resumed_yet(folder: Path, cpc: Cpc, driver: DriverLock) -> None:
+def test_a_study_that_is_being_stopped_cannot_be_resumed_yet(folder: Path, cpc: Cpc, driver: FolderLock) -> None:
     assert "is asked to stop" in cpc("study", "stop", "tiny")[1]
     assert read_orders(folder).wanted == "stop"
     assert "tiny is being stopped by process" in cpc("study", "resume", "tiny", code=2)[1]
@@ -71,10 +71,10 @@ def test_lists_tell_a_paused_study_from_an_interrupted_one(folder: Path, cpc: Cp
     (row,) = json.loads(cpc("study", "ls", "-o", "json")[0])
     assert (row["study"], row["state"], row["ended"], row["planned"]) == ("tiny", state, 1, 4)
     assert f"state: {state}" in cpc("study", "show", "tiny")[1]
-    lock = DriverLock(folder)
+    lock = FolderLock(folder)
     running = {"run": "running", "pause": "pausing", "stop": "stopping"}[wanted]
     assert json.loads(cpc("study", "ls", "-o", "json")[0])[0]["state"] == running
-    lock.release()
+    lock.close()
 
 
 def test_watching_ends_where_a_study_was_paused(folder: Path, cpc: Cpc) -> None:
@@ -155,7 +155,7 @@ def test_a_notice_says_what_happens_and_how_to_go_on(wanted: str, by_signal: boo
 
 @pytest.mark.parametrize("visible", [True, False])
 def test_a_job_is_asked_to_stop_through_its_folder_where_that_is_here(
-    folder: Path, cpc: Cpc, driver: DriverLock, monkeypatch: pytest.MonkeyPatch, visible: bool
+    folder: Path, cpc: Cpc, driver: FolderLock, monkeypatch: pytest.MonkeyPatch, visible: bool
 ) -> None:
     from cluster import jobs
 

@@ -45,6 +45,10 @@ class Marked:
         found = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit() and wanted in _read(entry / "environ")]
         return [int(entry.name) for entry in found if agents or not _read(entry / "cmdline").startswith(AGENTS)]
 
+    def commands(self) -> list[str]:
+        """What is left, in words."""
+        return [_read(Path(f"/proc/{pid}/cmdline")).replace(b"\0", b" ").decode() for pid in self.processes()]
+
     def trial_actors(self) -> list[int]:
         """Processes that train inline trials."""
         return [pid for pid in self.processes() if _read(Path(f"/proc/{pid}/cmdline")).startswith(b"ray::InlineTrial")]

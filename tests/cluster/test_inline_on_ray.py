@@ -17,7 +17,7 @@ from tests.study.specs import TINY_BASE, tiny_spec
 
 pytestmark = pytest.mark.integration
 
-SPEC: StudySpec = tiny_spec(space={"crop_s": [500.0, 1.0], "learning_rate": [1e30, 1e-3]})
+SPEC: StudySpec = tiny_spec(space={"crop_s": [3.0, 1.0], "learning_rate": [1e30, 1e-3]})
 """Four trials, one after the other: two that cannot start, one that diverges, one that is fine."""
 
 FINE = 3

@@ -76,7 +76,7 @@ def test_runs_at_most_the_concurrent_trials_and_then_says_it_is_finished(store: 
 
 def test_trial_finds_its_configuration_in_its_folder(store: StudyStore) -> None:
     Tune(store).start("a")
-    assert '"temperature":0.05' in (store.folder / "trials" / "t00000" / "config.json").read_text()
+    assert '"temperature":0.05' in (store.folder / "trials" / "t00000" / "config.json").read_bytes().decode()
 
 
 def test_complete_trial_keeps_its_final_value_and_every_intermediate_one(store: StudyStore) -> None:

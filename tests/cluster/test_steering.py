@@ -12,7 +12,7 @@ import pytest
 from ray.tune.search import Searcher
 
 from cluster.search import StudyEvent, StudySearch
-from cluster.steering import Notice, SteeredPruning, Steering, without_known_errors
+from cluster.steering import Asked, Notice, SteeredPruning, Steering, without_known_errors
 from study import control
 from study.control import Orders, give, lift
 from study.reading import read_study
@@ -31,7 +31,8 @@ class Tune:
         self.trials: dict[str, SimpleNamespace] = {}
         monkeypatch.setattr("cluster.steering.ray.kill", self.killed.append)
         self.search = StudySearch(store, 2, self.events.append)
-        self.steering = Steering(store, self.search, self.notices.append)
+        self.asked = Asked(store.folder)
+        self.steering = Steering(store, self.search, self.asked, self.notices.append)
         self.scheduler = SteeredPruning(self.search, self.steering)
 
     def step(self) -> None:
@@ -123,7 +124,7 @@ def test_stopped_study_leaves_its_trials_at_their_next_report(store: StudyStore,
     tune.start("a")
     tune.start("b", status="PENDING")
     if by_signal:
-        tune.steering.signalled = True
+        tune.asked.signalled = True
     else:
         give(store.folder, Orders(wanted="stop"))
     tune.step()
@@ -140,7 +141,7 @@ def test_stopped_study_leaves_its_trials_at_their_next_report(store: StudyStore,
 
 def test_trial_that_ends_while_the_study_stops_has_ended(store: StudyStore, tune: Tune) -> None:
     tune.start("a")
-    tune.steering.signalled = True
+    tune.asked.signalled = True
     tune.step()
     assert tune.report("a", 30, "complete") == "CONTINUE"
     tune.ended("a")
@@ -201,7 +202,7 @@ def test_the_notice_of_a_stop_knows_how_long_reports_take(tune: Tune, monkeypatc
     tune.report("a", 10)
     now += 7
     tune.report("a", 20)
-    tune.steering.signalled = True
+    tune.asked.signalled = True
     tune.step()
     assert [(notice.running, notice.report_s) for notice in tune.notices] == [(1, 7.0)]
 

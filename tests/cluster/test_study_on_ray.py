@@ -9,6 +9,7 @@ import pytest
 
 from cpc_core.checkpoint import read_config
 from study.analysis.cost import cost_info
+from study.provenance import attempts
 from study.reading import read_study
 from study.spec import Resources, StudySpec
 from study.trial_folder import TrialFolder, checkpoint_folder, checkpoint_step
@@ -56,9 +57,12 @@ def test_study_ends_with_every_trial_its_metrics_and_its_files(uninterrupted: Pa
         assert checkpoint_step(checkpoint) == STEPS
         assert read_config(checkpoint) == SPEC.config(trial.knobs, trial.seed)
         assert len(list(checkpoint.parent.glob("checkpoint-*"))) == 2
+        (attempt,) = attempts(TrialFolder(uninterrupted, trial.number))
+        assert (attempt["from_step"], attempt["workers"], attempt["threads"], attempt["device"]) == (0, 1, 1, "cpu")
+        assert (attempt["trial_id"], attempt["spec_hash"]) == (trial.trial_id, SPEC.hash)
     assert record.provenance["spec_hash"] == SPEC.hash
-    files = {"spec.yaml", "provenance.json", "prediction.json", "clock.json", "journal.log", "driver.lock", "trials"}
-    assert {path.name for path in uninterrupted.iterdir()} == files
+    files = {"spec.yaml", "provenance.json", "prediction.json", "journal.log", "driver.lock", "trials"}
+    assert {path.name for path in uninterrupted.iterdir() if not path.match("code-*.diff")} == files
     cost = cost_info(record)
     assert cost is not None and cost.trials == 2 and cost.predicted_s > 0
 
@@ -71,6 +75,17 @@ def test_finished_study_is_run_again_without_doing_anything(uninterrupted: Path,
     assert {path: path.read_bytes() for path in (uninterrupted / "trials").rglob("*") if path.is_file()} == before
 
 
+def test_study_beside_a_finished_one_takes_its_trials_over(uninterrupted: Path, marked: Marked) -> None:
+    beside = uninterrupted.with_name("beside")
+    driver = Driver(marked, SPEC.model_copy(update={"question": "The same?"}), beside)
+    assert list(driver.events()) == []
+    assert driver.finish() == (0, "")
+    record = read_study(beside)
+    assert [trial.reason for trial in record.trials] == [f"trained as trial {number} of study study" for number in (0, 1)]
+    for number in (0, 1):
+        assert log_without_timing(beside, number) == log_without_timing(uninterrupted, number)
+
+
 def test_killed_and_interrupted_ray_train_runs_end_with_the_log_of_inline_trials_left_in_peace(
     uninterrupted: Path, tmp_path: Path, marked: Marked
 ) -> None:
@@ -79,7 +94,7 @@ def test_killed_and_interrupted_ray_train_runs_end_with_the_log_of_inline_trials
     killed.until_report()
     killed.process.send_signal(signal.SIGKILL)
     killed.finish()
-    assert marked.all_ended()
+    assert marked.all_ended(), marked.commands()
     assert {trial.outcome for trial in read_study(folder).trials} == {"running"}
     first_lines = [TrialFolder(folder, number).log()[:1] for number in (0, 1)]
     assert any(first_lines)
@@ -112,6 +127,8 @@ def test_killed_and_interrupted_ray_train_runs_end_with_the_log_of_inline_trials
     assert [trial.outcome for trial in record.trials] == ["complete"] * 2
     for number in (0, 1):
         assert log_without_timing(folder, number) == log_without_timing(uninterrupted, number)
+        taken_up = [attempt["from_step"] for attempt in attempts(TrialFolder(folder, number))]
+        assert taken_up == sorted(taken_up) and taken_up[0] == 0
     # Bitwise the same line, timing included, where the kill did not fall between the line and its checkpoint: the steps before
     # it were not taken again. The driver had heard of at least one such line.
     assert any(lines and TrialFolder(folder, number).log()[:1] == lines for number, lines in enumerate(first_lines))

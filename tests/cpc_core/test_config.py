@@ -6,7 +6,7 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from cpc_core.config import CpcConfig, signature
+from cpc_core.config import CpcConfig, canonical_json, signature, trajectory
 from cpc_core.geometry import Geometry
 
 
@@ -71,6 +71,7 @@ def test_importing_the_configuration_imports_no_torch() -> None:
         ({"adversary": {"kind": "free", "replays": 3}}, r"training.report_every 1000 must be a multiple of adversary.replays 3"),
         ({"objective": {"temperature": float("nan")}}, "finite number"),
         ({"optimizer": {"learning_rate": 1e-7}}, "exceeds"),
+        ({"optimizer": {"decay_steps": 50}}, "decay_steps 50 leaves nothing after optimizer.warmup_steps 50"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(changes: dict[str, object], message: str) -> None:
@@ -83,6 +84,22 @@ def test_a_signature_names_the_configuration_the_corpus_and_the_seed() -> None:
     assert signature(first, "a") == signature(CpcConfig.model_validate({"seed": 0}), "a")
     assert len({signature(first, "a"), signature(second, "a"), signature(first, "b")}) == 3
     assert signature(first, "a", ignore_seed=True) == signature(second, "a", ignore_seed=True)
+
+
+def test_a_schedule_that_is_not_named_leaves_signatures_as_they_were() -> None:
+    assert "decay_steps" not in canonical_json(CpcConfig())
+    named = CpcConfig.model_validate({"optimizer": {"decay_steps": 400_000}})
+    assert CpcConfig.model_validate_json(canonical_json(named)) == named
+    assert signature(named, "a") != signature(CpcConfig(), "a")
+
+
+def test_a_trajectory_is_everything_but_the_number_of_steps() -> None:
+    def of(steps: int, decay: int | None = None, seed: int = 0, corpus: str = "a") -> str:
+        changes = {"seed": seed, "training": {"steps": steps}, "optimizer": {"decay_steps": decay}}
+        return trajectory(CpcConfig.model_validate(changes), corpus)
+
+    assert of(2000, 1000) == of(3000, 1000) == of(1000) == of(1000, 1000)
+    assert len({of(1000), of(2000), of(2000, 1500), of(1000, seed=1), of(1000, corpus="b")}) == 5
 
 
 def test_decibels_are_below_full_scale() -> None:

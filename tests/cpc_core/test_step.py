@@ -184,3 +184,8 @@ def test_learning_rate_warms_up_and_follows_half_a_cosine() -> None:
     assert rates[8] == pytest.approx(0.6)
     assert rates[12] == pytest.approx(0.2)
     assert learning_rate(OptimizerConfig(learning_rate=1.0, final_learning_rate=0.0, warmup_steps=12), 11, 12) == 1.0
+
+
+def test_learning_rate_stays_at_its_final_value_after_its_schedule() -> None:
+    config = OptimizerConfig(learning_rate=1.0, final_learning_rate=0.2, warmup_steps=4)
+    assert {learning_rate(config, step, 12) for step in (12, 13, 500)} == {0.2}

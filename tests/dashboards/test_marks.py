@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from plotly.subplots import make_subplots
 
 from dashboards.marks import REACH, add_interval, spread, tick_format, value_range
-from dashboards.theme import COLOURS, FAINT, INK, MUTED, PAPER_GREY, blended, faded, slot
+from dashboards.theme import COLOURS, FAINT, GLYPHS, INK, MUTED, PAPER_GREY, SYMBOLS, blended, faded, slot
+from search_spaces.fields import allowed_values
 from study.analysis.panels import Panel, Point, Series
 from study.statistics import Interval, t_interval
 
@@ -81,7 +82,15 @@ def test_colours_can_be_read_on_white(colour: str, least: float) -> None:
 
 def test_colours_stay_with_what_the_paper_names() -> None:
     assert slot("dot", 3) == slot("dot", 0) != slot("nonlinear_cosine", 0)
-    assert slot("something else", 7) == 1
+    assert slot("something else", len(COLOURS) + 1) == 1
+
+
+@pytest.mark.parametrize("knob", ["adversary", "similarity"])
+def test_kinds_shown_together_differ_in_colour_and_symbol(knob: str) -> None:
+    kinds = allowed_values(knob)
+    assert kinds is not None
+    for codes in (COLOURS, SYMBOLS, GLYPHS):
+        assert len({codes[slot(kind, 0)] for kind in kinds}) == len(kinds)
 
 
 def test_colour_arithmetic() -> None:

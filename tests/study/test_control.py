@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from cpc_core.errors import ConfigError
 from study import control
 from study.control import CONTROL, Follower, Orders, forget, give, lift, read_orders, study_state
-from study.lock import DriverLock, driver_of
+from study.drivers import driver_of
+from study.lock import FolderLock
 from study.reading import read_study
 from tests.study.folders import ended_study
 from tests.study.specs import tiny_spec
@@ -60,12 +62,13 @@ def test_a_follower_looks_once_a_second(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_driver_is_seen_as_long_as_it_lives(tmp_path: Path) -> None:
+    ended_study(tmp_path, tiny_spec(), lambda assignment: {"dev_map": 0.5}, trials=0)
     assert driver_of(tmp_path) is None
-    lock = DriverLock(tmp_path)
-    assert driver_of(tmp_path) is not None
-    lock.release()
+    lock = FolderLock(tmp_path)
+    assert driver_of(tmp_path) == f"process {os.getpid()}"
+    lock.close()
     assert driver_of(tmp_path) is None
-    DriverLock(tmp_path).release()
+    FolderLock(tmp_path).close()
 
 
 @pytest.mark.parametrize(
@@ -76,8 +79,8 @@ def test_a_study_stands_as_its_driver_and_its_orders_say(tmp_path: Path, wanted:
     half = ended_study(tmp_path, tiny_spec(), lambda assignment: {"dev_map": 0.5}, trials=1)
     give(tmp_path, Orders(wanted=wanted))
     assert study_state(tmp_path, half) == left
-    lock = DriverLock(tmp_path)
+    lock = FolderLock(tmp_path)
     assert study_state(tmp_path, read_study(tmp_path)) == driven
-    lock.release()
+    lock.close()
     whole = ended_study(tmp_path, tiny_spec(), lambda assignment: {"dev_map": 0.5}, trials=1)
     assert study_state(tmp_path, whole) == "ended"

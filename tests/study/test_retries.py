@@ -12,7 +12,7 @@ from study.analysis.answer import answer_info
 from study.analysis.cells import group_cells
 from study.control import Orders
 from study.errors import NotFoundError
-from study.lock import DriverLock
+from study.lock import FolderLock
 from study.ordering import have_carried_out
 from study.reading import read_study
 from study.records import CANCELLED_BY_USER, Outcome
@@ -172,7 +172,7 @@ def test_what_cannot_be_retried_or_cancelled_is_told(tmp_path: Path) -> None:
     record = read_study(tmp_path)
     with pytest.raises(ConfigError, match="was retried as trial 2: name that one"):
         retriable(record, [0])
-    with pytest.raises(ConfigError, match="is complete: only failed, diverged and user-cancelled trials are retried"):
+    with pytest.raises(ConfigError, match="is complete .*: only failed, diverged and user-cancelled trials are retried"):
         retriable(record, [2])
     with pytest.raises(NotFoundError, match="nothing to retry"):
         retriable(record, None)
@@ -201,13 +201,13 @@ def test_orders_wait_for_the_driver_that_runs_the_study(tmp_path: Path, monkeypa
     """The driver takes the order from the file; once it has gone, the order is carried out here."""
     with opened(tmp_path, tiny_spec()):
         pass
-    lock, waits = DriverLock(tmp_path), 0
+    lock, waits = FolderLock(tmp_path), 0
 
     def sleep(seconds: float) -> None:
         nonlocal waits
         waits += 1
         if waits == 3:
-            lock.release()
+            lock.close()
 
     monkeypatch.setattr("study.ordering.time.sleep", sleep)
     record = have_carried_out(tmp_path, Orders(cancel=(1,)))

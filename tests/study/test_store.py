@@ -11,18 +11,33 @@ import pytest
 from optuna.trial import TrialState
 
 from cpc_core.errors import ConfigError, CpcError
+from study import postgres_locks
+from study.files import Place
 from study.reading import read_study
 from study.records import Outcome
 from study.spec import StudySpec
 from study.store import Assignment, Ending, StudyStore
 from study.trial_folder import LogEntry
+from tests.postgres import Server
+from tests.study import specs
 from tests.study.specs import tiny_spec
 
 CORPUS = "c" * 64
 
 
+@pytest.fixture(autouse=True, params=["journal", "postgres"])
+def every_store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Runs each test with the trials in a journal, and with the trials in a database."""
+    kind: str = request.param
+    if kind == "postgres":
+        server: Server = request.getfixturevalue("postgres")
+        monkeypatch.setattr(specs, "STORE", server.url())
+        monkeypatch.setattr(postgres_locks, "GRACE_S", 0)
+    return kind
+
+
 @contextmanager
-def opened(folder: Path, spec: StudySpec, corpus_hash: str = CORPUS) -> Iterator[StudyStore]:
+def opened(folder: Place, spec: StudySpec, corpus_hash: str = CORPUS) -> Iterator[StudyStore]:
     store = StudyStore.create_or_open(folder, spec, corpus_hash, "sample (3 clips)")
     try:
         yield store
@@ -255,6 +270,7 @@ def test_halving_keeps_its_rungs_over_a_resume(tmp_path: Path) -> None:
         assert store.should_prune(third.number)
 
 
+@pytest.mark.parametrize("every_store", ["journal"], indirect=True)
 def test_second_driver_is_refused_by_the_first_ones_number(tmp_path: Path) -> None:
     with opened(tmp_path, tiny_spec()), pytest.raises(CpcError, match=f"is being run by process {os.getpid()}"):
         StudyStore.create_or_open(tmp_path, tiny_spec(), CORPUS, "")
@@ -284,6 +300,7 @@ def test_other_resources_are_the_same_study(tmp_path: Path) -> None:
         assert len(store._frozen()) == 2
 
 
+@pytest.mark.parametrize("every_store", ["journal"], indirect=True)
 def test_kill_while_the_journal_is_written_does_no_harm(tmp_path: Path) -> None:
     with opened(tmp_path, tiny_spec()) as store:
         first = asked(store)
@@ -312,4 +329,4 @@ def test_provenance_names_code_versions_hardware_and_data(tmp_path: Path) -> Non
     assert content["corpus_hash"] == CORPUS
     assert {"python", "torch", "ray", "optuna", "pyarrow"} <= content["versions"].keys()
     assert content["hardware"]["cores"] >= 1
-    assert set(content["git"]) in (set(), {"commit", "dirty"})
+    assert set(content["git"]) in (set(), {"commit", "dirty"}, {"commit", "dirty", "diff", "diff_sha256"})

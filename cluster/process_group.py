@@ -1,0 +1,85 @@
+"""The process group of a trial's workers, and when to try them again: a Ray Train run that is light to start.
+
+Ray Train's own `TorchTrainer` imports torch in the trial's actor and in the run's controller, which train nothing. On two
+cores that is seconds of every trial. Here only workers import it.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import ray
+from ray.exceptions import GetTimeoutError
+from ray.train import Result
+from ray.train._internal.base_worker_group import BaseWorkerGroup
+from ray.train._internal.utils import get_address_and_port
+from ray.train.backend import Backend, BackendConfig
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+
+from cluster.failures import OnceIfFinal
+
+DISCONNECT_S = 5.0
+"""How long workers may take to part; those that cannot are killed anyway."""
+
+
+class TrialTrainer(DataParallelTrainer):
+    """A Ray Train run that does not try again what cannot help, for which Ray Train has no setting."""
+
+    def _initialize_and_run_controller(self, **arguments: Any) -> Result:
+        policy = OnceIfFinal(arguments["failure_policy"].failure_config)
+        return super()._initialize_and_run_controller(**{**arguments, "failure_policy": policy})
+
+
+@dataclass
+class ProcessGroup(BackendConfig):
+    """Connects the workers of a run, where it has several.
+
+    Attributes:
+        timeout_s: How long a worker waits for the others in a collective.
+    """
+
+    timeout_s: float
+
+    @property
+    def backend_cls(self) -> type[Backend]:
+        return _Connection
+
+
+class _Connection(Backend):
+    share_cuda_visible_devices = True
+
+    def on_start(self, worker_group: BaseWorkerGroup, backend_config: BackendConfig) -> None:
+        world = len(worker_group)
+        if world > 1:
+            assert isinstance(backend_config, ProcessGroup)
+            address, port = worker_group.execute_single(0, get_address_and_port)
+            joining: list[Any] = [
+                worker_group.execute_single_async(rank, _connect, address, port, rank, world, backend_config.timeout_s)
+                for rank in range(world)
+            ]
+            ray.get(joining)
+
+    def on_shutdown(self, worker_group: BaseWorkerGroup, backend_config: BackendConfig) -> None:
+        if len(worker_group) > 1:
+            parting: list[Any] = worker_group.execute_async(_disconnect)
+            with suppress(GetTimeoutError):
+                ray.get(parting, timeout=DISCONNECT_S)
+
+
+def _connect(address: str, port: int, rank: int, world: int, timeout_s: float) -> None:
+    import torch
+    import torch.distributed as dist
+
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    os.environ.update(MASTER_ADDR=address, MASTER_PORT=str(port))
+    dist.init_process_group(backend, rank=rank, world_size=world, timeout=timedelta(seconds=timeout_s))
+
+
+def _disconnect() -> None:
+    import torch.distributed as dist
+
+    dist.destroy_process_group()

@@ -1,0 +1,130 @@
+"""Trials that were trained before: studies that lie side by side in a folder share them.
+
+A trial is found by its trajectory, the hash of everything that decides its steps but their number. One that ended after the
+same number of steps is taken over whole; of any other, the newest checkpoint that this trial would have made, too. Only files
+are read, so a study that is running elsewhere is neither disturbed nor waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cpc_core.config import CpcConfig, trajectory
+from study.trial_folder import Identity, LogEntry, TrialFolder
+
+
+@dataclass(frozen=True)
+class Donor:
+    """A trial whose steps are another's, too.
+
+    Attributes:
+        folder: The trial.
+        step: Up to which step they are.
+        ended: Whether its ending is the other's as well.
+    """
+
+    folder: TrialFolder
+    step: int
+    ended: bool
+
+
+class SharedTrials:
+    """The trials of the studies beside a study, and its own. What they are is read once, how far they are each time.
+
+    Args:
+        study: The study folder.
+    """
+
+    def __init__(self, study: Path) -> None:
+        self._parent = study.absolute().parent
+        self._known: dict[Path, Identity] = {}
+
+    def donor(self, trajectory_id: str, config: CpcConfig, own: Path) -> Donor | None:
+        """The trial that saves the most steps.
+
+        Args:
+            trajectory_id: Of the trial that is about to be trained.
+            config: Its configuration.
+            own: Its folder.
+        """
+        others = [(path, identity) for path, identity in self._trials() if path != own.absolute()]
+        alike = [_donor(_folder(path), identity, config) for path, identity in others if identity.trajectory_id == trajectory_id]
+        donors = [donor for donor in alike if donor is not None]
+        return max(donors, key=lambda donor: (donor.ended, donor.step), default=None)
+
+    def adopt(self, trajectory_id: str, config: CpcConfig, own: TrialFolder) -> bool:
+        """Begins a trial with what another one has trained; returns whether there was such a trial."""
+        # A trial that is in training drops old checkpoints: then the next best is taken.
+        for _ in range(3):
+            donor = self.donor(trajectory_id, config, own.path)
+            if donor is None:
+                return False
+            with suppress(FileNotFoundError):
+                own.adopt(donor.folder, config, donor.step, ended=donor.ended)
+                return True
+        return False
+
+    def _trials(self) -> Iterator[tuple[Path, Identity]]:
+        for path in self._parent.glob("*/trials/t[0-9]*"):
+            if path not in self._known:
+                identity = _folder(path).identity()
+                # A folder that was made a moment ago gets its identity in the next one.
+                if identity is None:
+                    continue
+                self._known[path] = identity
+            yield path, self._known[path]
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """Trials of a grid that others have trained, counted.
+
+    Attributes:
+        whole: To their end.
+        begun: To a checkpoint from which they go on.
+    """
+
+    whole: int
+    begun: int
+
+    @property
+    def words(self) -> str:
+        """The counts as one sentence; empty where nothing was trained yet."""
+        parts = [(self.whole, "taken over as trained already"), (self.begun, "continued from a checkpoint")]
+        listed = " and ".join(f"{count} {what}" for count, what in parts if count)
+        return f"of these trials {listed}, from studies beside it" if listed else ""
+
+
+def foreseen(study: Path, configs: Iterable[CpcConfig], corpus_hash: str) -> Foreseen:
+    """What a study in that folder would find trained in the studies beside it.
+
+    Args:
+        study: The study folder, which need not exist.
+        configs: Its trials.
+        corpus_hash: Hash of its corpus manifest.
+    """
+    own, shared = TrialFolder(study.absolute(), 0), SharedTrials(study)
+    donors = [shared.donor(trajectory(config, corpus_hash), config, own.path) for config in configs]
+    ended = [donor.ended for donor in donors if donor is not None and donor.folder.study != own.study]
+    return Foreseen(whole=sum(ended), begun=len(ended) - sum(ended))
+
+
+def _folder(path: Path) -> TrialFolder:
+    return TrialFolder(path.parents[1], int(path.name.removeprefix("t")))
+
+
+def _donor(folder: TrialFolder, identity: Identity, config: CpcConfig) -> Donor | None:
+    # The folder may have been deleted and made again since its identity was read.
+    if folder.identity() != identity:
+        return None
+    ending = folder.ending()
+    if ending is not None and ending.outcome in ("complete", "diverged") and identity.steps == config.training.steps:
+        return Donor(folder, ending.step, True)
+    log: dict[int, LogEntry] = {entry.step: entry for entry in folder.log()}
+    # Off the cadence of reports a trial has reported and saved only because it ended there; this one would not have.
+    steps = [step for step in folder.steps() if step % config.training.report_every == 0]
+    usable = [step for step in steps if step < config.training.steps and step in log]
+    return Donor(folder, max(usable), False) if usable else None
