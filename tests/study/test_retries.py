@@ -172,7 +172,7 @@ def test_what_cannot_be_retried_or_cancelled_is_told(tmp_path: Path) -> None:
     record = read_study(tmp_path)
     with pytest.raises(ConfigError, match="was retried as trial 2: name that one"):
         retriable(record, [0])
-    with pytest.raises(ConfigError, match="is complete .*: only failed, diverged and user-cancelled trials are retried"):
+    with pytest.raises(ConfigError, match=r"is complete .*: only failed, diverged and user-cancelled trials are retried"):
         retriable(record, [2])
     with pytest.raises(NotFoundError, match="nothing to retry"):
         retriable(record, None)
