@@ -49,8 +49,9 @@ def read_study(folder: Place) -> StudyRecord:
     return StudyRecord(
         name=spec.name,
         question=spec.question,
-        metric=spec.objective.metric,
-        direction=spec.objective.direction,
+        metric=spec.objectives[0].metric,
+        direction=spec.objectives[0].direction,
+        objectives=spec.objectives,
         planned=spec.planned_trials,
         trials=tuple(trial for trial in trials if trial.retried_as is None),
         corpus=provenance["corpus"],

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from study.claims import Claim
 from study.errors import NotFoundError
+from study.objectives import Objective
 
 Outcome = Literal["waiting", "running", "complete", "pruned", "diverged", "failed", "cancelled"]
 """How a trial stands or ended. `diverged` covers non-finite losses and collapse to the constant answer."""
@@ -106,6 +107,7 @@ class StudyRecord:
         prediction: What it was expected to cost, None where nothing was predicted.
         wall_s: Seconds that it has been run, over all its runs.
         budget_spent: Which limit of its budget has been reached, in words; None while none has.
+        objectives: What it optimises, `metric` first; one, unless it searches for the front between several.
         reference: Knobs of a one-at-a-time grid's first cell, None for any other study.
         retried: Trials that count no longer, because another one was trained in their place.
     """
@@ -122,6 +124,7 @@ class StudyRecord:
     prediction: Prediction | None = None
     wall_s: float = 0.0
     budget_spent: str | None = None
+    objectives: tuple[Objective, ...] = ()
     reference: Mapping[str, Any] | None = None
     retried: tuple[TrialRecord, ...] = ()
 
@@ -145,6 +148,9 @@ class StudyRecord:
         """Whether more of a metric is better: as the study says for its own, and of the others losses are to be small."""
         if metric == self.metric:
             return self.direction
+        for objective in self.objectives:
+            if metric == objective.metric:
+                return objective.direction
         return "minimize" if metric.endswith("_loss") else "maximize"
 
     @property

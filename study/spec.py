@@ -6,11 +6,11 @@ import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from cpc_core.config import CpcConfig, Section
 from search_spaces.space import Sample, SearchSpace, Value, apply
@@ -18,22 +18,10 @@ from study.budget import Budget
 from study.catalog import source_text
 from study.claims import Claim
 from study.document import parse
+from study.objectives import MEASURED_AT_EVERY_REPORT, Objective, OneOrSeveral
 from study.searching import GridSampler, NoPruner, Pruner, Sampler
 from study.spec_checks import base_problems, space_problems, untrainable
 from study.spec_problems import SpecError, described, line
-
-MEASURED_AT_EVERY_REPORT = ("dev_accuracy", "dev_loss")
-"""Metrics that a pruner can judge by; those of the probe exist at the end only."""
-
-
-class Objective(Section):
-    """What a study optimises, and what decides which cell is best."""
-
-    metric: Literal["dev_map", "dev_probe_accuracy", "dev_accuracy", "dev_loss"] = "dev_map"
-    """`dev_map` is the mean average precision of the probe on held-out clips, the paper's dev mAP."""
-
-    direction: Literal["maximize", "minimize"] = "maximize"
-    """Whether more of it is better."""
 
 
 class Resources(Section):
@@ -111,7 +99,7 @@ class StudySpec(Section):
     """Settings laid over the others by `--scale NAME`, the first scale's unless one is named: the same question at another
     size. Empty once the file has been read."""
 
-    objective: Objective = Objective()
+    objective: OneOrSeveral = Objective()
     sampler: Sampler = GridSampler()
     pruner: Pruner = NoPruner()
     budget: Budget = Budget()
@@ -145,15 +133,34 @@ class StudySpec(Section):
             raise ValueError(f"a seed is listed twice: {list(seeds)}")
         return seeds
 
-    @model_validator(mode="after")
-    def _prunable(self) -> StudySpec:
-        judges_early = self.pruner.kind not in ("none", "wilcoxon")
-        if judges_early and self.objective.metric not in MEASURED_AT_EVERY_REPORT:
+    @field_validator("sampler")
+    @classmethod
+    def _fits_objectives(cls, sampler: Sampler, info: ValidationInfo) -> Sampler:
+        if sampler.kind == "cmaes" and isinstance(info.data.get("objective"), tuple):
+            raise ValueError("sampler cmaes works towards one objective, and the study has several: give one, or set sampler.kind to tpe")
+        return sampler
+
+    @field_validator("pruner")
+    @classmethod
+    def _can_judge(cls, pruner: Pruner, info: ValidationInfo) -> Pruner:
+        objective = info.data.get("objective")
+        if pruner.kind == "none" or objective is None:
+            return pruner
+        if isinstance(objective, tuple):
             raise ValueError(
-                f"pruner {self.pruner.kind} judges a trial before its end, but {self.objective.metric} is measured at the end only: "
+                f"pruner {pruner.kind} judges by one objective, and the study has several: give one, or set pruner.kind to none"
+            )
+        if pruner.kind != "wilcoxon" and objective.metric not in MEASURED_AT_EVERY_REPORT:
+            raise ValueError(
+                f"pruner {pruner.kind} judges a trial before its end, but {objective.metric} is measured at the end only: "
                 f"set objective.metric to {' or '.join(MEASURED_AT_EVERY_REPORT)}, or pruner.kind to none"
             )
-        return self
+        return pruner
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What is optimised; the first is the study's own metric."""
+        return (self.objective,) if isinstance(self.objective, Objective) else self.objective
 
     def config(self, sample: Sample, seed: int) -> CpcConfig:
         """The configuration of one trial."""

@@ -50,7 +50,8 @@ def opened(held: Claims, spec: StudySpec, provenance: Mapping[str, Any]) -> optu
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     name = study_name(spec, provenance)
-    return optuna.create_study(study_name=name, storage=held.storage(name), direction=spec.objective.direction, load_if_exists=True)
+    directions = [objective.direction for objective in spec.objectives]
+    return optuna.create_study(study_name=name, storage=held.storage(name), directions=directions, load_if_exists=True)
 
 
 def known(folder: Location, spec: StudySpec, provenance: Mapping[str, Any]) -> tuple[list[FrozenTrial], Mapping[str, Any]]:

@@ -13,12 +13,13 @@ import json
 import math
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import optuna
+from optuna.pruners import NopPruner
 from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import ValidationError
 
@@ -29,16 +30,19 @@ from search_spaces.space import Sample
 from study.budget import Budget, Clock, spent
 from study.files import Place, write_atomically
 from study.lock import Claims
+from study.points import POINT, PointSampler
 from study.provenance import collect
 from study.reaching import reached
-from study.reading import PROVENANCE, SPEC, read_provenance, read_spec, stored_outcome
+from study.reading import PROVENANCE, SPEC, read_provenance, read_spec
 from study.records import CANCELLED_BY_USER
 from study.replicates import why_given_up
-from study.retries import RETRY_OF, retry_attributes, standing, successors, take_over
-from study.sampling import build_pruner, build_sampler, draw, planned_pairs
+from study.retries import RETRY_OF, retry_attributes, successors, take_over
+from study.roster import Roster
+from study.sampling import build_pruner, build_sampler, draw, planned_pairs, points_modelled
 from study.searching import GridSampler, WilcoxonPruner
 from study.sharing import SharedTrials
 from study.spec import StudySpec
+from study.spending import Spending
 from study.storage import claims, opened
 from study.trial_folder import Identity, TrialFolder
 
@@ -82,9 +86,13 @@ class StudyStore:
         study.set_user_attr("openings", openings + 1)
         study.pruner = build_pruner(spec)
         # Drivers that open the study before any trial was asked for must not draw the same ones.
-        study.sampler = build_sampler(spec, asked=len(self._frozen()) + openings)
+        proposing = build_sampler(spec, asked=len(self._frozen()) + openings)
+        study.sampler = PointSampler(proposing, study, points_modelled(spec))
         self._live: dict[int, Trial] = {}
+        self._reported: dict[int, set[int]] = {}
         self._ready: list[Assignment] = []
+        self._spending = Spending(folder)
+        self._roster = Roster()
         # Studies in an object store do not look at each other: each question would be a request.
         self._shared = SharedTrials(Path(folder)) if spec.resources.share and folder.is_local else None
         for interrupted in self._frozen(TrialState.RUNNING):
@@ -137,8 +145,8 @@ class StudyStore:
 
     @property
     def ended(self) -> int:
-        """Trials that have ended, without those that were retried."""
-        return sum(trial.state.is_finished() for trial in standing(self._frozen()))
+        """Trials that have ended, without those that were retried, as far as was known when a trial was last asked for or told."""
+        return self._roster.ended
 
     @property
     def unfinished(self) -> tuple[int, ...]:
@@ -148,22 +156,22 @@ class StudyStore:
     @property
     def finished(self) -> bool:
         """Whether nothing is left to train, or nothing to train it with."""
-        return not (self._frozen(TrialState.RUNNING) or self._starts_more)
+        trials = self._frozen()
+        return not (any(trial.state == TrialState.RUNNING for trial in trials) or self._starts_more(trials))
 
-    @property
-    def _starts_more(self) -> bool:
-        return self.budget_spent is None and bool(self._frozen(TrialState.WAITING) or self._proposes)
+    def _starts_more(self, trials: Sequence[FrozenTrial]) -> bool:
+        self._roster.read(trials)
+        return (self._roster.waits or self._proposes) and self._budget_spent(trials) is None
 
     @property
     def budget_spent(self) -> str | None:
         """Which limit of the budget has been reached, in words."""
+        return self._budget_spent(self._frozen())
+
+    def _budget_spent(self, trials: Sequence[FrozenTrial]) -> str | None:
         if self.spec.budget == Budget():
             return None
-        progress = []
-        for trial in self._frozen():
-            steps, seconds = (0, 0.0) if trial.state == TrialState.WAITING else self.trial_folder(trial.number).trained_here()
-            if steps or trial.state == TrialState.RUNNING:
-                progress.append((steps, seconds))
+        progress = self._spending.of_started(trials)
         return self.spec.budget.exhausted_by(spent(progress, self.spec.resources.gpus_per_trial, self._clock.elapsed_s))
 
     def trial_folder(self, number: int) -> TrialFolder:
@@ -175,9 +183,10 @@ class StudyStore:
         if self._ready:
             return self._ready.pop()
         with self._claims.alone():
-            while (trial := self._next()) is not None:
+            while (trial := self._next(known := self._frozen())) is not None:
                 self._live[trial.number] = trial
-                assignment = self._assign(trial)
+                self._reported[trial.number] = set(self._study._storage.get_trial(trial._trial_id).intermediate_values)
+                assignment = self._assign(trial, known)
                 if assignment is not None:
                     return assignment
         return None
@@ -207,15 +216,21 @@ class StudyStore:
         self._claims.hold()
 
     def report(self, number: int, step: int, metrics: Mapping[str, float]) -> None:
-        """Records the objective's value at a step; the first value of a step stays, so that a repeat changes nothing."""
-        value = metrics.get(self.spec.objective.metric)
+        """Records the (first) objective's value at a step; the first value of a step stays, so that a repeat changes nothing."""
+        value = metrics.get(self.spec.objectives[0].metric)
+        if value is None or step in self._reported[number]:
+            return
+        self._reported[number].add(step)
         trial = self._live[number]
-        if value is not None and step not in self._study._storage.get_trial(trial._trial_id).intermediate_values:
+        if len(self.spec.objectives) == 1:
             trial.report(value, step)
+        else:
+            # Optuna's Trial takes no reports towards several objectives; its storages do.
+            self._study._storage.set_trial_intermediate_value(trial._trial_id, step, value)
 
     def should_prune(self, number: int) -> bool:
         """Whether the pruner gives the trial up, judged from what the store knows of all trials."""
-        return self._live[number].should_prune()
+        return not isinstance(self._study.pruner, NopPruner) and self._live[number].should_prune()
 
     def tell(self, number: int, outcome: Ending, metrics: Mapping[str, float], reason: str = "") -> None:
         """Ends a trial.
@@ -228,16 +243,19 @@ class StudyStore:
         """
         for entry in self.trial_folder(number).log():
             self.report(number, entry.step, entry.metrics)
-        value = metrics.get(self.spec.objective.metric)
-        if outcome == "complete" and (value is None or not math.isfinite(value)):
-            outcome, reason = "failed", f"the final report gives no finite {self.spec.objective.metric}, but {value}"
+        values = {objective.metric: metrics.get(objective.metric) for objective in self.spec.objectives}
+        missing = next((name for name, value in values.items() if value is None or not math.isfinite(value)), None)
+        if outcome == "complete" and missing is not None:
+            outcome, reason = "failed", f"the final report gives no finite {missing}, but {values[missing]}"
         trial = self._live.pop(number)
+        del self._reported[number]
         trial.set_user_attr("ending", _ending(outcome, reason, metrics))
         if outcome == "complete":
-            self._study.tell(trial, value)
+            self._study.tell(trial, [value for value in values.values() if value is not None])
         else:
             self._study.tell(trial, state=TrialState.PRUNED if outcome == "pruned" else TrialState.FAIL)
         self._claims.let_go(self._claim(number))
+        self._roster.ended += 1
         self._clock.keep()
 
     def cancel(self, number: int) -> None:
@@ -252,9 +270,10 @@ class StudyStore:
                 storage.set_trial_user_attr(trial._trial_id, "ending", _ending("cancelled", CANCELLED_BY_USER, {}))
                 storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
             elif trial.state == TrialState.RUNNING and number not in self._live and self._claims.adopt(self._claim(number)):
-                self._live[number] = Trial(self._study, trial._trial_id)
+                self._live[number], self._reported[number] = Trial(self._study, trial._trial_id), set(trial.intermediate_values)
                 log = self.trial_folder(number).log()
                 self.tell(number, "cancelled", log[-1].metrics if log else {}, CANCELLED_BY_USER)
+            self._roster.read(self._frozen())
 
     def retry(self, number: int, *, fresh: bool) -> None:
         """Queues a trial that failed, diverged or was cancelled to be trained again under a new number, which then counts instead.
@@ -271,14 +290,16 @@ class StudyStore:
             attributes = retry_attributes(trial, self.trial_folder(number), fresh=fresh)
             if not isinstance(self.spec.sampler, GridSampler):
                 # It repeats a point, and is none that the sampler proposes.
-                attributes["point"] = trial.user_attrs.get("point", number)
+                attributes[POINT] = trial.user_attrs.get(POINT, number)
             self._study.enqueue_trial(trial.user_attrs["knobs"], user_attrs=attributes)
+            self._roster.read(self._frozen())
 
-    def _next(self) -> Trial | None:
-        for running in self._frozen(TrialState.RUNNING):
-            if running.number not in self._live and self._claims.adopt(self._claim(running.number)):
+    def _next(self, known: Sequence[FrozenTrial]) -> Trial | None:
+        for running in known:
+            if running.state == TrialState.RUNNING and running.number not in self._live and self._claims.adopt(self._claim(running.number)):
+                self._roster.read(known)
                 return Trial(self._study, running._trial_id)
-        if not self._starts_more:
+        if not self._starts_more(known):
             return None
         trial = self._study.ask()
         self._claims.take(self._claim(trial.number))
@@ -289,13 +310,11 @@ class StudyStore:
 
     @property
     def _proposes(self) -> bool:
-        """Whether the sampler still has points to propose. Replicates carry the number of the point that they repeat."""
-        if isinstance(self.spec.sampler, GridSampler):
-            return False
-        return sum("point" not in trial.user_attrs for trial in self._frozen()) < self.spec.sampler.trials
+        """Whether the sampler still has points to propose."""
+        return not isinstance(self.spec.sampler, GridSampler) and self._roster.points < self.spec.sampler.trials
 
-    def _assign(self, trial: Trial) -> Assignment | None:
-        """Completes a trial's configuration. None if it ended right here: nothing is left to train."""
+    def _assign(self, trial: Trial, known: Sequence[FrozenTrial]) -> Assignment | None:
+        """Completes a trial's configuration, given the trials before it. None if it ended right here: nothing is left to train."""
         sample = draw(self.spec.space, trial)
         seed: int = trial.user_attrs.get("seed", self.spec.seeds[0])
         try:
@@ -305,14 +324,14 @@ class StudyStore:
             self.tell(trial.number, "failed", {}, f"the sampled configuration cannot be trained: {error.errors()[0]['msg']}")
             return None
         self._describe(trial, _description(assignment))
-        self._enqueue_replicates(assignment, trial)
+        self._enqueue_replicates(assignment, trial, known)
         if self._tell_ending(trial.number):
             return None
-        given_up = self._given_up(assignment)
+        given_up = self._given_up(assignment, known)
         if given_up is not None and not self.trial_folder(trial.number).log():
             self.tell(trial.number, "pruned", {}, given_up)
             return None
-        same = self._same_configuration(assignment)
+        same = self._roster.same(assignment.trial_id, assignment.number)
         if same is not None:
             self.tell(trial.number, "cancelled", {}, f"the same configuration as trial {same}, which is trained once")
             return None
@@ -346,14 +365,14 @@ class StudyStore:
         self.tell(number, ending.outcome, ending.metrics, ending.reason)
         return True
 
-    def _given_up(self, assignment: Assignment) -> str | None:
+    def _given_up(self, assignment: Assignment, known: Sequence[FrozenTrial]) -> str | None:
         """Why a cell gets no further seed, where the spec spends seeds adaptively."""
         if not isinstance(self.spec.pruner, WilcoxonPruner):
             return None
-        sign = 1.0 if self.spec.objective.direction == "maximize" else -1.0
+        sign = 1.0 if self.spec.objectives[0].direction == "maximize" else -1.0
         values: dict[str, dict[int, float]] = {}
-        for trial in self._frozen(TrialState.COMPLETE):
-            if trial.value is not None:
+        for trial in known:
+            if trial.state == TrialState.COMPLETE and trial.value is not None:
                 values.setdefault(trial.user_attrs["cell_id"], {})[trial.user_attrs["seed"]] = sign * trial.value
         return why_given_up(values, assignment.cell_id, self.spec.pruner)
 
@@ -368,13 +387,6 @@ class StudyStore:
             if name not in trial.user_attrs:
                 trial.set_user_attr(name, value)
 
-    def _same_configuration(self, assignment: Assignment) -> int | None:
-        """Number of another trial that trains, or has trained, the same configuration."""
-        for trial in standing(self._frozen()):
-            if trial.number != assignment.number and trial.user_attrs.get("trial_id") == assignment.trial_id and _holds(trial):
-                return trial.number
-        return None
-
     def _enqueue_grid(self) -> None:
         if not isinstance(self.spec.sampler, GridSampler):
             return
@@ -385,15 +397,16 @@ class StudyStore:
                 known.add((planned.cell_id, planned.seed))
                 self._study.enqueue_trial(dict(sample), user_attrs=_description(planned))
 
-    def _enqueue_replicates(self, first: Assignment, trial: Trial) -> None:
+    def _enqueue_replicates(self, first: Assignment, trial: Trial, known: Sequence[FrozenTrial]) -> None:
         """Queues a proposed point again for every other seed; a killed driver's missing ones are added on resume."""
-        if isinstance(self.spec.sampler, GridSampler) or "point" in trial.user_attrs:
+        others = self.spec.seeds[1:]
+        if not others or isinstance(self.spec.sampler, GridSampler) or POINT in trial.user_attrs:
             return
-        known = {other.user_attrs["seed"] for other in self._frozen() if other.user_attrs.get("point") == first.number}
-        for seed in self.spec.seeds[1:]:
-            if seed not in known:
+        queued = {other.user_attrs["seed"] for other in known if other.user_attrs.get(POINT) == first.number}
+        for seed in others:
+            if seed not in queued:
                 replicate = self._assignment(0, first.sample, seed)
-                self._study.enqueue_trial(dict(first.sample), user_attrs={**_description(replicate), "point": first.number})
+                self._study.enqueue_trial(dict(first.sample), user_attrs={**_description(replicate), POINT: first.number})
 
     def _frozen(self, *states: TrialState) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=states or None)
@@ -410,13 +423,6 @@ def _description(assignment: Assignment) -> dict[str, object]:
         "trial_id": assignment.trial_id,
         "cell_id": assignment.cell_id,
     }
-
-
-def _holds(trial: FrozenTrial) -> bool:
-    """Whether a trial keeps its configuration from being trained again. One that the user cancelled does, until it is retried."""
-    outcome = stored_outcome(trial)
-    by_user = outcome == "cancelled" and trial.user_attrs["ending"]["reason"] == CANCELLED_BY_USER
-    return by_user or outcome not in ("waiting", "failed", "cancelled")
 
 
 def _refuse_another(folder: Location, spec: StudySpec, corpus_hash: str) -> None:

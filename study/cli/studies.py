@@ -10,6 +10,7 @@ from cpc_core.errors import ConfigError
 from study.analysis.answer import answer_info
 from study.analysis.cells import ranked
 from study.analysis.cost import cost_info, predicted_s
+from study.analysis.front import front
 from study.analysis.labels import cell_name
 from study.catalog import preset_names, scales
 from study.cli import EXIT_CODES
@@ -27,6 +28,7 @@ from study.reaching import reached
 from study.reading import SPEC, read_spec, read_study
 from study.records import StudyRecord, TrialRecord
 from study.spec import StudySpec
+from study.tabular import score_row
 
 app = App(name="study", help="Plan, run, submit, resume and read studies.", help_epilogue=EXIT_CODES)
 for _name, _help in (
@@ -158,6 +160,8 @@ def show(study: str, /, *, trial: int | None = None, output: Output = "table") -
 def best(study: str, /, *, interval: IntervalName = "t", output: Output = "table") -> None:
     """Show the cells from best to worst, each with its interval over seeds, and answer the study's claims.
 
+    Of a study with several objectives it shows the front: the cells that no other beats in each of them.
+
     Parameters
     ----------
     study
@@ -166,14 +170,10 @@ def best(study: str, /, *, interval: IntervalName = "t", output: Output = "table
         Student's interval, or the studentised bootstrap's, which needs five seeds.
     """
     record = read_study(study_folder(study))
-    cells = ranked(record, INTERVALS[interval])
+    cells = front(record, INTERVALS[interval]) or ranked(record, INTERVALS[interval])
     if not cells:
         raise StudyFailedError(answer_info(record).headline)
-    rows = []
-    for cell in cells:
-        score = cell.metrics[record.metric]
-        rows.append({"cell": cell.label, record.metric: score.mean, "low": score.low, "high": score.high, "seeds": score.n})
-    emit(rows, output)
+    emit([score_row(record, cell) for cell in cells], output)
     _answer(record)
     next_steps(f"cpc dashboard {study}", f"cpc export {study} --best -o model", "cpc study plan table1_epsilon")
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -45,9 +46,9 @@ CONTRACT: list[Callable[[Any], None]] = [
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Location:
-    """A folder in fsspec's store in memory, and of this process alone."""
-    return Location.of(f"memory://{tmp_path.name}-{os.getpid()}/study")
+def place() -> Location:
+    """A folder in fsspec's store in memory, and of this test alone."""
+    return Location.of(f"memory://{uuid4().hex}/study")
 
 
 @pytest.mark.parametrize("test", CONTRACT, ids=lambda test: test.__name__.removeprefix("test_"))
