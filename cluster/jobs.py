@@ -172,6 +172,19 @@ def stop(job_id: str, *, address: str) -> Job:
         return job
 
 
+def await_end(job_id: str, *, address: str, timeout_s: float) -> None:
+    """Returns once a job has ended, or after `timeout_s`.
+
+    Raises:
+        UnreachableError: No cluster answers at the address.
+        NotFoundError: It knows no such job.
+    """
+    deadline = time.monotonic() + timeout_s
+    with _client(address) as client:
+        while not _known(client, job_id).ended and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+
+
 @contextmanager
 def _client(address: str) -> Iterator[JobSubmissionClient]:
     for name in _CHATTY:

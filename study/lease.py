@@ -119,7 +119,7 @@ class Lease:
                         f"{self._study} is being run by process {holder['process']} on {holder['machine']}: wait for it, or stop it and "
                         "resume; for drivers at the same time the spec's store must be a PostgreSQL database"
                     )
-                if time.monotonic() - since > LEASE_S or _has_ended(json.loads(content)):
+                if time.monotonic() - since > LEASE_S or has_ended(json.loads(content)):
                     (self._drivers / name).remove()
             time.sleep(min(1.0, RENEW_S / 2))
 
@@ -136,6 +136,6 @@ def _this_process() -> dict[str, object]:
     return {"process": os.getpid(), "machine": socket.gethostname(), "numbered_in": f"{boot} {Path('/proc/self/ns/pid').readlink()}"}
 
 
-def _has_ended(holder: dict[str, object]) -> bool:
+def has_ended(holder: dict[str, object]) -> bool:
     """Whether it was a process of this machine that is no more. Of other machines nothing is known."""
     return holder["numbered_in"] == _this_process()["numbered_in"] and not Path(f"/proc/{holder['process']}").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -14,7 +15,9 @@ from optuna.storages.journal import JournalFileBackend
 
 from cpc_core.errors import CpcError
 
-JOURNAL = "journal.log"
+JOURNAL, LOCK = "journal.log", "driver.lock"
+
+ATTEMPTS, ATTEMPT_S = 4, 0.05
 
 
 class Claims(Protocol):
@@ -55,17 +58,26 @@ class FolderLock:
 
     def __init__(self, study: Path) -> None:
         self._journal = study / JOURNAL
-        self._file = (study / "driver.lock").open("a+", encoding="ascii")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        self._file = (study / LOCK).open("a+", encoding="ascii")
+        if not self._acquired():
             self._file.seek(0)
             holder = self._file.read().strip()
             self._file.close()
-            raise CpcError(f"{study} is being run by process {holder}: wait for it, or stop it and resume") from None
+            raise CpcError(f"{study} is being run by process {holder}: wait for it, or stop it with `cpc study stop` and resume")
         self._file.truncate(0)
         self._file.write(f"{os.getpid()}\n")
         self._file.flush()
+
+    def _acquired(self) -> bool:
+        # Whoever asks for the driver holds the lock for a moment, too.
+        for _ in range(ATTEMPTS):
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(ATTEMPT_S)
+            else:
+                return True
+        return False
 
     @contextmanager
     def alone(self) -> Iterator[None]:

@@ -99,6 +99,13 @@ class PostgresLocks:
         """Drops all locks with the connection."""
         self._connection.close()
 
+    def is_taken(self, trial: str) -> bool:
+        """Whether a driver has that trial now."""
+        if self._try(trial):
+            self.let_go(trial)
+            return False
+        return True
+
     def _try(self, trial: str) -> bool:
         return self._connection.execute("SELECT pg_try_advisory_lock(%s)", (_key(trial),)).fetchone() == (True,)
 

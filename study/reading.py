@@ -17,6 +17,7 @@ from study.budget import elapsed_s, spent
 from study.files import Place
 from study.reaching import reached
 from study.records import Outcome, Prediction, StudyRecord, TrialRecord
+from study.retries import successors
 from study.spec import StudySpec
 from study.storage import known
 from study.trial_folder import LogEntry, Origin, TrialFolder
@@ -52,7 +53,7 @@ def read_study(folder: Place) -> StudyRecord:
         direction=spec.objectives[0].direction,
         objectives=spec.objectives,
         planned=spec.planned_trials,
-        trials=trials,
+        trials=tuple(trial for trial in trials if trial.retried_as is None),
         corpus=provenance["corpus"],
         provenance=provenance,
         claims=spec.stated_claims,
@@ -60,6 +61,7 @@ def read_study(folder: Place) -> StudyRecord:
         reference=spec.reference,
         wall_s=wall_s,
         budget_spent=_budget_spent(spec, trials, wall_s),
+        retried=tuple(trial for trial in trials if trial.retried_as is not None),
     )
 
 
@@ -115,13 +117,14 @@ def stored_outcome(trial: FrozenTrial) -> Outcome:
 
 def _records(folder: Location, trials: Sequence[FrozenTrial]) -> tuple[TrialRecord, ...]:
     """A record of each. A store answers many requests at the same time, and one after the other slowly."""
+    retries = successors(trials)
     if folder.is_local:
-        return tuple(_record(folder, trial) for trial in trials)
+        return tuple(_record(folder, trial, retries.get(trial.number)) for trial in trials)
     with ThreadPoolExecutor(REQUESTS) as pool:
-        return tuple(pool.map(lambda trial: _record(folder, trial), trials))
+        return tuple(pool.map(lambda trial: _record(folder, trial, retries.get(trial.number)), trials))
 
 
-def _record(folder: Location, trial: FrozenTrial) -> TrialRecord:
+def _record(folder: Location, trial: FrozenTrial, retried_as: int | None) -> TrialRecord:
     own = TrialFolder(folder, trial.number)
     log, origin = own.log(), own.origin()
     ending: dict[str, Any] = trial.user_attrs["ending"] if trial.state.is_finished() else {"reason": "", "metrics": {}}
@@ -137,6 +140,7 @@ def _record(folder: Location, trial: FrozenTrial) -> TrialRecord:
         metrics=ending["metrics"] or (log[-1].metrics if log else {}),
         history=tuple(entry.report for entry in log),
         duration_s=log[-1].elapsed_s if log else 0.0,
+        retried_as=retried_as,
         adopted_steps=origin.step if origin else 0,
     )
 

@@ -8,16 +8,18 @@ from optuna.trial import FrozenTrial, TrialState
 
 from study.points import POINT
 from study.reading import stored_outcome
+from study.records import CANCELLED_BY_USER
+from study.retries import RETRY_OF
 
 UNTRAINED = ("waiting", "failed", "cancelled")
-"""Outcomes of trials that do not keep another of the same configuration from being trained."""
+"""Outcomes of trials that do not keep another of the same configuration from being trained, unless the user cancelled them."""
 
 
 class Roster:
     """Counts over a study's trials, brought up to date by `read`.
 
     Attributes:
-        ended: Trials that have ended.
+        ended: Trials that have ended, without those that were retried.
         points: Points that were proposed; replicates repeat one of them.
         waits: Whether a trial waits to be started.
     """
@@ -26,18 +28,20 @@ class Roster:
         self.ended, self.points, self.waits = 0, 0, False
         self._settled, self._settled_points = 0, 0
         self._trained: dict[str, int] = {}
+        self._retried: set[int] = set()
         self._open: list[FrozenTrial] = []
 
     def read(self, trials: Sequence[FrozenTrial]) -> None:
         """Takes in the study's trials, in the order of their numbers. The ended ones before the first that has not are kept count of."""
+        self._retried.update(trial.user_attrs[RETRY_OF] for trial in trials[self._settled :] if RETRY_OF in trial.user_attrs)
         while self._settled < len(trials) and trials[self._settled].state.is_finished():
             trial = trials[self._settled]
             self._settled += 1
             self._settled_points += POINT not in trial.user_attrs
-            if stored_outcome(trial) not in UNTRAINED:
-                self._trained.setdefault(trial.user_attrs["trial_id"], trial.number)
+            if _keeps(trial) and self._holder(trial.user_attrs["trial_id"]) is None:
+                self._trained[trial.user_attrs["trial_id"]] = trial.number
         self._open = list(trials[self._settled :])
-        self.ended = self._settled + sum(trial.state.is_finished() for trial in self._open)
+        self.ended = self._settled + sum(trial.state.is_finished() for trial in self._open) - len(self._retried)
         self.points = self._settled_points + sum(POINT not in trial.user_attrs for trial in self._open)
         self.waits = any(trial.state == TrialState.WAITING for trial in self._open)
 
@@ -50,11 +54,25 @@ class Roster:
             begun: Whether the training of a running trial was begun. A kill can leave a repeat marked as running before it is
                 found to be one; it must not end the trial that it repeats.
         """
-        if trial_id in self._trained:
-            return self._trained[trial_id]
+        holder = self._holder(trial_id)
+        if holder is not None:
+            return holder
         for trial in self._open:
-            if trial.number == number or trial.user_attrs.get("trial_id") != trial_id or stored_outcome(trial) in UNTRAINED:
+            other = trial.number not in (number, *self._retried)
+            if not other or trial.user_attrs.get("trial_id") != trial_id or not _keeps(trial):
                 continue
             if trial.state.is_finished() or begun(trial.number):
                 return trial.number
         return None
+
+    def _holder(self, trial_id: str) -> int | None:
+        """The settled trial that has trained this configuration, and still counts."""
+        holder = self._trained.get(trial_id)
+        return None if holder in self._retried else holder
+
+
+def _keeps(trial: FrozenTrial) -> bool:
+    """Whether a trial keeps its configuration from being trained again. One that the user cancelled does, until it is retried."""
+    outcome = stored_outcome(trial)
+    by_user = outcome == "cancelled" and trial.user_attrs["ending"]["reason"] == CANCELLED_BY_USER
+    return by_user or outcome not in UNTRAINED

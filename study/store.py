@@ -34,7 +34,9 @@ from study.points import POINT, PointSampler
 from study.provenance import collect
 from study.reaching import reached
 from study.reading import PROVENANCE, SPEC, read_provenance, read_spec
+from study.records import CANCELLED_BY_USER
 from study.replicates import why_given_up
+from study.retries import RETRY_OF, retry_attributes, successors, take_over
 from study.roster import Roster
 from study.sampling import build_pruner, build_sampler, draw, planned_pairs, points_modelled
 from study.searching import GridSampler, WilcoxonPruner
@@ -143,8 +145,13 @@ class StudyStore:
 
     @property
     def ended(self) -> int:
-        """Trials that have ended, as far as was known when a trial was last asked for or told."""
+        """Trials that have ended, without those that were retried, as far as was known when a trial was last asked for or told."""
         return self._roster.ended
+
+    @property
+    def unfinished(self) -> tuple[int, ...]:
+        """Numbers of the trials that run or wait."""
+        return tuple(trial.number for trial in self._frozen(TrialState.RUNNING, TrialState.WAITING))
 
     @property
     def finished(self) -> bool:
@@ -242,7 +249,7 @@ class StudyStore:
             outcome, reason = "failed", f"the final report gives no finite {missing}, but {values[missing]}"
         trial = self._live.pop(number)
         del self._reported[number]
-        trial.set_user_attr("ending", {"outcome": outcome, "reason": reason, "metrics": dict(metrics)})
+        trial.set_user_attr("ending", _ending(outcome, reason, metrics))
         if outcome == "complete":
             self._study.tell(trial, [value for value in values.values() if value is not None])
         else:
@@ -250,6 +257,42 @@ class StudyStore:
         self._claims.let_go(self._claim(number))
         self._roster.ended += 1
         self._clock.keep()
+
+    def cancel(self, number: int) -> None:
+        """Ends a trial that waits, or that a killed driver left running, as the user wishes; one that has ended stays as it is.
+
+        A trial that is being trained is not ended here: whoever trains it ends it, and then tells.
+        """
+        with self._claims.alone():
+            trial = self._frozen()[number]
+            if trial.state == TrialState.WAITING:
+                storage = self._study._storage
+                storage.set_trial_user_attr(trial._trial_id, "ending", _ending("cancelled", CANCELLED_BY_USER, {}))
+                storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+            elif trial.state == TrialState.RUNNING and number not in self._live and self._claims.adopt(self._claim(number)):
+                self._live[number], self._reported[number] = Trial(self._study, trial._trial_id), set(trial.intermediate_values)
+                log = self.trial_folder(number).log()
+                self.tell(number, "cancelled", log[-1].metrics if log else {}, CANCELLED_BY_USER)
+            self._roster.read(self._frozen())
+
+    def retry(self, number: int, *, fresh: bool) -> None:
+        """Queues a trial that failed, diverged or was cancelled to be trained again under a new number, which then counts instead.
+
+        Args:
+            number: The trial; one that was retried before stays as it is.
+            fresh: Whether to train from scratch although there is a checkpoint to go on from.
+        """
+        with self._claims.alone():
+            trials = self._frozen()
+            if number in successors(trials):
+                return
+            trial = trials[number]
+            attributes = retry_attributes(trial, self.trial_folder(number), fresh=fresh)
+            if not isinstance(self.spec.sampler, GridSampler):
+                # It repeats a point, and is none that the sampler proposes.
+                attributes[POINT] = trial.user_attrs.get(POINT, number)
+            self._study.enqueue_trial(trial.user_attrs["knobs"], user_attrs=attributes)
+            self._roster.read(self._frozen())
 
     def _next(self, known: Sequence[FrozenTrial]) -> Trial | None:
         for running in known:
@@ -300,9 +343,15 @@ class StudyStore:
         trajectory_id = trajectory(assignment.config, self._corpus_hash)
         steps = assignment.config.training.steps
         folder.identify(Identity(assignment.trial_id, trajectory_id, steps, self.spec.hash, self._corpus_hash, assignment.seed))
-        if self._shared is None or folder.checkpoint() is not None:
+        if folder.newest_step() is not None:
             return True
-        if not self._shared.adopt(trajectory_id, assignment.config, folder):
+        attributes = self._live[number].user_attrs
+        if RETRY_OF in attributes:
+            # Never shared: from scratch it would find the trial that it repeats.
+            adopted = take_over(attributes, self.trial_folder(attributes[RETRY_OF]), folder, assignment.config)
+        else:
+            adopted = self._shared is not None and self._shared.adopt(trajectory_id, assignment.config, folder)
+        if not adopted:
             return True
         for entry in folder.log():
             self.report(number, entry.step, entry.metrics)
@@ -364,6 +413,10 @@ class StudyStore:
 
     def _frozen(self, *states: TrialState) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=states or None)
+
+
+def _ending(outcome: Ending, reason: str, metrics: Mapping[str, float]) -> dict[str, object]:
+    return {"outcome": outcome, "reason": reason, "metrics": dict(metrics)}
 
 
 def _description(assignment: Assignment) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""`cpc study submit|status|logs|stop`: studies as jobs on a Ray cluster."""
+"""`cpc study submit|status|logs`: studies as jobs on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -85,17 +85,3 @@ def logs(job: str, /, *, address: Address = LOCAL_HEAD, follow: bool = False) ->
 
     for text in jobs.logs(job, address=address, follow=follow):
         print(text, end="", flush=True)  # noqa: T201
-
-
-def stop(job: str, /, *, address: Address = LOCAL_HEAD) -> None:
-    """Stop a submitted study; submitting it again goes on where it was.
-
-    Parameters
-    ----------
-    job
-        A job that `submit` named.
-    """
-    from cluster import jobs
-
-    stopped = jobs.stop(job, address=address)
-    say(f"{stopped.job_id}: {stopped.status}; `cpc study resume {stopped.folder}` goes on with it on this machine")

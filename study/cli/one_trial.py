@@ -20,9 +20,9 @@ def show_trial(study: Place, number: int, output: Format) -> None:
         NotFoundError: The study has no such trial.
     """
     record = read_study(study)
-    trial = next((trial for trial in record.trials if trial.number == number), None)
+    trial = next((trial for trial in record.every_trial if trial.number == number), None)
     if trial is None:
-        raise NotFoundError(f"{study} has no trial {number}: it has {len(record.trials)}, numbered from 0")
+        raise NotFoundError(f"{study} has no trial {number}: it has {len(record.every_trial)}, numbered from 0")
     known: dict[str, Any] = {
         "trial": number,
         "cell": cell_name(trial.knobs, record.reference),

@@ -13,7 +13,7 @@ STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "running
 
 
 def trial(number: int, outcome: str, noise: random.Random) -> FrozenTrial:
-    attributes: dict[str, Any] = {"trial_id": f"id{noise.randrange(12)}", "ending": {"outcome": outcome}}
+    attributes: dict[str, Any] = {"trial_id": f"id{noise.randrange(12)}", "ending": {"outcome": outcome, "reason": ""}}
     if noise.random() < 0.3:
         attributes[POINT] = 0
     state = STATES.get(outcome, TrialState.FAIL)
