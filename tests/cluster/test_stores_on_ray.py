@@ -12,7 +12,7 @@ import pytest
 
 from cpc_core.checkpoint import load_model
 from cpc_core.corpus.location import Location
-from study.reading import SPEC, read_study
+from study.reading import PREDICTION, PROVENANCE, SPEC, read_study
 from tests.cluster.on_ray import Marked
 from tests.postgres import PASSWORD, Server
 from tests.study.specs import TINY_BASE, tiny_spec
@@ -68,4 +68,6 @@ def test_study_in_stores_is_killed_resumed_and_exported(
     exported = cpc(marked, "export", folder.text, "--best", "-o", tmp_path / "model")
     assert (exported.wait(timeout=120), exported.communicate()[1].partition(" to ")[0][:14]) == (0, "exported trial")
     load_model(tmp_path / "model")
-    assert {name.partition("/")[0] for name in folder.files_below()} == {"spec.yaml", "provenance.json", "prediction.json", "trials"}
+    top = {name.partition("/")[0] for name in folder.files_below()}
+    # A killed driver leaves what Ray wrote for itself: other drivers cannot know whether it is still in use.
+    assert {name for name in top if not name.startswith((".scratch-", "code-"))} == {SPEC, PROVENANCE, PREDICTION, "trials"}
