@@ -12,9 +12,10 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from study.assignment import Assignment
 from study.control import Wanted
 from study.records import CANCELLED_BY_USER, Outcome
-from study.store import Assignment, Ending, StudyStore
+from study.store import Ending, StudyStore
 
 if TYPE_CHECKING:
     from ray.tune.execution.tune_controller import TuneController

@@ -14,7 +14,6 @@ import math
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -23,23 +22,25 @@ from optuna.pruners import NopPruner
 from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import ValidationError
 
-from cpc_core.config import CpcConfig, signature, trajectory
+from cpc_core.config import trajectory
 from cpc_core.corpus.location import Location
 from cpc_core.errors import ConfigError
-from search_spaces.space import Sample
+from study.admission import refuse_another
+from study.assignment import Assignment
 from study.budget import Budget, Clock, spent
 from study.files import Place, write_atomically
 from study.lock import Claims
 from study.points import POINT, PointSampler
 from study.provenance import collect
+from study.queueing import Queue
 from study.reaching import reached
-from study.reading import PROVENANCE, SPEC, read_provenance, read_spec
+from study.reading import PROVENANCE, SPEC, read_provenance
 from study.records import CANCELLED_BY_USER
-from study.replicates import why_given_up
+from study.replicates import cell_given_up
 from study.retries import RETRY_OF, retry_attributes, successors, take_over
 from study.roster import Roster
-from study.sampling import build_pruner, build_sampler, draw, planned_pairs, points_modelled
-from study.searching import GridSampler, WilcoxonPruner
+from study.sampling import build_pruner, build_sampler, draw, points_modelled
+from study.searching import GridSampler
 from study.sharing import SharedTrials
 from study.spec import StudySpec
 from study.spending import Spending
@@ -50,27 +51,6 @@ POLL_S = 1.0
 """Seconds between looks at what other drivers do."""
 
 Ending = Literal["complete", "pruned", "diverged", "failed", "cancelled"]
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """A trial to train.
-
-    Attributes:
-        number: Position in the study.
-        sample: Knob name → value.
-        seed: The replicate's seed.
-        config: The resolved configuration.
-        trial_id: Its signature.
-        cell_id: Its signature without the seed.
-    """
-
-    number: int
-    sample: Sample
-    seed: int
-    config: CpcConfig
-    trial_id: str
-    cell_id: str
 
 
 class StudyStore:
@@ -92,14 +72,14 @@ class StudyStore:
         self._reported: dict[int, set[int]] = {}
         self._ready: list[Assignment] = []
         self._spending = Spending(folder)
-        self._roster = Roster()
+        self._roster, self._queue = Roster(), Queue(study, spec, corpus_hash)
         # Studies in an object store do not look at each other: each question would be a request.
         self._shared = SharedTrials(Path(folder)) if spec.resources.share and folder.is_local else None
         for interrupted in self._frozen(TrialState.RUNNING):
             # One may be taken that has had no driver for a while, which is counted from here, where Ray has not been started yet.
             if self._claims.adopt(self._claim(interrupted.number)):
                 self._claims.let_go(self._claim(interrupted.number))
-        self._enqueue_grid()
+        self._queue.add_grid()
 
     @classmethod
     def create_or_open(cls, folder: Place, spec: StudySpec, corpus_hash: str, corpus_caption: str) -> StudyStore:
@@ -126,7 +106,7 @@ class StudyStore:
             try:
                 with held.alone():
                     if (place / SPEC).exists():
-                        _refuse_another(place, spec, corpus_hash)
+                        refuse_another(place, spec, corpus_hash)
                     else:
                         content = {**collect(place, spec.hash, corpus_hash, corpus_caption), "study_id": uuid.uuid4().hex[:12]}
                         write_atomically(place / PROVENANCE, json.dumps(content, indent=2) + "\n")
@@ -318,16 +298,16 @@ class StudyStore:
         sample = draw(self.spec.space, trial)
         seed: int = trial.user_attrs.get("seed", self.spec.seeds[0])
         try:
-            assignment = self._assignment(trial.number, sample, seed)
+            assignment = Assignment.of(self.spec, self._corpus_hash, trial.number, sample, seed)
         except ValidationError as error:
             self._describe(trial, {"seed": seed, "knobs": sample, "trial_id": "", "cell_id": ""})
             self.tell(trial.number, "failed", {}, f"the sampled configuration cannot be trained: {error.errors()[0]['msg']}")
             return None
-        self._describe(trial, _description(assignment))
-        self._enqueue_replicates(assignment, trial, known)
+        self._describe(trial, assignment.description)
+        self._queue.add_replicates(assignment, trial, known)
         if self._tell_ending(trial.number):
             return None
-        given_up = self._given_up(assignment, known)
+        given_up = cell_given_up(known, assignment.cell_id, self.spec)
         if given_up is not None and not self.trial_folder(trial.number).log():
             self.tell(trial.number, "pruned", {}, given_up)
             return None
@@ -368,48 +348,11 @@ class StudyStore:
         self.tell(number, ending.outcome, ending.metrics, ending.reason)
         return True
 
-    def _given_up(self, assignment: Assignment, known: Sequence[FrozenTrial]) -> str | None:
-        """Why a cell gets no further seed, where the spec spends seeds adaptively."""
-        if not isinstance(self.spec.pruner, WilcoxonPruner):
-            return None
-        sign = 1.0 if self.spec.objectives[0].direction == "maximize" else -1.0
-        values: dict[str, dict[int, float]] = {}
-        for trial in known:
-            if trial.state == TrialState.COMPLETE and trial.value is not None:
-                values.setdefault(trial.user_attrs["cell_id"], {})[trial.user_attrs["seed"]] = sign * trial.value
-        return why_given_up(values, assignment.cell_id, self.spec.pruner)
-
-    def _assignment(self, number: int, sample: Sample, seed: int) -> Assignment:
-        config = self.spec.config(sample, seed)
-        cell_id = signature(config, self._corpus_hash, ignore_seed=True)
-        return Assignment(number, sample, seed, config, signature(config, self._corpus_hash), cell_id)
-
     @staticmethod
     def _describe(trial: Trial, description: Mapping[str, object]) -> None:
         for name, value in description.items():
             if name not in trial.user_attrs:
                 trial.set_user_attr(name, value)
-
-    def _enqueue_grid(self) -> None:
-        if not isinstance(self.spec.sampler, GridSampler):
-            return
-        known = {(trial.user_attrs["cell_id"], trial.user_attrs["seed"]) for trial in self._frozen()}
-        for sample, seed in planned_pairs(self.spec):
-            planned = self._assignment(0, sample, seed)
-            if (planned.cell_id, planned.seed) not in known:
-                known.add((planned.cell_id, planned.seed))
-                self._study.enqueue_trial(dict(sample), user_attrs=_description(planned))
-
-    def _enqueue_replicates(self, first: Assignment, trial: Trial, known: Sequence[FrozenTrial]) -> None:
-        """Queues a proposed point again for every other seed; a killed driver's missing ones are added on resume."""
-        others = self.spec.seeds[1:]
-        if not others or isinstance(self.spec.sampler, GridSampler) or POINT in trial.user_attrs:
-            return
-        queued = {other.user_attrs["seed"] for other in known if other.user_attrs.get(POINT) == first.number}
-        for seed in others:
-            if seed not in queued:
-                replicate = self._assignment(0, first.sample, seed)
-                self._study.enqueue_trial(dict(first.sample), user_attrs={**_description(replicate), POINT: first.number})
 
     def _frozen(self, *states: TrialState) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=states or None)
@@ -417,51 +360,3 @@ class StudyStore:
 
 def _ending(outcome: Ending, reason: str, metrics: Mapping[str, float]) -> dict[str, object]:
     return {"outcome": outcome, "reason": reason, "metrics": dict(metrics)}
-
-
-def _description(assignment: Assignment) -> dict[str, object]:
-    return {
-        "seed": assignment.seed,
-        "knobs": dict(assignment.sample),
-        "trial_id": assignment.trial_id,
-        "cell_id": assignment.cell_id,
-    }
-
-
-def _refuse_another(folder: Location, spec: StudySpec, corpus_hash: str) -> None:
-    stored = read_spec(folder)
-    if stored.hash != spec.hash:
-        raise ConfigError(
-            f"{folder} holds the study '{stored.name}' with spec {stored.hash}, not {spec.hash}: choose another folder with -o, "
-            f"or restore the spec that it was started with{_continuation(stored, spec)}"
-        )
-    stored_corpus = read_provenance(folder)["corpus_hash"]
-    if stored_corpus != corpus_hash:
-        raise ConfigError(
-            f"{folder} was started on a corpus with hash {stored_corpus[:12]}, but {spec.corpus} has {corpus_hash[:12]}: "
-            "choose another folder with -o, or restore the corpus"
-        )
-    if stored.store != spec.store:
-        raise ConfigError(
-            f"{folder} keeps its trials in {stored.store or 'its journal'}, not in {spec.store or 'its journal'}: go on with "
-            f"`cpc study resume {folder}`, or edit store in {folder / SPEC} where the database has moved"
-        )
-
-
-def _continuation(stored: StudySpec, spec: StudySpec) -> str:
-    """What to do where the specs differ in nothing but how long they train."""
-
-    def split(given: StudySpec) -> tuple[StudySpec, bool]:
-        training = {name: value for name, value in given.base.get("training", {}).items() if name != "steps"}
-        decays = given.base.get("optimizer", {}).get("decay_steps") is not None
-        return given.model_copy(update={"base": {**given.base, "training": training}}), decays
-
-    (shorter, decays), (longer, _) = split(stored), split(spec)
-    if shorter.hash != longer.hash:
-        return ""
-    if decays:
-        return ". To train longer, keep both: in a folder beside this one, every trial goes on from its last checkpoint here"
-    return (
-        ". Only training.steps differs, but the learning rate falls over as many steps, so that no step would be the same: name "
-        "optimizer.decay_steps in both specs, and in a folder beside this one every trial goes on from its last checkpoint here"
-    )

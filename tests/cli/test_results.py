@@ -13,12 +13,12 @@ import pytest
 import yaml
 from rich.console import Console
 
+from study.assignment import Assignment
 from study.cli import app
 from study.cli.outcome import run
 from study.cli.watching import _followed, _view
 from study.planning import keep_prediction
 from study.reading import read_study
-from study.store import Assignment
 from study.tabular import json_text
 from tests.study.folders import ended_study
 from tests.study.specs import tiny_spec

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from cluster.search import StorePruning, StudyEvent, StudySearch
-from study.store import Assignment, StudyStore
+from study.assignment import Assignment
+from study.store import StudyStore
 
 
 class Tune:

@@ -11,9 +11,10 @@ import time
 
 from cpc_core.corpus.location import Location
 from study import postgres_locks
+from study.assignment import Assignment
 from study.files import Place
 from study.spec import StudySpec
-from study.store import Assignment, StudyStore
+from study.store import StudyStore
 from study.trial_folder import LogEntry
 
 STEP_S = 0.02

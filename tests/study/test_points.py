@@ -10,8 +10,9 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from study.assignment import Assignment
 from study.points import POINT, PointSampler, PointView, observation
-from study.store import Assignment, Ending, StudyStore
+from study.store import Ending, StudyStore
 from tests.study.specs import tiny_spec
 from tests.study.test_store import opened
 

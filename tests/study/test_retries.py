@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 from cpc_core.errors import ConfigError
 from study.analysis.answer import answer_info
 from study.analysis.cells import group_cells
+from study.assignment import Assignment
 from study.control import Orders
 from study.errors import NotFoundError
 from study.lock import FolderLock
@@ -65,7 +66,7 @@ def test_retry_is_a_new_trial_that_goes_on_from_the_last_checkpoint(tmp_path: Pa
         store.retry(0, fresh=False)
         store.retry(0, fresh=False)
         assert (store.ended, len(store._frozen())) == (0, 3)
-        old = store._assignment(0, {"temperature": 0.05}, 0)
+        old = Assignment.of(store.spec, store._corpus_hash, 0, {"temperature": 0.05}, 0)
         assert asked(store).number == 1
         retry = asked(store)
         assert (retry.number, retry.sample, retry.seed, retry.trial_id) == (2, old.sample, old.seed, old.trial_id)
@@ -147,7 +148,7 @@ def test_budget_counts_what_a_retry_takes_over_once(tmp_path: Path) -> None:
     with opened(tmp_path, tiny_spec(budget={"steps": 31})) as store:
         store.retry(0, fresh=False)
         assert [asked(store).number, asked(store).number] == [1, 2]
-        log_up_to(store, store._assignment(2, {"temperature": 0.05}, 0), 20)
+        log_up_to(store, Assignment.of(store.spec, store._corpus_hash, 2, {"temperature": 0.05}, 0), 20)
         assert store.budget_spent is None  # 20 steps of trial 0, and 10 of its retry
     assert read_study(tmp_path).budget_spent is None
     with opened(tmp_path, tiny_spec(budget={"steps": 30})) as store:

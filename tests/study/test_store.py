@@ -12,11 +12,12 @@ from optuna.trial import TrialState
 
 from cpc_core.errors import ConfigError, CpcError
 from study import postgres_locks
+from study.assignment import Assignment
 from study.files import Place
 from study.reading import read_study
 from study.records import Outcome
 from study.spec import StudySpec
-from study.store import Assignment, Ending, StudyStore
+from study.store import Ending, StudyStore
 from study.trial_folder import LogEntry
 from tests.postgres import Server
 from tests.study import specs
@@ -197,7 +198,7 @@ def test_resumed_search_does_not_repeat_its_first_proposals(tmp_path: Path) -> N
 
 def test_point_proposed_just_before_a_kill_still_gets_all_its_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with opened(tmp_path, search_spec(1)) as store:
-        monkeypatch.setattr(store, "_enqueue_replicates", lambda *_: None)
+        monkeypatch.setattr("study.queueing.Queue.add_replicates", lambda *_: None)
         first = asked(store)
     with opened(tmp_path, search_spec(1)) as store:
         assert asked(store) == first
