@@ -197,8 +197,8 @@ def test_resumed_search_does_not_repeat_its_first_proposals(tmp_path: Path) -> N
 
 
 def test_point_proposed_just_before_a_kill_still_gets_all_its_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with opened(tmp_path, search_spec(1)) as store:
-        monkeypatch.setattr("study.queueing.Queue.add_replicates", lambda *_: None)
+    with opened(tmp_path, search_spec(1)) as store, monkeypatch.context() as killed_early:
+        killed_early.setattr("study.queueing.Queue.add_replicates", lambda *_: None)
         first = asked(store)
     with opened(tmp_path, search_spec(1)) as store:
         assert asked(store) == first
