@@ -23,7 +23,7 @@ def scratch_folder(study: Location, *, shared: bool) -> Iterator[str]:
     folder = study / (f"{SCRATCH}-{uuid4().hex[:12]}" if shared else SCRATCH)
     _remove(folder)
     if folder.is_local:
-        Path(folder).mkdir()
+        Path(folder).mkdir(exist_ok=True)
     try:
         yield str(folder)
     finally:
