@@ -19,7 +19,7 @@ Kind = Literal["worker", "controller", "trial", "driver", "raylet"]
 TITLES: dict[Kind, tuple[str, ...]] = {
     "worker": ("ray::RayTrainWorker", "ray::execute."),
     "controller": ("ray::TrainController",),
-    "trial": ("ray::ImplicitFunc", "ray::InlineTrial"),
+    "trial": ("ray::ImplicitFunc", "ray::ResourceTrainable"),
 }
 """How Ray names the processes, whatever method they are in."""
 
@@ -28,6 +28,9 @@ DELAY_S = 4.0
 
 STALLED_S = 180.0
 """A study that reports nothing for so long hangs."""
+
+UNSEEN = 3
+"""Studies that may end without a victim of the kind that is looked for."""
 
 DEATH_S = 10.0
 
@@ -85,12 +88,14 @@ class Killing:
             self._pass(0.2)
 
     def _victim(self, kind: Kind) -> int:
-        while True:
+        begun = len(self.studies)
+        while len(self.studies) <= begun + UNSEEN:
             self._pass(self._random.uniform(0, DELAY_S))
             if self._study.ended:
                 self._next_study()
             elif not self._study.finished and (victims := self._victims(kind)):
                 return self._random.choice(victims)
+        raise AssertionError(f"no {kind} was seen in {UNSEEN} whole studies")
 
     def _victims(self, kind: Kind) -> list[int]:
         if kind == "driver":
