@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +13,7 @@ from cluster.failures import final_error
 from cluster.process_group import ProcessGroup
 from cluster.train_run import ToTune, TrainRun
 from cpc_core.corpus.location import Location
+from study.files import Place
 from study.spec import Resources
 from study.trial_folder import TrialFolder
 
@@ -28,11 +28,11 @@ ACTOR_RESOURCES: dict[str, float] = {"CPU": 0, "memory": 64 * 2**20}
 How many trials there are is bounded by the search."""
 
 
-def nested_trials(study: Path, corpus: Location, resources: Resources, scratch: Path) -> Any:
+def nested_trials(study: Place, corpus: Location, resources: Resources, scratch: str) -> Any:
     """The trainable of trials that are Ray Train runs.
 
     Args:
-        study: The study folder, at this path on every node.
+        study: The study folder, at this path or URI on every node.
         corpus: The corpus folder, at this path or URI on every node.
         resources: Workers and what each reserves.
         scratch: Where Ray Train may write, seen by every node.
@@ -41,7 +41,7 @@ def nested_trials(study: Path, corpus: Location, resources: Resources, scratch: 
     return ray.tune.with_resources(trainable, ACTOR_RESOURCES)
 
 
-def train_trial(assigned: dict[str, Any], study: Path, corpus: Location, resources: Resources, scratch: Path) -> None:
+def train_trial(assigned: dict[str, Any], study: Place, corpus: Location, resources: Resources, scratch: str) -> None:
     """Trains one trial to its end.
 
     Args:
@@ -64,7 +64,7 @@ def train_trial(assigned: dict[str, Any], study: Path, corpus: Location, resourc
         run_config=RunConfig(  # type: ignore[arg-type]  # Ray declares the class of the former API and refuses it
             # A name of its own for every attempt: Ray Train would read what an earlier one of the same name had left.
             name=f"{trial.name}-{uuid4().hex}",
-            storage_path=str(scratch),
+            storage_path=scratch,
             callbacks=[ToTune()],
             failure_config=FailureConfig(max_failures=resources.max_failures, controller_failure_limit=CONTROLLER_FAILURES),
         ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from pathlib import Path
 from typing import Any
 
 import ray.tune
@@ -15,15 +14,16 @@ from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.location import Location
 from cpc_core.errors import CpcError
 from cpc_core.training import Progress
+from study.files import Place
 from study.spec import Resources
 from study.trial_folder import TrialFolder
 
 
-def inline_trials(study: Path, corpus: Location, resources: Resources) -> Any:
+def inline_trials(study: Place, corpus: Location, resources: Resources) -> Any:
     """The trainable of trials that their own actors train, to be used with `reuse_actors=True`.
 
     Args:
-        study: The study folder, at this path on every node.
+        study: The study folder, at this path or URI on every node.
         corpus: The corpus folder, at this path or URI on every node.
         resources: What the one worker of a trial reserves.
     """
@@ -38,7 +38,7 @@ class InlineTrial(ray.tune.Trainable):
     """
 
     def setup(  # type: ignore[override]  # Tune's way to hand a class its parameters
-        self, config: dict[str, Any], study: Path, corpus: Location, threads: int
+        self, config: dict[str, Any], study: Place, corpus: Location, threads: int
     ) -> None:
         """Prepares the process, and its first trial.
 

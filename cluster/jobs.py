@@ -21,6 +21,7 @@ from cluster.profile import ClusterError
 from cpc_core.corpus.location import Location
 from cpc_core.corpus.sample import SAMPLE_NAME
 from study.errors import NotFoundError, UnreachableError
+from study.files import Place
 from study.spec import StudySpec
 
 Status = Literal["PENDING", "RUNNING", "STOPPED", "SUCCEEDED", "FAILED"]
@@ -76,19 +77,19 @@ class Submission:
     is_new: bool
 
 
-def submit(spec: StudySpec, folder: Path, *, address: str) -> Submission:
+def submit(spec: StudySpec, folder: Place, *, address: str) -> Submission:
     """Starts `cpc study run` on a cluster. It needs the dependencies only: our packages travel with the job.
 
     Args:
         spec: What is asked, resolved.
-        folder: The study folder, at this path on every node.
+        folder: The study folder, at this path or URI on every node.
         address: Of the cluster or of its dashboard.
 
     Raises:
         UnreachableError: No cluster answers at the address.
         ClusterError: It refuses the job.
     """
-    folder = folder.absolute()
+    folder = Location.of(folder)
     if spec.corpus != SAMPLE_NAME:
         spec = spec.model_copy(update={"corpus": str(Location.of(spec.corpus))})
     base = f"cpc-{spec.name}-{spec.hash}"
@@ -169,6 +170,19 @@ def stop(job_id: str, *, address: str) -> Job:
                 raise ClusterError(f"job {job_id} still runs {STOP_TIMEOUT_S:g} s after it was told to stop: look at its logs")
             time.sleep(POLL_S)
         return job
+
+
+def await_end(job_id: str, *, address: str, timeout_s: float) -> None:
+    """Returns once a job has ended, or after `timeout_s`.
+
+    Raises:
+        UnreachableError: No cluster answers at the address.
+        NotFoundError: It knows no such job.
+    """
+    deadline = time.monotonic() + timeout_s
+    with _client(address) as client:
+        while not _known(client, job_id).ended and time.monotonic() < deadline:
+            time.sleep(POLL_S)
 
 
 @contextmanager

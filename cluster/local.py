@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from cluster.recording import in_process, recorded_training
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.step import StepMetrics
 from cpc_core.training import Progress
+from study.control import Follower, forget
+from study.files import Place
 from study.reading import read_study
 from study.records import StudyRecord
 from study.spec import StudySpec
 from study.store import StudyStore
 
+OnStep = Callable[[CpcConfig, int, StepMetrics], None]
+OnReport = Callable[[Progress], None]
+
 
 def run_trial(
-    folder: Path,
+    folder: Place,
     spec: StudySpec,
     corpus: Corpus,
     *,
-    on_step: Callable[[CpcConfig, int, StepMetrics], None],
-    on_report: Callable[[Progress], None],
+    on_step: OnStep,
+    on_report: OnReport,
 ) -> StudyRecord:
     """Trains the one trial of `spec`, from its last checkpoint where there is one; an ended trial is left alone.
 
@@ -38,11 +42,14 @@ def run_trial(
         ConfigError: The folder holds another study, or the corpus's clips are too short.
         CorpusError: A shard is damaged.
         CpcError: Another process is running it.
+        KeyboardInterrupt: `cpc study stop` or `cpc study cancel` ended it.
     """
-    store = StudyStore.create_or_open(folder.absolute(), spec, corpus.hash, corpus.caption)
+    store = StudyStore.create_or_open(folder, spec, corpus.hash, corpus.caption)
     try:
+        forget(store.folder)
         assignment = store.ask()
         if assignment is not None:
+            on_step, on_report = _obeying(Follower(store.folder), assignment.number, on_step, on_report)
             trial = store.trial_folder(assignment.number)
             trial.create(assignment.config)
             for progress in recorded_training(trial, corpus, in_process, on_step=partial(on_step, assignment.config)):
@@ -52,3 +59,20 @@ def run_trial(
     finally:
         store.close()
     return read_study(folder)
+
+
+def _obeying(follower: Follower, number: int, on_step: OnStep, on_report: OnReport) -> tuple[OnStep, OnReport]:
+    """The same calls, which end the training where the user cancels the trial, or at a report where the study is stopped."""
+
+    def step(config: CpcConfig, taken: int, measured: StepMetrics) -> None:
+        on_step(config, taken, measured)
+        orders = follower.latest()
+        if orders.wanted == "cancel" or number in orders.cancel:
+            raise KeyboardInterrupt
+
+    def report(progress: Progress) -> None:
+        on_report(progress)
+        if progress.outcome == "running" and follower.latest().wanted == "stop":
+            raise KeyboardInterrupt
+
+    return step, report

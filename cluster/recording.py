@@ -9,18 +9,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any, cast
 
 from cluster.attempt import record_here
-from cpc_core.checkpoint import read_config
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.stream import Batch, batches_in_process
 from cpc_core.distributed import from_first_worker, world
 from cpc_core.step import StepMetrics
 from cpc_core.training import Progress, Standing, training_reports
-from study.trial_folder import LogEntry, TrialFolder, checkpoint_step
+from study.trial_folder import LogEntry, TrialFolder
 
 OpenStream = Callable[[Corpus, CpcConfig, int], Iterator[Batch]]
 """Opens this worker's batches: corpus, trial, number of the first one."""
@@ -47,12 +45,13 @@ def recorded_training(
         CheckpointError: The newest checkpoint cannot be read.
     """
     is_first = world()[0] == 0
-    last, checkpoint = from_first_worker(_take_up(trial) if is_first else (None, None))
+    last, step = from_first_worker(_take_up(trial) if is_first else (None, None))
     if last is not None:
         yield last
         return
-    config = read_config(trial.path)
-    taken = 0 if checkpoint is None else checkpoint_step(checkpoint)
+    # Every worker looks for itself: from an object store each needs a copy of its own.
+    checkpoint = None if step is None else trial.checkpoint_at(step)
+    config, taken = trial.config(), step or 0
     if is_first:
         record_here(trial, taken)
     log = trial.log() if is_first else ()
@@ -79,11 +78,11 @@ def as_result(progress: Progress) -> dict[str, Any]:
     return {"step": progress.step, "outcome": progress.outcome, "reason": progress.reason, "metrics": progress.metrics}
 
 
-def _take_up(trial: TrialFolder) -> tuple[Progress | None, Path | None]:
-    """The last report where training has ended, else the checkpoint to go on from; the log forgets what came after that."""
+def _take_up(trial: TrialFolder) -> tuple[Progress | None, int | None]:
+    """The last report where training has ended, else the step of the checkpoint to go on from; the log forgets what came after."""
     ending = trial.ending()
     if ending is not None:
         return Progress(ending.step, dict(ending.metrics), cast(Standing, ending.outcome), ending.reason), None
-    checkpoint = trial.checkpoint()
-    trial.rewind(-1 if checkpoint is None else checkpoint_step(checkpoint))
-    return None, checkpoint
+    step = trial.newest_step()
+    trial.rewind(-1 if step is None else step)
+    return None, step

@@ -6,113 +6,116 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 
 from ray import tune
-from ray.tune.stopper import Stopper
 
 from cluster.driver import nested_trials
 from cluster.inline import inline_trials
 from cluster.scratch import scratch_folder
-from cluster.search import Beginnings, StorePruning, StudyEvent, StudySearch
+from cluster.search import StudyEvent, StudySearch
 from cluster.session import connected
+from cluster.steering import Asked, Notice, SteeredPruning, Steering, without_known_errors
 from cpc_core.calibrate import seconds_per_step
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.sample import open_corpus
+from study.control import forget
+from study.files import Place
 from study.planning import keep_prediction
+from study.reaching import reached
 from study.reading import read_study
 from study.records import StudyRecord
 from study.spec import StudySpec
 from study.store import StudyStore
 
 
-def run_study(folder: Path, spec: StudySpec, *, address: str | None, on_event: Callable[[StudyEvent], None]) -> StudyRecord:
-    """Trains every trial of a study that has not ended, and returns what is then known.
+def run_study(
+    folder: Place,
+    spec: StudySpec,
+    *,
+    address: str | None,
+    on_event: Callable[[StudyEvent], None],
+    on_notice: Callable[[Notice], None] = lambda notice: None,
+) -> StudyRecord:
+    """Trains every trial of a study that has not ended, and returns what is then known. Paused or stopped by order, it returns earlier.
 
     Args:
-        folder: The study folder, made if missing; on a cluster every node sees it at this path.
+        folder: The study folder, made if missing; a path or a URI, at which every node of a cluster sees it.
         spec: What is asked.
         address: Of a running Ray cluster, or None to use this machine.
         on_event: Called in this process for every start, report and end of a trial.
+        on_notice: Called in this process when the study is asked to pause, to stop, to end or to go on.
 
     Raises:
         ConfigError: The folder holds another study.
         CorpusError: The corpus is missing or damaged.
-        UnreachableError: No cluster answers at the address.
+        UnreachableError: No cluster answers at the address, or the study's database does not.
         ClusterError: The cluster is too small.
-        CpcError: Another process is running this study.
-        KeyboardInterrupt: The study was interrupted; running it again goes on where it was.
+        CpcError: Another process is running this study, and it is remembered in a journal, which is for one.
+        KeyboardInterrupt: A signal came. At the first one running trials go on to their next report, at the second they end at once.
+            Running the study again goes on where it was.
     """
-    folder = folder.absolute()
     corpus = open_corpus(spec.corpus)
-    store = StudyStore.create_or_open(folder, spec, corpus.hash, corpus.caption)
-    try:
-        if not store.finished:
-            if address is None:
-                keep_prediction(folder, spec, corpus.clip_samples, seconds_per_step)
-            with connected(address, spec.resources), _interruptible() as interrupted:
-                _train(store, corpus, interrupted, on_event)
-    finally:
-        store.close()
+    with reached(folder, spec.store):
+        store = StudyStore.create_or_open(folder, spec, corpus.hash, corpus.caption)
+        try:
+            forget(folder)
+            if not store.finished:
+                if address is None:
+                    keep_prediction(folder, spec, corpus.clip_samples, seconds_per_step)
+                asked = Asked(store.folder)
+                with connected(address, spec.resources), _interruptible(asked):
+                    # More than once only where other drivers run the study, too, and one of them leaves trials behind, or where a
+                    # pause was lifted late.
+                    while store.wait(asked.to_end):
+                        _train(store, corpus, asked, on_event, on_notice)
+                    if asked.signalled:
+                        raise KeyboardInterrupt
+        finally:
+            store.close()
     return read_study(folder)
 
 
-class _Interrupted(Stopper):
-    """Tells Tune to stop everything once a signal has arrived. Trials stay running in the store, so that they are resumed."""
-
-    def __init__(self) -> None:
-        self.by: int | None = None
-
-    def __call__(self, trial_id: str, result: dict[str, object]) -> bool:
-        return False
-
-    def stop_all(self) -> bool:
-        return self.by is not None
-
-
 @contextmanager
-def _interruptible() -> Iterator[_Interrupted]:
-    """Turns the first SIGINT or SIGTERM into a clean stop, and raises at the second."""
-    interrupted = _Interrupted()
+def _interruptible(asked: Asked) -> Iterator[None]:
+    """Turns the first SIGINT or SIGTERM into an order to stop, and raises at the second."""
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if interrupted.by is not None:
+        if asked.signalled:
             raise KeyboardInterrupt
-        interrupted.by = number
+        asked.signalled = True
 
     if threading.current_thread() is not threading.main_thread():
-        yield interrupted
+        yield
         return
     previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield interrupted
+        yield
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
 
 
-def _train(store: StudyStore, corpus: Corpus, interrupted: _Interrupted, on_event: Callable[[StudyEvent], None]) -> None:
+def _train(
+    store: StudyStore, corpus: Corpus, asked: Asked, on_event: Callable[[StudyEvent], None], on_notice: Callable[[Notice], None]
+) -> None:
     resources = store.spec.resources
     search = StudySearch(store, resources.concurrent_trials, on_event)
-    inline = resources.trains_inline
-    with scratch_folder(store.folder) as scratch:
+    steering, inline = Steering(store, search, asked, on_notice), resources.trains_inline
+    with scratch_folder(store.folder, shared=store.spec.store is not None) as scratch, without_known_errors(steering):
         tune.Tuner(
             inline_trials(store.folder, corpus.folder, resources)
             if inline
             else nested_trials(store.folder, corpus.folder, resources, scratch),
             # The actor of a nested trial must go: reused after a stop, it would fail its next trial unrun.
-            tune_config=tune.TuneConfig(search_alg=search, scheduler=StorePruning(search), num_samples=-1, reuse_actors=inline),
+            tune_config=tune.TuneConfig(search_alg=search, scheduler=SteeredPruning(search, steering), num_samples=-1, reuse_actors=inline),
             run_config=tune.RunConfig(
                 name=store.spec.name,
-                storage_path=str(scratch),
-                stop=interrupted,
-                callbacks=[Beginnings(search)],
+                storage_path=scratch,
                 verbose=0,
                 # The trials' folders hold the checkpoints; Tune would ask an inline trial for one at its end.
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                failure_config=tune.FailureConfig(max_failures=resources.max_failures),
+                # The search hands a lost trial out again.
+                failure_config=tune.FailureConfig(max_failures=0),
             ),
         ).fit()
-    if interrupted.by is not None:
-        raise KeyboardInterrupt

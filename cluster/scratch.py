@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
+
+from cpc_core.corpus.location import Location
 
 SCRATCH = ".scratch"
 
 
 @contextmanager
-def scratch_folder(study: Path) -> Iterator[Path]:
-    """An empty folder inside the study, because every node sees that one; gone at the end, or when the next driver starts."""
-    folder = study / SCRATCH
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+def scratch_folder(study: Location, *, shared: bool) -> Iterator[str]:
+    """An empty folder inside the study, because every node sees that one; gone at the end, or when the next driver starts.
+
+    Args:
+        study: The study folder.
+        shared: Whether there may be other drivers. Each has a folder of its own then, which stays if it is killed.
+    """
+    folder = study / (f"{SCRATCH}-{uuid4().hex[:12]}" if shared else SCRATCH)
+    _remove(folder)
+    if folder.is_local:
+        Path(folder).mkdir(exist_ok=True)
     try:
-        yield folder
+        yield str(folder)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
+
+
+def _remove(folder: Location) -> None:
+    # Processes of Ray that are just ending may still write there.
+    with suppress(OSError):
+        folder.remove()

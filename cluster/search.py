@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from study.records import Outcome
-from study.store import Assignment, Ending, StudyStore
+from study.assignment import Assignment
+from study.control import Wanted
+from study.records import CANCELLED_BY_USER, Outcome
+from study.store import Ending, StudyStore
 
 if TYPE_CHECKING:
     from ray.tune.execution.tune_controller import TuneController
+
+EventKind = Literal["started", "report", "ended", "left"]
 
 _METRICS = "metrics/"
 """Tune hands results on with nested names joined by a slash."""
@@ -27,7 +31,7 @@ class StudyEvent:
     """Something that happened in a running study, for live progress.
 
     Attributes:
-        kind: A trial started, reported, or ended.
+        kind: A trial started, reported, or ended; or it was left where it is because the study is stopped, to go on another time.
         assignment: The trial.
         step: Optimizer steps it has taken.
         metrics: Its latest metrics.
@@ -37,7 +41,7 @@ class StudyEvent:
         planned: Trials the study asks for in all.
     """
 
-    kind: Literal["started", "report", "ended"]
+    kind: EventKind
     assignment: Assignment
     step: int
     metrics: Mapping[str, float]
@@ -55,11 +59,22 @@ class _Live:
     reason: str = ""
     metrics: Mapping[str, float] | None = None
     pruned: bool = False
-    begun: bool = False
+    cancelled: bool = False
+    left: bool = False
+    reported_s: float | None = None
+
+
+_FINISHED = cast(dict[str, Any], Searcher.FINISHED)
+"""Ray declares that a dict is suggested and takes this word, too."""
 
 
 class StudySearch(Searcher):
     """Asks the store for trials and tells it their true outcome.
+
+    Attributes:
+        wanted: What the whole study is to do.
+        cancelled: Tune's names of the trials that were ended on purpose.
+        report_s: Seconds that the latest report of a trial took, None before the second one.
 
     Args:
         store: The open study.
@@ -71,8 +86,16 @@ class StudySearch(Searcher):
         super().__init__()
         self._store, self._concurrent, self._on_event = store, concurrent, on_event
         self._live: dict[str, _Live] = {}
-        self._again: list[Assignment] = []
-        self._restarts: Counter[int] = Counter()
+        self.wanted: Wanted = "run"
+        self.cancelled: set[str] = set()
+        self.report_s: float | None = None
+        self._lost: list[_Live] = []
+        self._losses: Counter[int] = Counter()
+
+    @property
+    def running(self) -> int:
+        """Trials that are running."""
+        return len(self._live)
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles searchers into its own folder, which is thrown away."""
@@ -82,45 +105,68 @@ class StudySearch(Searcher):
         return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        self._store.hold()
+        if self.wanted in ("stop", "cancel"):
+            return _FINISHED
         if len(self._live) >= self._concurrent:
             return None
-        if self._again:
-            self._live[trial_id] = _Live(self._again.pop(0))
+        if self._lost:
+            self._live[trial_id] = self._lost.pop(0)
             return {"number": self._live[trial_id].assignment.number}
+        if self.wanted == "pause":
+            return None if self._live else _FINISHED
         assignment = self._store.ask()
         if assignment is None:
-            # Ray declares a dict and takes this word, too.
-            return None if self._live else cast(dict[str, Any], Searcher.FINISHED)
+            return None if self._live else _FINISHED
         self._store.trial_folder(assignment.number).create(assignment.config)
         self._live[trial_id] = _Live(assignment)
         self._emit("started", self._live[trial_id])
         return {"number": assignment.number}
 
-    def begin(self, trial_id: str) -> None:
-        """Notes that a process has taken the trial on."""
-        self._live[trial_id].begun = True
-
     def record(self, trial_id: str, result: Mapping[str, Any]) -> bool:
-        """Takes in a result; returns whether the trial is to be stopped."""
+        """Takes in a result; returns whether the trial is to be stopped. Its checkpoint is on disk before its result comes."""
         live = self._live[trial_id]
         live.outcome, live.reason = result["outcome"], result["reason"]
         if live.outcome == "failed":
             return False
+        self._time(live)
         live.step = result["step"]
         live.metrics = {name.removeprefix(_METRICS): value for name, value in result.items() if name.startswith(_METRICS)}
         number = live.assignment.number
         self._store.report(number, live.step, live.metrics)
         live.pruned = live.outcome == "running" and self._store.should_prune(number)
         self._emit("report", live)
-        return live.pruned
+        live.left = self.wanted == "stop" and live.outcome == "running" and not live.pruned
+        return live.pruned or live.left or live.cancelled
+
+    def leave(self, trial_id: str) -> bool:
+        """Lets a trial be, because the study is stopped: it stays running in the store. Returns whether that is so."""
+        live = self._live.get(trial_id)
+        if live is None or self.wanted != "stop":
+            return False
+        live.left = True
+        return True
+
+    def cancel(self, trial_id: str, numbers: Collection[int]) -> bool:
+        """Marks a trial as cancelled if its number is listed or all are cancelled. Returns whether it was not before."""
+        live = self._live.get(trial_id)
+        if live is None or live.cancelled or not (self.wanted == "cancel" or live.assignment.number in numbers):
+            return False
+        live.cancelled = True
+        self.cancelled.add(trial_id)
+        return True
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         live = self._live.pop(trial_id)
+        if live.left and not live.cancelled:
+            self._emit("left", live)
+            return
         number = live.assignment.number
-        if error and not live.begun and self._restarts[number] < self._store.spec.resources.max_failures:
-            # Tune does not try again where an actor that it meant to reuse has died since.
-            self._restarts[number] += 1
-            self._again.append(live.assignment)
+        unfinished = live.outcome == "running" and not (live.pruned or live.cancelled)
+        if error and unfinished and self._losses[number] < self._store.spec.resources.max_failures:
+            # Left to itself, Tune gives up a trial whose next process dies before it has started, however few its failures.
+            self._losses[number] += 1
+            self._lost.append(live)
             return
         outcome, reason = _ending(live, error)
         live.outcome, live.reason = outcome, reason
@@ -133,19 +179,15 @@ class StudySearch(Searcher):
     def restore(self, checkpoint_path: str) -> None:
         """Nothing to restore: every run makes a new Tuner over the store."""
 
-    def _emit(self, kind: Literal["started", "report", "ended"], live: _Live) -> None:
+    def _time(self, live: _Live) -> None:
+        now = time.monotonic()
+        if live.reported_s is not None:
+            self.report_s = now - live.reported_s
+        live.reported_s = now
+
+    def _emit(self, kind: EventKind, live: _Live) -> None:
         ended, planned = self._store.ended, self._store.spec.planned_trials
         self._on_event(StudyEvent(kind, live.assignment, live.step, live.metrics or {}, live.outcome, live.reason, ended, planned))
-
-
-class Beginnings(tune.Callback):
-    """Tells the searcher which trials have a process."""
-
-    def __init__(self, search: StudySearch) -> None:
-        self._search = search
-
-    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._search.begin(trial.trial_id)
 
 
 class StorePruning(FIFOScheduler):
@@ -173,6 +215,8 @@ def _ending(live: _Live, error: bool) -> tuple[Ending, str]:
     """The outcome that the evidence shows."""
     if live.outcome in ("complete", "diverged", "failed"):
         return cast(Ending, live.outcome), live.reason
+    if live.cancelled:
+        return "cancelled", CANCELLED_BY_USER
     if live.pruned:
         return "pruned", f"stopped at step {live.step}: worse than the other trials there"
     if error:

@@ -65,15 +65,20 @@ def read_tables(windows: Iterator[WindowRead]) -> Generator[pa.Table, None, None
     """
     own = list(islice(windows, OWN_WINDOWS))
     starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ray-data-start")
-    return _chained(own, windows, starter, starter.submit(_started, list(islice(windows, EXECUTION_WINDOWS))))
+    tables = _chained(own, windows, starter, starter.submit(_started, list(islice(windows, EXECUTION_WINDOWS))))
+    # Into its `try`: a generator that was never entered runs no `finally`, and would leave the execution behind.
+    next(tables)
+    return tables
 
 
 def _chained(
     own: list[WindowRead], windows: Iterator[WindowRead], starter: ThreadPoolExecutor, first: Future[_Execution | None]
 ) -> Generator[pa.Table, None, None]:
+    """An empty table, then those of the windows; closes the executions whenever it ends."""
     upcoming = first
     with starter:
         try:
+            yield pa.table({})
             yield from read_ahead(map(read_window, own))
             while (current := upcoming.result()) is not None:
                 following = list(islice(windows, EXECUTION_WINDOWS))

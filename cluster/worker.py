@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import ray.train
@@ -23,7 +22,7 @@ def train_worker(task: Mapping[str, Any]) -> None:
     """Trains this worker's share of one trial, from the trial's newest checkpoint where there is one.
 
     Args:
-        task: `study`: its folder. `corpus`: folder or URI. `number`: the trial. `threads`: CPU threads of this worker.
+        task: `study` and `corpus`: folders or URIs. `number`: the trial. `threads`: CPU threads of this worker.
 
     Raises:
         CpcError: Trying again cannot help. It ends all workers: the others may be waiting for this one in a collective.
@@ -32,7 +31,7 @@ def train_worker(task: Mapping[str, Any]) -> None:
     if torch.cuda.is_available():
         # The workers of a node see each other's GPUs, which NCCL wants; this one's is chosen per thread.
         torch.cuda.set_device(get_device())
-    trial = TrialFolder(Path(task["study"]), task["number"])
+    trial = TrialFolder(task["study"], task["number"])
     for progress in recorded_training(trial, Corpus.open(task["corpus"]), _share):
         ray.train.report(as_result(progress))
 

@@ -17,6 +17,7 @@ from cpc_core.errors import CpcError
 from dashboards.page import FIRST_SORT, page
 from dashboards.tables import Sort, trial_table
 from study.analysis import NotShown, trial_table_info
+from study.files import Place
 from study.live import LiveStudy
 from study.reading import read_study
 
@@ -41,7 +42,7 @@ class ListenError(CpcError):
     """An address at which this machine cannot listen."""
 
 
-def create_app(study_folder: Path) -> dash.Dash:
+def create_app(study_folder: Place) -> dash.Dash:
     """The app of one study. It only reads the folder, serves all its files itself, and contacts nobody.
 
     Raises:
@@ -147,7 +148,7 @@ def open_server(app: dash.Dash, host: str, port: int) -> BaseWSGIServer:
         return make_server(host, port, app.server, threaded=True, request_handler=_QuietHandler, fd=listener.fileno())
 
 
-def serve(study_folder: Path, host: str = "127.0.0.1", port: int = 8050, *, on_ready: Callable[[str], None]) -> None:
+def serve(study_folder: Place, host: str = "127.0.0.1", port: int = 8050, *, on_ready: Callable[[str], None]) -> None:
     """Show a study until interrupted.
 
     Args:

@@ -34,8 +34,16 @@ def draw_histogram(histogram: Histogram) -> go.Figure:
     )
     if any(counts):
         top = max(range(len(counts)), key=counts.__getitem__)
+        at_edge = {0: "left", len(counts) - 1: "right"}
         figure.add_annotation(
-            x=centres[top], y=counts[top], text=f"{counts[top]:,}", showarrow=False, yshift=9, font={"size": 12, "color": MUTED}
+            # A number above an outer bar grows inwards: centred, its half would be cut off.
+            x={0: edges[0], len(counts) - 1: edges[-1]}.get(top, centres[top]),
+            y=counts[top],
+            text=f"{counts[top]:,}",
+            showarrow=False,
+            xanchor=at_edge.get(top, "center"),
+            yshift=9,
+            font={"size": 12, "color": MUTED},
         )
     figure.update_xaxes(title_text=f"{sentence_case(histogram.measure)} ({histogram.unit})", range=[edges[0], edges[-1]], nticks=7)
     figure.update_yaxes(visible=False, range=[0, 1.12 * max(1, *counts)])
@@ -56,7 +64,7 @@ def draw_labels(labels: tuple[LabelCount, ...]) -> go.Figure:
         figure.add_annotation(
             x=label.total, y=name, text=f"{label.total:,}", showarrow=False, xanchor="left", xshift=5, font={"size": 11.5, "color": MUTED}
         )
-    figure.update_yaxes(autorange="reversed", tickmode="array", tickvals=names, showgrid=False, tickfont={"size": 12})
+    figure.update_yaxes(autorange="reversed", tickmode="array", tickvals=names, showgrid=False, tickfont={"size": 12}, ticklabelstandoff=6)
     figure.update_xaxes(visible=False, range=[0, 1.1 * max(label.total for label in shown)])
     figure.update_layout(margin={"t": 2, "b": 2}, modebar=_NO_TOOLS)
     return figure

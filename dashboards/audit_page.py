@@ -55,11 +55,12 @@ def _header(info: AuditInfo) -> Component:
         ("recordings", duration_text(info.audio_s), f"in clips of {info.clip_s:g} s at {info.sample_rate_hz / 1000:g} kHz"),
         ("labels", f"{len(info.labels):,}", f"most often {info.labels[0].label}" if info.labels else "none"),
     )
+    answer = "answer damaged" if info.is_broken else "answer"
     return html.Header(
         [
             html.P(["Corpus audit", html.Span("damaged" if info.is_broken else "whole", className="state")], className="overline"),
             html.H1(info.corpus),
-            html.Div([html.P(_headline(info), className="headline"), html.P(_advice(info), className="detail")], className="answer"),
+            html.Div([html.P(_headline(info), className="headline"), html.P(_advice(info), className="detail")], className=answer),
             html.Dl(
                 [html.Div([html.Dt(sentence_case(name)), html.Dd(value), html.Dd(note, className="note")]) for name, value, note in facts],
                 className="facts",
@@ -156,7 +157,8 @@ def _labels(info: AuditInfo) -> Component | None:
         if split in info.rows
     ]
     hidden = len(info.labels) - LABELS_SHOWN
-    more = html.P(f"{hidden} rarer labels are not shown; `cpc data audit --json` lists all.", className="caption") if hidden > 0 else None
+    command = html.Code("cpc data audit --json")
+    more = html.P([f"{hidden:,} rarer labels are not shown; ", command, " lists all."], className="caption") if hidden > 0 else None
     return html.Section(
         [
             html.H2("Labels"),

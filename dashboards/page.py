@@ -159,6 +159,9 @@ def _ranking(record: StudyRecord) -> Component | None:
         return _pending("ranking", "All settings, ranked", info)
     more = [_caption(f"{info.hidden} more settings are in the table of trials.")] if info.hidden else []
     lead = f"By {info.label}, best mean first."
+    if info.front:
+        between = " and ".join(metric_label(metric) for metric in info.objectives)
+        lead += f" On the front between {between} are the settings that no other beats in each of them."
     return _section("ranking", "All settings, ranked", lead, [graph("ranking-figure", draw_ranking(info)), *more, cell_table(info)])
 
 

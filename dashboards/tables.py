@@ -78,9 +78,9 @@ def _with_interval(text: str) -> list[Any]:
 
 
 def cell_table(info: RankingInfo) -> Component:
-    """A row per cell, best first, then the cells without a result."""
-    metrics = [info.metric, *(metric for metric in ("dev_accuracy", "train_accuracy") if metric != info.metric)]
-    metrics = [metric for metric in metrics if any(metric in cell.metrics for cell in info.cells)]
+    """A row per cell, best first, then the cells without a result; those on the front between several objectives are marked."""
+    columns = dict.fromkeys((info.metric, *info.objectives, "dev_accuracy", "train_accuracy"))
+    metrics = [metric for metric in columns if any(metric in cell.metrics for cell in info.cells)]
     head = [
         html.Th("Setting", scope="col"),
         *(html.Th(sentence_case(metric_label(metric)), scope="col", className="number") for metric in metrics),
@@ -94,8 +94,16 @@ def cell_table(info: RankingInfo) -> Component:
         ]
         seeds = cell.metrics[info.metric].n if info.metric in cell.metrics else 0
         rest = ", ".join(f"{count} {outcome}" for outcome, count in cell.outcomes.items() if outcome != "complete")
+        mark = [html.Span(" on the front", className="quiet")] if cell.cell_id in info.front else []
         body.append(
-            html.Tr([html.Th(cell.label, scope="row"), *shown, html.Td(str(seeds), className="number"), html.Td(rest, className="quiet")])
+            html.Tr(
+                [
+                    html.Th([cell.label, *mark] if mark else cell.label, scope="row"),
+                    *shown,
+                    html.Td(str(seeds), className="number"),
+                    html.Td(rest, className="quiet"),
+                ]
+            )
         )
     return _scrolling(html.Table([html.Thead(html.Tr(head)), html.Tbody(body)], className="data"))
 

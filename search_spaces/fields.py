@@ -23,7 +23,7 @@ def sections(annotation: Any) -> tuple[type[BaseModel], ...]:
     if origin is Annotated:
         return sections(get_args(annotation)[0])
     if origin in (Union, types.UnionType, tuple):
-        return tuple(model for member in get_args(annotation) for model in sections(member))
+        return tuple(dict.fromkeys(model for member in get_args(annotation) for model in sections(member)))
     return ()
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import math
 import time
-from collections.abc import Iterable
+import uuid
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
+from optuna import Study
 from pydantic import Field
 
 from cpc_core.config import Section
-from study.files import write_atomically
 
-CLOCK = "clock.json"
+_RUN = "run "
+"""Begins the names of the study's attributes that hold its runs."""
 
 
 class Budget(Section):
@@ -83,25 +85,35 @@ class Clock:
     """How long a study has been run. A killed run counts up to the last time it was kept.
 
     Args:
-        study: The study folder.
+        study: The Optuna study, which remembers every run.
     """
 
-    def __init__(self, study: Path) -> None:
-        self._path, self._before_s, self._started = study / CLOCK, elapsed_s(study), time.monotonic()
+    def __init__(self, study: Study) -> None:
+        self._study, self._name = study, f"{_RUN}{uuid.uuid4().hex[:12]}"
+        self._began, self._started = time.time(), time.monotonic()
 
     @property
     def elapsed_s(self) -> float:
         """Seconds over all runs, this one included."""
-        return self._before_s + time.monotonic() - self._started
+        return elapsed_s({**self._study.user_attrs, self._name: self._run})
 
     def keep(self) -> None:
         """Writes it down."""
-        write_atomically(self._path, json.dumps({"elapsed_s": self.elapsed_s}) + "\n")
+        self._study.set_user_attr(self._name, self._run)
+
+    @property
+    def _run(self) -> tuple[float, float]:
+        return self._began, self._began + time.monotonic() - self._started
 
 
-def elapsed_s(study: Path) -> float:
-    """Seconds that a study has been run, as far as was kept; 0 before."""
-    try:
-        return float(json.loads((study / CLOCK).read_text(encoding="utf-8"))["elapsed_s"])
-    except FileNotFoundError:
-        return 0.0
+def elapsed_s(attributes: Mapping[str, Any]) -> float:
+    """Seconds that a study has been run, as far as was kept. Runs at the same time count once.
+
+    Args:
+        attributes: Of the Optuna study; the begin and end of each run in seconds of the epoch are among them.
+    """
+    total, until = 0.0, -math.inf
+    for began, ended in sorted(tuple(run) for name, run in attributes.items() if name.startswith(_RUN)):
+        total += max(0.0, ended - max(began, until))
+        until = max(until, ended)
+    return total

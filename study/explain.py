@@ -155,8 +155,10 @@ def _type(annotation: Any) -> str:
         return _type(arguments[0])
     if origin is Literal:
         return "choice"
-    if origin in (Union, types.UnionType) and not sections(annotation):
-        return " or ".join(dict.fromkeys(_type(each) for each in arguments))
+    if origin in (Union, types.UnionType):
+        forms = dict.fromkeys(_type(each) for each in arguments)
+        if len(forms) > 1 or not sections(annotation):
+            return " or ".join(forms)
     if origin is tuple:
         return f"list of {_type(arguments[0])}"
     if origin is dict:

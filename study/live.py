@@ -3,23 +3,51 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
+from cpc_core.corpus.location import Location
+from study.files import Place
+from study.lock import JOURNAL
+from study.object_journal import FOLDER
+from study.reaching import reached
+from study.reading import SPEC, read_provenance, read_spec
 from study.records import StudyRecord
+from study.storage import database_revision
+from study.trial_folder import LOG
 
 
-def revision(folder: Path) -> str:
-    """Changes whenever a trial changes: a hash of size and time of the journal and of every metrics log."""
-    digest = hashlib.sha256()
-    for path in (folder / "journal.log", *sorted(folder.glob("trials/*/metrics.jsonl"))):
-        try:
-            stat = path.stat()
-        except FileNotFoundError:
-            continue
-        digest.update(f"{path.relative_to(folder)}\0{stat.st_mtime_ns}\0{stat.st_size}\n".encode())
+def revision(folder: Place) -> str:
+    """Changes whenever a trial changes: a hash of size and time of the journal and of every metrics log, and of the database's own.
+
+    Raises:
+        UnreachableError: The study's database or object store does not answer.
+    """
+    digest, place = hashlib.sha256(), Location.of(folder)
+    with reached(place, None):
+        spec = read_spec(place) if (place / SPEC).is_file() else None
+    with reached(place, spec.store if spec else None):
+        if spec is not None:
+            digest.update(database_revision(spec, read_provenance(place)).encode())
+        for name, stamp in _stamps(place):
+            digest.update(f"{name}\0{stamp}\n".encode())
     return digest.hexdigest()[:16]
+
+
+def _stamps(place: Location) -> Iterator[tuple[str, str]]:
+    """Time and size of the files that tell of trials, by their name."""
+    if not place.is_local:
+        for name, info in sorted(place.files_below().items()):
+            if name.startswith(f"{FOLDER}/") or name.endswith(f"/{LOG}"):
+                yield name, f"{info.mtime_ns} {info.size}"
+        return
+    folder = Path(place)
+    for path in (folder / JOURNAL, *sorted(folder.glob(f"trials/*/{LOG}"))):
+        with suppress(FileNotFoundError):
+            stat = path.stat()
+            yield str(path.relative_to(folder)), f"{stat.st_mtime_ns} {stat.st_size}"
 
 
 class LiveStudy:
@@ -30,7 +58,7 @@ class LiveStudy:
         read: Reads it.
     """
 
-    def __init__(self, folder: Path, read: Callable[[Path], StudyRecord]) -> None:
+    def __init__(self, folder: Place, read: Callable[[Place], StudyRecord]) -> None:
         self._folder, self._read, self._lock = folder, read, Lock()
         self._latest: tuple[str, StudyRecord] | None = None
 

@@ -1,34 +1,118 @@
-"""One driver at a time works on a study."""
+"""Who may train what: one driver a study behind a lock file, or many behind a lock for each trial."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Protocol
+
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from cpc_core.errors import CpcError
 
+JOURNAL, LOCK = "journal.log", "driver.lock"
 
-class DriverLock:
-    """An exclusive lock on a study folder that the operating system drops with the process that holds it.
+ATTEMPTS, ATTEMPT_S = 4, 0.05
+
+
+class Claims(Protocol):
+    """What a driver holds of a study. All of it falls free with the driver's process, however that ends."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keeps other drivers from opening the study and from asking for trials during the block."""
+
+    def storage(self, name: str) -> BaseStorage:
+        """Where the trials of the study of that name are remembered, to be written as long as the claims are held."""
+
+    def take(self, trial: str) -> None:
+        """Claims a trial that was asked for just now, alone."""
+
+    def adopt(self, trial: str) -> bool:
+        """Tries to claim a trial that was begun; returns whether its driver has ended, so that it is this driver's now."""
+
+    def let_go(self, trial: str) -> None:
+        """Gives a trial back that has ended."""
+
+    def hold(self) -> None:
+        """Makes sure that what was taken is still held.
+
+        Raises:
+            UnreachableError: That cannot be known any more.
+        """
+
+    def close(self) -> None:
+        """Gives everything back."""
+
+
+class FolderLock:
+    """The whole study for one driver: an exclusive lock on its folder, which the operating system drops with the process.
 
     Raises:
         CpcError: Another process holds it.
     """
 
     def __init__(self, study: Path) -> None:
-        self._file = (study / "driver.lock").open("a+", encoding="ascii")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        self._journal = study / JOURNAL
+        self._file = (study / LOCK).open("a+", encoding="ascii")
+        if not self._acquired():
             self._file.seek(0)
             holder = self._file.read().strip()
             self._file.close()
-            raise CpcError(f"{study} is being run by process {holder}: wait for it, or stop it and resume") from None
+            raise CpcError(f"{study} is being run by process {holder}: wait for it, or stop it with `cpc study stop` and resume")
         self._file.truncate(0)
         self._file.write(f"{os.getpid()}\n")
         self._file.flush()
 
-    def release(self) -> None:
+    def _acquired(self) -> bool:
+        # Whoever asks for the driver holds the lock for a moment, too.
+        for _ in range(ATTEMPTS):
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(ATTEMPT_S)
+            else:
+                return True
+        return False
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """There is no other driver."""
+        yield
+
+    def storage(self, name: str) -> BaseStorage:
+        """The journal in the folder."""
+        _heal(self._journal)
+        return JournalStorage(JournalFileBackend(str(self._journal)))
+
+    def take(self, trial: str) -> None:
+        """All trials belong to the one driver."""
+
+    def adopt(self, trial: str) -> bool:
+        """No other driver is left."""
+        return True
+
+    def let_go(self, trial: str) -> None:
+        """Nobody else waits for it."""
+
+    def hold(self) -> None:
+        """A lock of the operating system is never lost."""
+
+    def close(self) -> None:
         """Lets another driver in."""
         self._file.close()
+
+
+def _heal(journal: Path) -> None:
+    """Removes what a killed driver may leave: a stale lock, waited for otherwise, and half a last line, fatal otherwise."""
+    journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
+    if journal.exists():
+        content = journal.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            with journal.open("r+b") as file:
+                file.truncate(whole)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import fmean
 
 from cpc_core.config import CpcConfig, SizedAdversary, canonical_json
 from study.analysis.labels import cell_name
-from study.files import write_atomically
+from study.files import Place, write_atomically
 from study.reading import PREDICTION
 from study.records import Prediction
 from study.rungs import share_of_steps
@@ -111,7 +110,7 @@ def checkpoint_bytes(spec: StudySpec, parameters: Callable[[CpcConfig], int]) ->
     return fmean(counted.values()) * 3 * 4 * CHECKPOINTS_KEPT * spec.planned_trials
 
 
-def keep_prediction(folder: Path, spec: StudySpec, clip_samples: int, seconds_per_step: SecondsPerStep) -> None:
+def keep_prediction(folder: Place, spec: StudySpec, clip_samples: int, seconds_per_step: SecondsPerStep) -> None:
     """Predicts a study's cost into its folder. The first run's prediction stays: that is what the plan had promised."""
     if not (folder / PREDICTION).exists():
         prediction = predicted(spec, planned_cells(spec, clip_samples, seconds_per_step))

@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from cpc_core.corpus.location import Location
 from study.code_state import code_state
 from study.files import write_atomically
 from study.trial_folder import PROVENANCE, TrialFolder
@@ -21,7 +22,7 @@ from study.trial_folder import PROVENANCE, TrialFolder
 _PACKAGES = ("cpc-study", "torch", "torchaudio", "ray", "optuna", "pyarrow", "numpy", "scikit-learn", "pydantic")
 
 
-def collect(study: Path, spec_hash: str, corpus_hash: str, corpus: str) -> dict[str, Any]:
+def collect(study: Location, spec_hash: str, corpus_hash: str, corpus: str) -> dict[str, Any]:
     """What a study folder records of the machine and code that started it.
 
     Args:
@@ -54,13 +55,13 @@ def record_attempt(folder: TrialFolder, *, device: str, workers: int, threads: i
         **_surroundings(folder.study),
     }
     content = {"attempts": [*attempts(folder), attempt]}
-    write_atomically(folder.path / PROVENANCE, json.dumps(content, indent=2) + "\n")
+    write_atomically(folder.place / PROVENANCE, json.dumps(content, indent=2) + "\n")
 
 
 def attempts(folder: TrialFolder) -> list[dict[str, Any]]:
     """Every attempt at a trial, oldest first; those of a trial that it was continued from come before its own."""
     try:
-        recorded: list[dict[str, Any]] = json.loads((folder.path / PROVENANCE).read_text(encoding="utf-8"))["attempts"]
+        recorded: list[dict[str, Any]] = json.loads((folder.place / PROVENANCE).read_bytes())["attempts"]
     except FileNotFoundError:
         return []
     return recorded
@@ -70,7 +71,7 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _surroundings(study: Path) -> dict[str, Any]:
+def _surroundings(study: Location) -> dict[str, Any]:
     state = code_state()
     git = dict(state.git)
     if state.changes is not None:

@@ -7,11 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from study.claims import Claim
+from study.errors import NotFoundError
+from study.objectives import Objective
 
 Outcome = Literal["waiting", "running", "complete", "pruned", "diverged", "failed", "cancelled"]
 """How a trial stands or ended. `diverged` covers non-finite losses and collapse to the constant answer."""
 
 Direction = Literal["maximize", "minimize"]
+
+CANCELLED_BY_USER = "cancelled by the user"
+"""Reason of such a trial. It tells it from a trial that was cancelled because another one has the same configuration."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class TrialRecord:
         history: The metrics log in step order.
         duration_s: Seconds that it was trained in this study, 0 where unknown.
         adopted_steps: Steps that another trial had taken for it.
+        retried_as: Number of the trial that was trained in its place, None for one that counts.
     """
 
     number: int
@@ -59,6 +65,12 @@ class TrialRecord:
     history: tuple[Report, ...] = ()
     duration_s: float = 0.0
     adopted_steps: int = 0
+    retried_as: int | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended, however."""
+        return self.outcome not in ("waiting", "running")
 
 
 @dataclass(frozen=True)
@@ -88,14 +100,16 @@ class StudyRecord:
         metric: Name of the metric that decides which cell is best, for example `dev_map`.
         direction: Whether more of it is better.
         planned: Trials the study asks for in all.
-        trials: Every trial known to the store, by number.
+        trials: The trials that count, by number: every one known to the store but those that were retried.
         corpus: Corpus name and totals, for captions.
         provenance: Versions, hardware and hashes, for the foot of a report.
         claims: What it set out to show.
         prediction: What it was expected to cost, None where nothing was predicted.
         wall_s: Seconds that it has been run, over all its runs.
         budget_spent: Which limit of its budget has been reached, in words; None while none has.
+        objectives: What it optimises, `metric` first; one, unless it searches for the front between several.
         reference: Knobs of a one-at-a-time grid's first cell, None for any other study.
+        retried: Trials that count no longer, because another one was trained in their place.
     """
 
     name: str
@@ -110,18 +124,39 @@ class StudyRecord:
     prediction: Prediction | None = None
     wall_s: float = 0.0
     budget_spent: str | None = None
+    objectives: tuple[Objective, ...] = ()
     reference: Mapping[str, Any] | None = None
+    retried: tuple[TrialRecord, ...] = ()
+
+    @property
+    def every_trial(self) -> tuple[TrialRecord, ...]:
+        """Those that count and those that were retried, by number."""
+        return tuple(sorted((*self.trials, *self.retried), key=lambda trial: trial.number))
+
+    def trial(self, number: int) -> TrialRecord:
+        """The trial of that number.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        for trial in self.every_trial:
+            if trial.number == number:
+                return trial
+        raise NotFoundError(f"{self.name} has no trial {number}, it has 0 to {len(self.every_trial) - 1}")
 
     def direction_of(self, metric: str) -> Direction:
         """Whether more of a metric is better: as the study says for its own, and of the others losses are to be small."""
         if metric == self.metric:
             return self.direction
+        for objective in self.objectives:
+            if metric == objective.metric:
+                return objective.direction
         return "minimize" if metric.endswith("_loss") else "maximize"
 
     @property
     def ended(self) -> int:
         """Trials that have ended, however."""
-        return sum(trial.outcome not in ("waiting", "running") for trial in self.trials)
+        return sum(trial.ended for trial in self.trials)
 
     @property
     def finished(self) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from statistics import fmean
 
+from optuna.trial import FrozenTrial, TrialState
+
 from study.searching import WilcoxonPruner
+from study.spec import StudySpec
 
 Replicates = Mapping[str, Mapping[int, float]]
 """Cell id → seed → final value of a complete trial, signed so that more is better."""
@@ -34,3 +37,15 @@ def why_given_up(values: Replicates, cell_id: str, pruner: WilcoxonPruner) -> st
     if p >= pruner.p_threshold:
         return None
     return f"given up after {len(own)} seeds: behind cell {best} by {-fmean(differences):.4g} on average (Wilcoxon p = {p:.2g})"
+
+
+def cell_given_up(trials: Iterable[FrozenTrial], cell_id: str, spec: StudySpec) -> str | None:
+    """The same, read from a study's trials; None unless its spec spends seeds adaptively."""
+    if not isinstance(spec.pruner, WilcoxonPruner):
+        return None
+    sign = 1.0 if spec.objectives[0].direction == "maximize" else -1.0
+    values: dict[str, dict[int, float]] = {}
+    for trial in trials:
+        if trial.state == TrialState.COMPLETE and trial.value is not None:
+            values.setdefault(trial.user_attrs["cell_id"], {})[trial.user_attrs["seed"]] = sign * trial.value
+    return why_given_up(values, cell_id, spec.pruner)

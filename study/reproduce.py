@@ -5,20 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from cpc_core.config import PROBE_METRICS, CpcConfig
-from cpc_core.errors import CheckpointError, ConfigError
+from cpc_core.errors import ConfigError
 from search_spaces.space import SearchSpace
 from study.errors import NotFoundError
+from study.files import Place
 from study.provenance import attempts
 from study.reading import read_provenance, read_spec
 from study.searching import GridSampler
 from study.spec import StudySpec
-from study.trial_folder import CONFIG, LogEntry, TrialFolder
+from study.trial_folder import LogEntry, TrialFolder
 
 TIMING_METRICS = ("clips_per_s",)
 """What the clock decides, and not the seed."""
@@ -107,7 +105,7 @@ class Comparison:
         return f"differs first at step {self.step}, in {', '.join(each.metric for each in self.differences)}; {before}"
 
 
-def reproduction(study: Path, number: int, steps: int | None) -> Reproduction:
+def reproduction(study: Place, number: int, steps: int | None) -> Reproduction:
     """Plans the training of a trial from what its folder records.
 
     Args:
@@ -124,7 +122,7 @@ def reproduction(study: Path, number: int, steps: int | None) -> Reproduction:
     log = folder.log()
     if not log:
         raise NotFoundError(f"trial {number} of {study} has logged nothing to compare with: `cpc study show {study}` lists the trials")
-    config = _config(folder)
+    config = folder.config()
     length = _length(log[-1], config, steps)
     recorded_attempts = attempts(folder)
     provenance = read_provenance(study)
@@ -185,14 +183,6 @@ def changed_since(wanted: Reproduction, again: Mapping[str, Any]) -> list[str]:
         if "git.diff_sha256" in then.keys() ^ now.keys() and "git.commit" in then.keys() & now.keys():
             lines.append(f"{which}the code had uncommitted changes {'then' if 'git.diff_sha256' in then else 'now'}")
     return lines
-
-
-def _config(folder: TrialFolder) -> CpcConfig:
-    path = folder.path / CONFIG
-    try:
-        return CpcConfig.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise CheckpointError(f"{path} cannot be read ({str(error).splitlines()[0]}): restore it") from error
 
 
 def _length(last: LogEntry, config: CpcConfig, steps: int | None) -> int:

@@ -31,6 +31,9 @@ from study.searching import (
 from study.searching import RandomSampler as Random
 from study.spec import StudySpec
 
+TPE_POINTS = 100
+"""Points that TPE's model is made from. Its time grows with them, and of the older ones it takes less and less notice."""
+
 
 def build_sampler(spec: StudySpec, asked: int) -> BaseSampler:
     """The sampler of a study that has asked for `asked` trials so far.
@@ -55,6 +58,14 @@ def build_sampler(spec: StudySpec, asked: int) -> BaseSampler:
                 return Sobol(scramble=True, seed=first % 2**32, independent_sampler=random, warn_independent_sampling=False)
             case GridSampler() | Random():
                 return random
+
+
+def points_modelled(spec: StudySpec) -> int | None:
+    """How many points a sampler's model is made from; None for all that there are."""
+    # Of several objectives no point is simply the best.
+    if len(spec.objectives) > 1 or not isinstance(spec.sampler, TpeSampler):
+        return None
+    return max(TPE_POINTS, spec.sampler.startup_trials)
 
 
 def build_pruner(spec: StudySpec) -> BasePruner:

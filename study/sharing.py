@@ -7,13 +7,17 @@ are read, so a study that is running elsewhere is neither disturbed nor waited f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+import re
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from cpc_core.config import CpcConfig, trajectory
-from study.trial_folder import Identity, LogEntry, TrialFolder, checkpoint_step
+from study.trial_folder import Identity, LogEntry, TrialFolder
+
+_TRIAL = re.compile(r"t\d+")
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,8 @@ class SharedTrials:
 
     def __init__(self, study: Path) -> None:
         self._parent = study.absolute().parent
-        self._known: dict[Path, Identity] = {}
+        self._known: dict[Path, set[str]] = {}
+        self._alike: dict[str, list[tuple[Path, Identity]]] = {}
 
     def donor(self, trajectory_id: str, config: CpcConfig, own: Path) -> Donor | None:
         """The trial that saves the most steps.
@@ -50,8 +55,9 @@ class SharedTrials:
             config: Its configuration.
             own: Its folder.
         """
-        others = [(path, identity) for path, identity in self._trials() if path != own.absolute()]
-        alike = [_donor(_folder(path), identity, config) for path, identity in others if identity.trajectory_id == trajectory_id]
+        self._look_around()
+        others = [found for found in self._alike.get(trajectory_id, ()) if found[0] != own.absolute()]
+        alike = [_donor(_folder(path), identity, config) for path, identity in others]
         donors = [donor for donor in alike if donor is not None]
         return max(donors, key=lambda donor: (donor.ended, donor.step), default=None)
 
@@ -67,15 +73,20 @@ class SharedTrials:
                 return True
         return False
 
-    def _trials(self) -> Iterator[tuple[Path, Identity]]:
-        for path in self._parent.glob("*/trials/t[0-9]*"):
-            if path not in self._known:
-                identity = _folder(path).identity()
+    def _look_around(self) -> None:
+        """Reads what has appeared since: each ask does, so that it lists names and looks at new ones only."""
+        for trials in self._parent.glob("*/trials"):
+            known = self._known.setdefault(trials, set())
+            names: set[str] = set()
+            with suppress(FileNotFoundError, NotADirectoryError), os.scandir(trials) as entries:
+                names = {entry.name for entry in entries}
+            for name in sorted(names - known):
+                path = trials / name
+                identity = _folder(path).identity() if _TRIAL.fullmatch(name) else None
                 # A folder that was made a moment ago gets its identity in the next one.
-                if identity is None:
-                    continue
-                self._known[path] = identity
-            yield path, self._known[path]
+                if identity is not None:
+                    known.add(name)
+                    self._alike.setdefault(identity.trajectory_id, []).append((path, identity))
 
 
 @dataclass(frozen=True)
@@ -125,6 +136,6 @@ def _donor(folder: TrialFolder, identity: Identity, config: CpcConfig) -> Donor 
         return Donor(folder, ending.step, True)
     log: dict[int, LogEntry] = {entry.step: entry for entry in folder.log()}
     # Off the cadence of reports a trial has reported and saved only because it ended there; this one would not have.
-    steps = [step for step in map(checkpoint_step, folder.checkpoints()) if step % config.training.report_every == 0]
+    steps = [step for step in folder.steps() if step % config.training.report_every == 0]
     usable = [step for step in steps if step < config.training.steps and step in log]
     return Donor(folder, max(usable), False) if usable else None

@@ -6,10 +6,11 @@ import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from cpc_core.config import CpcConfig, Section
 from search_spaces.space import Sample, SearchSpace, Value, apply
@@ -17,22 +18,10 @@ from study.budget import Budget
 from study.catalog import source_text
 from study.claims import Claim
 from study.document import parse
+from study.objectives import MEASURED_AT_EVERY_REPORT, Objective, OneOrSeveral
 from study.searching import GridSampler, NoPruner, Pruner, Sampler
 from study.spec_checks import base_problems, space_problems, untrainable
 from study.spec_problems import SpecError, described, line
-
-MEASURED_AT_EVERY_REPORT = ("dev_accuracy", "dev_loss")
-"""Metrics that a pruner can judge by; those of the probe exist at the end only."""
-
-
-class Objective(Section):
-    """What a study optimises, and what decides which cell is best."""
-
-    metric: Literal["dev_map", "dev_probe_accuracy", "dev_accuracy", "dev_loss"] = "dev_map"
-    """`dev_map` is the mean average precision of the probe on held-out clips, the paper's dev mAP."""
-
-    direction: Literal["maximize", "minimize"] = "maximize"
-    """Whether more of it is better."""
 
 
 class Resources(Section):
@@ -110,11 +99,32 @@ class StudySpec(Section):
     """Settings laid over the others by `--scale NAME`, the first scale's unless one is named: the same question at another
     size. Empty once the file has been read."""
 
-    objective: Objective = Objective()
+    objective: OneOrSeveral = Objective()
     sampler: Sampler = GridSampler()
     pruner: Pruner = NoPruner()
     budget: Budget = Budget()
     resources: Resources = Resources()
+
+    store: str | None = None
+    """Where the trials are remembered: `postgresql://user@host:5432/database` for drivers on many machines that work on one study at
+    the same time, each started by `cpc study run` or `resume` on a folder that all of them see; without it the journal in the study
+    folder, for one driver. Never a password: set `PGPASSWORD`, or list it in `~/.pgpass`. It cannot be changed later, but `spec.yaml`
+    in the study folder may be edited where the database has moved."""
+
+    @field_validator("store")
+    @classmethod
+    def _without_password(cls, store: str | None) -> str | None:
+        if store is None:
+            return None
+        parts = urlsplit(store)
+        if parts.password is not None or "password" in parts.query:
+            raise ValueError(
+                "a password must not stand in a spec, which is copied into every study: leave it out, and set PGPASSWORD or list it in "
+                "~/.pgpass"
+            )
+        if parts.scheme != "postgresql" or not parts.path.strip("/"):
+            raise ValueError(f"'{store}' is no store: name a database as postgresql://user@host:5432/database, or leave it out")
+        return store
 
     @field_validator("seeds")
     @classmethod
@@ -123,15 +133,34 @@ class StudySpec(Section):
             raise ValueError(f"a seed is listed twice: {list(seeds)}")
         return seeds
 
-    @model_validator(mode="after")
-    def _prunable(self) -> StudySpec:
-        judges_early = self.pruner.kind not in ("none", "wilcoxon")
-        if judges_early and self.objective.metric not in MEASURED_AT_EVERY_REPORT:
+    @field_validator("sampler")
+    @classmethod
+    def _fits_objectives(cls, sampler: Sampler, info: ValidationInfo) -> Sampler:
+        if sampler.kind == "cmaes" and isinstance(info.data.get("objective"), tuple):
+            raise ValueError("sampler cmaes works towards one objective, and the study has several: give one, or set sampler.kind to tpe")
+        return sampler
+
+    @field_validator("pruner")
+    @classmethod
+    def _can_judge(cls, pruner: Pruner, info: ValidationInfo) -> Pruner:
+        objective = info.data.get("objective")
+        if pruner.kind == "none" or objective is None:
+            return pruner
+        if isinstance(objective, tuple):
             raise ValueError(
-                f"pruner {self.pruner.kind} judges a trial before its end, but {self.objective.metric} is measured at the end only: "
+                f"pruner {pruner.kind} judges by one objective, and the study has several: give one, or set pruner.kind to none"
+            )
+        if pruner.kind != "wilcoxon" and objective.metric not in MEASURED_AT_EVERY_REPORT:
+            raise ValueError(
+                f"pruner {pruner.kind} judges a trial before its end, but {objective.metric} is measured at the end only: "
                 f"set objective.metric to {' or '.join(MEASURED_AT_EVERY_REPORT)}, or pruner.kind to none"
             )
-        return self
+        return pruner
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What is optimised; the first is the study's own metric."""
+        return (self.objective,) if isinstance(self.objective, Objective) else self.objective
 
     def config(self, sample: Sample, seed: int) -> CpcConfig:
         """The configuration of one trial."""
@@ -172,10 +201,11 @@ class StudySpec(Section):
 
     @property
     def hash(self) -> str:
-        """Twelve hex digits over what changes results: not `resources` and `claims`, nor the place of the corpus, which counts
-        by its content.
+        """Twelve hex digits over what changes results: not `resources`, `store` and `claims`, nor the place of the corpus, which
+        counts by its content.
         """
-        content = json.dumps(self.model_dump(mode="json", exclude={"resources", "budget", "claims", "scales", "corpus"}), sort_keys=True)
+        unhashed = {"resources", "store", "budget", "claims", "scales", "corpus"}
+        content = json.dumps(self.model_dump(mode="json", exclude=unhashed), sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     def to_yaml(self) -> str:

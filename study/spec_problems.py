@@ -87,7 +87,7 @@ def _written_path(
     owner: type[BaseModel] | None = model
     for part in location:
         tagged = [candidate for candidate in models if _tag(candidate) == part]
-        if part in ("<values>", "<range>"):
+        if str(part).startswith("<"):
             continue
         if tagged and not (isinstance(value, Mapping) and part in value):
             models = tuple(tagged)

@@ -3,8 +3,7 @@
 <study>/spec.yaml          what was asked
 <study>/provenance.json    with which versions, hardware and corpus
 <study>/prediction.json    what it was expected to cost
-<study>/clock.json         how long it has been run
-<study>/journal.log        the Optuna study, the only truth about trials
+<study>/journal.log        the Optuna study, the only truth about trials, unless the spec names a database for it
 <study>/trials/t00000/     one folder a trial: metrics log and checkpoints
 """
 
@@ -12,81 +11,78 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.pruners import NopPruner
 from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import ValidationError
 
-from cpc_core.config import CpcConfig, signature, trajectory
+from cpc_core.config import trajectory
+from cpc_core.corpus.location import Location
 from cpc_core.errors import ConfigError
-from search_spaces.space import Sample
+from study.admission import refuse_another
+from study.assignment import Assignment
 from study.budget import Budget, Clock, spent
-from study.files import write_atomically
-from study.lock import DriverLock
+from study.files import Place, write_atomically
+from study.lock import Claims
+from study.points import POINT, PointSampler
 from study.provenance import collect
-from study.reading import JOURNAL, PROVENANCE, SPEC, read_provenance, read_spec, stored_outcome
-from study.replicates import why_given_up
-from study.sampling import build_pruner, build_sampler, draw, planned_pairs
-from study.searching import GridSampler, WilcoxonPruner
+from study.queueing import Queue
+from study.reaching import reached
+from study.reading import PROVENANCE, SPEC, read_provenance
+from study.records import CANCELLED_BY_USER
+from study.replicates import cell_given_up
+from study.retries import RETRY_OF, retry_attributes, successors, take_over
+from study.roster import Roster
+from study.sampling import build_pruner, build_sampler, draw, points_modelled
+from study.searching import GridSampler
 from study.sharing import SharedTrials
 from study.spec import StudySpec
+from study.spending import Spending
+from study.storage import claims, opened
 from study.trial_folder import Identity, TrialFolder
+
+POLL_S = 1.0
+"""Seconds between looks at what other drivers do."""
 
 Ending = Literal["complete", "pruned", "diverged", "failed", "cancelled"]
 
 
-@dataclass(frozen=True)
-class Assignment:
-    """A trial to train.
-
-    Attributes:
-        number: Position in the study.
-        sample: Knob name → value.
-        seed: The replicate's seed.
-        config: The resolved configuration.
-        trial_id: Its signature.
-        cell_id: Its signature without the seed.
-    """
-
-    number: int
-    sample: Sample
-    seed: int
-    config: CpcConfig
-    trial_id: str
-    cell_id: str
-
-
 class StudyStore:
-    """Asks for trials and records how they went. Holds the study's driver lock until it is closed.
+    """Asks for trials and records how they went. Holds the claims of this driver until it is closed.
 
     Use `create_or_open`. Trials that a killed driver left running are handed out again first, under the same number.
     """
 
-    def __init__(self, folder: Path, spec: StudySpec, corpus_hash: str, lock: DriverLock) -> None:
+    def __init__(self, folder: Location, spec: StudySpec, corpus_hash: str, study: optuna.Study, held: Claims) -> None:
         self.folder, self.spec = folder, spec
-        self._corpus_hash, self._lock, self._clock = corpus_hash, lock, Clock(folder)
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._study = optuna.create_study(
-            study_name=spec.name,
-            storage=JournalStorage(JournalFileBackend(str(folder / JOURNAL))),
-            direction=spec.objective.direction,
-            pruner=build_pruner(spec),
-            load_if_exists=True,
-        )
-        self._study.sampler = build_sampler(spec, asked=len(self._frozen()))
+        self._corpus_hash, self._claims, self._study, self._clock = corpus_hash, held, study, Clock(study)
+        openings: int = study.user_attrs.get("openings", 0)
+        study.set_user_attr("openings", openings + 1)
+        study.pruner = build_pruner(spec)
+        # Drivers that open the study before any trial was asked for must not draw the same ones.
+        proposing = build_sampler(spec, asked=len(self._frozen()) + openings)
+        study.sampler = PointSampler(proposing, study, points_modelled(spec))
         self._live: dict[int, Trial] = {}
-        self._shared = SharedTrials(folder) if spec.resources.share else None
-        self._interrupted = [Trial(self._study, trial._trial_id) for trial in self._frozen(TrialState.RUNNING)]
-        self._enqueue_grid()
+        self._reported: dict[int, set[int]] = {}
+        self._ready: list[Assignment] = []
+        self._spending = Spending(folder)
+        self._roster, self._queue = Roster(), Queue(study, spec, corpus_hash)
+        # Studies in an object store do not look at each other: each question would be a request.
+        self._shared = SharedTrials(Path(folder)) if spec.resources.share and folder.is_local else None
+        for interrupted in self._frozen(TrialState.RUNNING):
+            # One may be taken that has had no driver for a while, which is counted from here, where Ray has not been started yet.
+            if self._claims.adopt(self._claim(interrupted.number)):
+                self._claims.let_go(self._claim(interrupted.number))
+        self._queue.add_grid()
 
     @classmethod
-    def create_or_open(cls, folder: Path, spec: StudySpec, corpus_hash: str, corpus_caption: str) -> StudyStore:
+    def create_or_open(cls, folder: Place, spec: StudySpec, corpus_hash: str, corpus_caption: str) -> StudyStore:
         """Opens the study in `folder`, made if it is not there yet.
 
         Args:
@@ -99,53 +95,63 @@ class StudyStore:
             ConfigError: The folder holds a study of another spec or corpus.
             CpcError: Another driver is running the study.
         """
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(f"the study folder {folder} cannot be made ({error.strerror}): choose another one with -o") from error
-        lock = DriverLock(folder)
-        try:
-            if (folder / SPEC).exists():
-                _refuse_another(folder, spec, corpus_hash)
-            else:
-                content = collect(folder, spec.hash, corpus_hash, corpus_caption)
-                write_atomically(folder / PROVENANCE, json.dumps(content, indent=2) + "\n")
-            write_atomically(folder / SPEC, spec.to_yaml())
-            _heal_journal(folder / JOURNAL)
-            return cls(folder, spec, corpus_hash, lock)
-        except BaseException:
-            lock.release()
-            raise
+        place = Location.of(folder)
+        if place.is_local:
+            try:
+                Path(place).mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ConfigError(f"the study folder {folder} cannot be made ({error.strerror}): choose another one with -o") from error
+        with reached(place, spec.store):
+            held = claims(place, spec, corpus_hash)
+            try:
+                with held.alone():
+                    if (place / SPEC).exists():
+                        refuse_another(place, spec, corpus_hash)
+                    else:
+                        content = {**collect(place, spec.hash, corpus_hash, corpus_caption), "study_id": uuid.uuid4().hex[:12]}
+                        write_atomically(place / PROVENANCE, json.dumps(content, indent=2) + "\n")
+                    write_atomically(place / SPEC, spec.to_yaml())
+                    return cls(place, spec, corpus_hash, opened(held, spec, read_provenance(place)), held)
+            except BaseException:
+                held.close()
+                raise
 
     def close(self) -> None:
         """Lets another driver open the study."""
-        self._clock.keep()
-        self._lock.release()
+        try:
+            self._clock.keep()
+        finally:
+            self._claims.close()
 
     @property
     def ended(self) -> int:
-        """Trials that have ended."""
-        return sum(trial.state.is_finished() for trial in self._frozen())
+        """Trials that have ended, without those that were retried, as far as was known when a trial was last asked for or told."""
+        return self._roster.ended
+
+    @property
+    def unfinished(self) -> tuple[int, ...]:
+        """Numbers of the trials that run or wait."""
+        return tuple(trial.number for trial in self._frozen(TrialState.RUNNING, TrialState.WAITING))
 
     @property
     def finished(self) -> bool:
         """Whether nothing is left to train, or nothing to train it with."""
-        return not (self._interrupted or self._live or self._starts_more)
+        trials = self._frozen()
+        return not (any(trial.state == TrialState.RUNNING for trial in trials) or self._starts_more(trials))
 
-    @property
-    def _starts_more(self) -> bool:
-        return self.budget_spent is None and bool(self._frozen(TrialState.WAITING) or self._proposes)
+    def _starts_more(self, trials: Sequence[FrozenTrial]) -> bool:
+        self._roster.read(trials)
+        return (self._roster.waits or self._proposes) and self._budget_spent(trials) is None
 
     @property
     def budget_spent(self) -> str | None:
         """Which limit of the budget has been reached, in words."""
+        return self._budget_spent(self._frozen())
+
+    def _budget_spent(self, trials: Sequence[FrozenTrial]) -> str | None:
         if self.spec.budget == Budget():
             return None
-        progress = []
-        for trial in self._frozen():
-            steps, seconds = (0, 0.0) if trial.state == TrialState.WAITING else self.trial_folder(trial.number).trained_here()
-            if steps or trial.number in self._live:
-                progress.append((steps, seconds))
+        progress = self._spending.of_started(trials)
         return self.spec.budget.exhausted_by(spent(progress, self.spec.resources.gpus_per_trial, self._clock.elapsed_s))
 
     def trial_folder(self, number: int) -> TrialFolder:
@@ -153,24 +159,58 @@ class StudyStore:
         return TrialFolder(self.folder, number)
 
     def ask(self) -> Assignment | None:
-        """The next trial to train, or None while there is none: all are running or have ended."""
-        while (trial := self._next()) is not None:
-            self._live[trial.number] = trial
-            assignment = self._assign(trial)
-            if assignment is not None:
-                return assignment
+        """The next trial to train, or None while there is none: all are running, here or elsewhere, or have ended."""
+        if self._ready:
+            return self._ready.pop()
+        with self._claims.alone():
+            while (trial := self._next(known := self._frozen())) is not None:
+                self._live[trial.number] = trial
+                self._reported[trial.number] = set(self._study._storage.get_trial(trial._trial_id).intermediate_values)
+                assignment = self._assign(trial, known)
+                if assignment is not None:
+                    return assignment
         return None
 
+    def wait(self, interrupted: Callable[[], bool]) -> bool:
+        """Waits while other drivers train what is left; returns whether there is a trial to train here, as one of theirs is when
+        its driver has been killed.
+
+        Args:
+            interrupted: Ends the waiting.
+        """
+        while not (self.finished or interrupted()):
+            assignment = self.ask()
+            if assignment is not None:
+                self._ready.append(assignment)
+                return True
+            time.sleep(POLL_S)
+        return False
+
+    def hold(self) -> None:
+        """Makes sure that the running trials are still this driver's. To be called every few seconds.
+
+        Raises:
+            psycopg.Error: The database cannot say so any more; `reaching` says it readably.
+            UnreachableError: The object store cannot.
+        """
+        self._claims.hold()
+
     def report(self, number: int, step: int, metrics: Mapping[str, float]) -> None:
-        """Records the objective's value at a step; the first value of a step stays, so that a repeat changes nothing."""
-        value = metrics.get(self.spec.objective.metric)
+        """Records the (first) objective's value at a step; the first value of a step stays, so that a repeat changes nothing."""
+        value = metrics.get(self.spec.objectives[0].metric)
+        if value is None or step in self._reported[number]:
+            return
+        self._reported[number].add(step)
         trial = self._live[number]
-        if value is not None and step not in self._study.trials[number].intermediate_values:
+        if len(self.spec.objectives) == 1:
             trial.report(value, step)
+        else:
+            # Optuna's Trial takes no reports towards several objectives; its storages do.
+            self._study._storage.set_trial_intermediate_value(trial._trial_id, step, value)
 
     def should_prune(self, number: int) -> bool:
         """Whether the pruner gives the trial up, judged from what the store knows of all trials."""
-        return self._live[number].should_prune()
+        return not isinstance(self._study.pruner, NopPruner) and self._live[number].should_prune()
 
     def tell(self, number: int, outcome: Ending, metrics: Mapping[str, float], reason: str = "") -> None:
         """Ends a trial.
@@ -183,48 +223,95 @@ class StudyStore:
         """
         for entry in self.trial_folder(number).log():
             self.report(number, entry.step, entry.metrics)
-        value = metrics.get(self.spec.objective.metric)
-        if outcome == "complete" and (value is None or not math.isfinite(value)):
-            outcome, reason = "failed", f"the final report gives no finite {self.spec.objective.metric}, but {value}"
+        values = {objective.metric: metrics.get(objective.metric) for objective in self.spec.objectives}
+        missing = next((name for name, value in values.items() if value is None or not math.isfinite(value)), None)
+        if outcome == "complete" and missing is not None:
+            outcome, reason = "failed", f"the final report gives no finite {missing}, but {values[missing]}"
         trial = self._live.pop(number)
-        trial.set_user_attr("ending", {"outcome": outcome, "reason": reason, "metrics": dict(metrics)})
+        del self._reported[number]
+        trial.set_user_attr("ending", _ending(outcome, reason, metrics))
         if outcome == "complete":
-            self._study.tell(trial, value)
+            self._study.tell(trial, [value for value in values.values() if value is not None])
         else:
             self._study.tell(trial, state=TrialState.PRUNED if outcome == "pruned" else TrialState.FAIL)
+        self._claims.let_go(self._claim(number))
+        self._roster.ended += 1
         self._clock.keep()
 
-    def _next(self) -> Trial | None:
-        if self._interrupted:
-            return self._interrupted.pop(0)
-        return self._study.ask() if self._starts_more else None
+    def cancel(self, number: int) -> None:
+        """Ends a trial that waits, or that a killed driver left running, as the user wishes; one that has ended stays as it is.
+
+        A trial that is being trained is not ended here: whoever trains it ends it, and then tells.
+        """
+        with self._claims.alone():
+            trial = self._frozen()[number]
+            if trial.state == TrialState.WAITING:
+                storage = self._study._storage
+                storage.set_trial_user_attr(trial._trial_id, "ending", _ending("cancelled", CANCELLED_BY_USER, {}))
+                storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+            elif trial.state == TrialState.RUNNING and number not in self._live and self._claims.adopt(self._claim(number)):
+                self._live[number], self._reported[number] = Trial(self._study, trial._trial_id), set(trial.intermediate_values)
+                log = self.trial_folder(number).log()
+                self.tell(number, "cancelled", log[-1].metrics if log else {}, CANCELLED_BY_USER)
+            self._roster.read(self._frozen())
+
+    def retry(self, number: int, *, fresh: bool) -> None:
+        """Queues a trial that failed, diverged or was cancelled to be trained again under a new number, which then counts instead.
+
+        Args:
+            number: The trial; one that was retried before stays as it is.
+            fresh: Whether to train from scratch although there is a checkpoint to go on from.
+        """
+        with self._claims.alone():
+            trials = self._frozen()
+            if number in successors(trials):
+                return
+            trial = trials[number]
+            attributes = retry_attributes(trial, self.trial_folder(number), fresh=fresh)
+            if not isinstance(self.spec.sampler, GridSampler):
+                # It repeats a point, and is none that the sampler proposes.
+                attributes[POINT] = trial.user_attrs.get(POINT, number)
+            self._study.enqueue_trial(trial.user_attrs["knobs"], user_attrs=attributes)
+            self._roster.read(self._frozen())
+
+    def _next(self, known: Sequence[FrozenTrial]) -> Trial | None:
+        for running in known:
+            if running.state == TrialState.RUNNING and running.number not in self._live and self._claims.adopt(self._claim(running.number)):
+                self._roster.read(known)
+                return Trial(self._study, running._trial_id)
+        if not self._starts_more(known):
+            return None
+        trial = self._study.ask()
+        self._claims.take(self._claim(trial.number))
+        return trial
+
+    def _claim(self, number: int) -> str:
+        return f"{self._study.study_name} trial {number}"
 
     @property
     def _proposes(self) -> bool:
-        """Whether the sampler still has points to propose. Replicates carry the number of the point that they repeat."""
-        if isinstance(self.spec.sampler, GridSampler):
-            return False
-        return sum("point" not in trial.user_attrs for trial in self._frozen()) < self.spec.sampler.trials
+        """Whether the sampler still has points to propose."""
+        return not isinstance(self.spec.sampler, GridSampler) and self._roster.points < self.spec.sampler.trials
 
-    def _assign(self, trial: Trial) -> Assignment | None:
-        """Completes a trial's configuration. None if it ended right here: nothing is left to train."""
+    def _assign(self, trial: Trial, known: Sequence[FrozenTrial]) -> Assignment | None:
+        """Completes a trial's configuration, given the trials before it. None if it ended right here: nothing is left to train."""
         sample = draw(self.spec.space, trial)
         seed: int = trial.user_attrs.get("seed", self.spec.seeds[0])
         try:
-            assignment = self._assignment(trial.number, sample, seed)
+            assignment = Assignment.of(self.spec, self._corpus_hash, trial.number, sample, seed)
         except ValidationError as error:
             self._describe(trial, {"seed": seed, "knobs": sample, "trial_id": "", "cell_id": ""})
             self.tell(trial.number, "failed", {}, f"the sampled configuration cannot be trained: {error.errors()[0]['msg']}")
             return None
-        self._describe(trial, _description(assignment))
-        self._enqueue_replicates(assignment, trial)
+        self._describe(trial, assignment.description)
+        self._queue.add_replicates(assignment, trial, known)
         if self._tell_ending(trial.number):
             return None
-        given_up = self._given_up(assignment)
+        given_up = cell_given_up(known, assignment.cell_id, self.spec)
         if given_up is not None and not self.trial_folder(trial.number).log():
             self.tell(trial.number, "pruned", {}, given_up)
             return None
-        same = self._same_configuration(assignment)
+        same = self._roster.same(assignment.trial_id, assignment.number, self._begun)
         if same is not None:
             self.tell(trial.number, "cancelled", {}, f"the same configuration as trial {same}, which is trained once")
             return None
@@ -236,13 +323,22 @@ class StudyStore:
         trajectory_id = trajectory(assignment.config, self._corpus_hash)
         steps = assignment.config.training.steps
         folder.identify(Identity(assignment.trial_id, trajectory_id, steps, self.spec.hash, self._corpus_hash, assignment.seed))
-        if self._shared is None or folder.checkpoint() is not None:
+        if folder.newest_step() is not None:
             return True
-        if not self._shared.adopt(trajectory_id, assignment.config, folder):
+        attributes = self._live[number].user_attrs
+        if RETRY_OF in attributes:
+            # Never shared: from scratch it would find the trial that it repeats.
+            adopted = take_over(attributes, self.trial_folder(attributes[RETRY_OF]), folder, assignment.config)
+        else:
+            adopted = self._shared is not None and self._shared.adopt(trajectory_id, assignment.config, folder)
+        if not adopted:
             return True
         for entry in folder.log():
             self.report(number, entry.step, entry.metrics)
         return not self._tell_ending(number)
+
+    def _begun(self, number: int) -> bool:
+        return self.trial_folder(number).identity() is not None
 
     def _tell_ending(self, number: int) -> bool:
         """Ends a trial whose folder shows that its training has ended; returns whether it does."""
@@ -252,112 +348,15 @@ class StudyStore:
         self.tell(number, ending.outcome, ending.metrics, ending.reason)
         return True
 
-    def _given_up(self, assignment: Assignment) -> str | None:
-        """Why a cell gets no further seed, where the spec spends seeds adaptively."""
-        if not isinstance(self.spec.pruner, WilcoxonPruner):
-            return None
-        sign = 1.0 if self.spec.objective.direction == "maximize" else -1.0
-        values: dict[str, dict[int, float]] = {}
-        for trial in self._frozen(TrialState.COMPLETE):
-            if trial.value is not None:
-                values.setdefault(trial.user_attrs["cell_id"], {})[trial.user_attrs["seed"]] = sign * trial.value
-        return why_given_up(values, assignment.cell_id, self.spec.pruner)
-
-    def _assignment(self, number: int, sample: Sample, seed: int) -> Assignment:
-        config = self.spec.config(sample, seed)
-        cell_id = signature(config, self._corpus_hash, ignore_seed=True)
-        return Assignment(number, sample, seed, config, signature(config, self._corpus_hash), cell_id)
-
     @staticmethod
     def _describe(trial: Trial, description: Mapping[str, object]) -> None:
         for name, value in description.items():
             if name not in trial.user_attrs:
                 trial.set_user_attr(name, value)
 
-    def _same_configuration(self, assignment: Assignment) -> int | None:
-        """Number of another trial that trains, or has trained, the same configuration."""
-        for trial in self._frozen():
-            if (
-                trial.number != assignment.number
-                and trial.user_attrs.get("trial_id") == assignment.trial_id
-                and stored_outcome(trial) not in ("waiting", "failed", "cancelled")
-            ):
-                return trial.number
-        return None
-
-    def _enqueue_grid(self) -> None:
-        if not isinstance(self.spec.sampler, GridSampler):
-            return
-        known = {(trial.user_attrs["cell_id"], trial.user_attrs["seed"]) for trial in self._frozen()}
-        for sample, seed in planned_pairs(self.spec):
-            planned = self._assignment(0, sample, seed)
-            if (planned.cell_id, planned.seed) not in known:
-                known.add((planned.cell_id, planned.seed))
-                self._study.enqueue_trial(dict(sample), user_attrs=_description(planned))
-
-    def _enqueue_replicates(self, first: Assignment, trial: Trial) -> None:
-        """Queues a proposed point again for every other seed; a killed driver's missing ones are added on resume."""
-        if isinstance(self.spec.sampler, GridSampler) or "point" in trial.user_attrs:
-            return
-        known = {other.user_attrs["seed"] for other in self._frozen() if other.user_attrs.get("point") == first.number}
-        for seed in self.spec.seeds[1:]:
-            if seed not in known:
-                replicate = self._assignment(0, first.sample, seed)
-                self._study.enqueue_trial(dict(first.sample), user_attrs={**_description(replicate), "point": first.number})
-
     def _frozen(self, *states: TrialState) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=states or None)
 
 
-def _description(assignment: Assignment) -> dict[str, object]:
-    return {
-        "seed": assignment.seed,
-        "knobs": dict(assignment.sample),
-        "trial_id": assignment.trial_id,
-        "cell_id": assignment.cell_id,
-    }
-
-
-def _refuse_another(folder: Path, spec: StudySpec, corpus_hash: str) -> None:
-    stored = read_spec(folder)
-    if stored.hash != spec.hash:
-        raise ConfigError(
-            f"{folder} holds the study '{stored.name}' with spec {stored.hash}, not {spec.hash}: choose another folder with -o, "
-            f"or restore the spec that it was started with{_continuation(stored, spec)}"
-        )
-    stored_corpus = read_provenance(folder)["corpus_hash"]
-    if stored_corpus != corpus_hash:
-        raise ConfigError(
-            f"{folder} was started on a corpus with hash {stored_corpus[:12]}, but {spec.corpus} has {corpus_hash[:12]}: "
-            "choose another folder with -o, or restore the corpus"
-        )
-
-
-def _continuation(stored: StudySpec, spec: StudySpec) -> str:
-    """What to do where the specs differ in nothing but how long they train."""
-
-    def split(given: StudySpec) -> tuple[StudySpec, bool]:
-        training = {name: value for name, value in given.base.get("training", {}).items() if name != "steps"}
-        decays = given.base.get("optimizer", {}).get("decay_steps") is not None
-        return given.model_copy(update={"base": {**given.base, "training": training}}), decays
-
-    (shorter, decays), (longer, _) = split(stored), split(spec)
-    if shorter.hash != longer.hash:
-        return ""
-    if decays:
-        return ". To train longer, keep both: in a folder beside this one, every trial goes on from its last checkpoint here"
-    return (
-        ". Only training.steps differs, but the learning rate falls over as many steps, so that no step would be the same: name "
-        "optimizer.decay_steps in both specs, and in a folder beside this one every trial goes on from its last checkpoint here"
-    )
-
-
-def _heal_journal(journal: Path) -> None:
-    """Removes what a killed driver may leave: a stale lock, waited for otherwise, and half a last line, fatal otherwise."""
-    journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
-    if journal.exists():
-        content = journal.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            with journal.open("r+b") as file:
-                file.truncate(whole)
+def _ending(outcome: Ending, reason: str, metrics: Mapping[str, float]) -> dict[str, object]:
+    return {"outcome": outcome, "reason": reason, "metrics": dict(metrics)}

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from study.analysis.cells import catalog_knobs, group_cells
+from study.analysis.cells import Cell, catalog_knobs, group_cells
 from study.analysis.cost import predicted_s
 from study.records import StudyRecord, TrialRecord
 
@@ -32,6 +32,21 @@ def trial_rows(record: StudyRecord) -> list[Row]:
         }
         for trial in record.trials
     ]
+
+
+def score_row(record: StudyRecord, cell: Cell) -> Row:
+    """A cell with the mean and interval of what the study optimises; with several objectives each interval is named after its metric."""
+    metrics = dict.fromkeys((record.metric, *(objective.metric for objective in record.objectives)))
+    row: Row = {"cell": cell.label}
+    for metric in metrics:
+        score = cell.metrics.get(metric)
+        prefix = f"{metric}_" if len(metrics) > 1 else ""
+        row |= {
+            metric: score.mean if score else None,
+            f"{prefix}low": score.low if score else None,
+            f"{prefix}high": score.high if score else None,
+        }
+    return {**row, "seeds": cell.metrics[record.metric].n}
 
 
 def report_rows(record: StudyRecord) -> list[Row]:

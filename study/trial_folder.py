@@ -6,7 +6,7 @@ trials/t00007/
   provenance.json          the code and machine of every attempt at it
   origin.json              where its first steps were trained, if not here
   metrics.jsonl            one line per report, appended
-  checkpoint-000000240/    complete as long as it has this name; the newest two are kept
+  checkpoint-000000240/    complete as long as it has this name, or in an object store its `complete.json`; the newest two are kept
 """
 
 from __future__ import annotations
@@ -19,10 +19,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+from pydantic import ValidationError
+
 from cpc_core.config import PROBE_METRICS, CpcConfig, canonical_json
+from cpc_core.corpus.location import Location
 from cpc_core.errors import CheckpointError
-from study.files import write_atomically
+from study.checkpoints import checkpoint_step, checkpoints
+from study.files import Place, append, write_atomically
 from study.records import Outcome, Report
+
+__all__ = ["Identity", "LogEntry", "Origin", "TrialFolder", "checkpoint_folder", "checkpoint_step"]
 
 CHECKPOINTS_KEPT = 2
 """Of each trial: the newest, and the one before it."""
@@ -91,35 +97,60 @@ class Origin:
 
 
 class TrialFolder:
-    """Reads and writes the files of one trial. One process writes: rank 0 of the trial's workers."""
+    """Reads and writes the files of one trial. One process writes: rank 0 of the trial's workers.
 
-    def __init__(self, study: Path, number: int) -> None:
-        self.study, self.number = study, number
-        self.path = study / "trials" / self.name
+    Args:
+        study: The study folder.
+        number: The trial's.
+    """
+
+    def __init__(self, study: str | Place, number: int) -> None:
+        self.study, self.number = Location.of(study), number
+        self.place = self.study / "trials" / self.name
+        self._checkpoints = checkpoints(self.place)
 
     @property
     def name(self) -> str:
         """The folder's name."""
         return f"t{self.number:05d}"
 
+    @property
+    def path(self) -> Path:
+        """The folder on this machine.
+
+        Raises:
+            CorpusError: It is in an object store.
+        """
+        return Path(self.place)
+
     def create(self, config: CpcConfig) -> None:
         """Makes the folder and records the configuration."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.path / CONFIG, canonical_json(config) + "\n")
+        write_atomically(self.place / CONFIG, canonical_json(config) + "\n")
+
+    def config(self) -> CpcConfig:
+        """The configuration that was recorded.
+
+        Raises:
+            CheckpointError: There is none, or it is not one of this version.
+        """
+        path = self.place / CONFIG
+        try:
+            return CpcConfig.model_validate_json(path.read_bytes())
+        except (FileNotFoundError, ValidationError) as error:
+            raise CheckpointError(f"{path} cannot be read ({str(error).splitlines()[0]}): restore it") from error
 
     def identify(self, identity: Identity) -> None:
         """Makes the folder and records what the trial is."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.path / IDENTITY, json.dumps(asdict(identity)) + "\n")
+        write_atomically(self.place / IDENTITY, json.dumps(asdict(identity)) + "\n")
 
     def identity(self) -> Identity | None:
         """What the trial is, None where that was not recorded."""
-        content = _json(self.path / IDENTITY)
+        content = _json(self.place / IDENTITY)
         return None if content is None else Identity(**content)
 
     def origin(self) -> Origin | None:
         """Where its first steps were trained, None where all of them were trained here."""
-        content = _json(self.path / ORIGIN)
+        content = _json(self.place / ORIGIN)
         return None if content is None else Origin(**content)
 
     def adopt(self, donor: TrialFolder, config: CpcConfig, step: int, *, ended: bool) -> None:
@@ -137,89 +168,76 @@ class TrialFolder:
             FileNotFoundError: The donor has dropped the checkpoint meanwhile.
         """
         entries = [_adopted(entry, ended=ended) for entry in donor.log() if entry.step <= step]
-        checkpoint = max((path for path in donor.checkpoints() if checkpoint_step(path) <= step), default=None)
+        checkpoint = max((saved for saved in donor.steps() if saved <= step), default=None)
         before = donor.origin()
-        origin = before if before is not None and before.step >= step else Origin(donor.study.absolute().name, donor.number, step)
+        origin = before if before is not None and before.step >= step else Origin(donor.study.name, donor.number, step)
         self.create(config)
-        if (donor.path / PROVENANCE).exists():
-            write_atomically(self.path / PROVENANCE, (donor.path / PROVENANCE).read_bytes())
-        write_atomically(self.path / ORIGIN, json.dumps(asdict(origin)) + "\n")
-        write_atomically(self.path / LOG, "".join(map(_line, entries)))
+        if (donor.place / PROVENANCE).exists():
+            write_atomically(self.place / PROVENANCE, (donor.place / PROVENANCE).read_bytes())
+        write_atomically(self.place / ORIGIN, json.dumps(asdict(origin)) + "\n")
+        write_atomically(self.place / LOG, "".join(map(_line, entries)))
         if checkpoint is not None:
-            self.save_checkpoint(checkpoint_step(checkpoint), lambda folder: _linked(checkpoint, folder, config))
+            source = donor.checkpoint_at(checkpoint)
+            self.save_checkpoint(checkpoint, lambda folder: _linked(source, folder, config))
 
     def log(self) -> tuple[LogEntry, ...]:
         """The metrics log in step order. A last line without its line end is still being written, and left out."""
         try:
-            text = (self.path / LOG).read_text(encoding="utf-8")
+            text = (self.place / LOG).read_bytes().decode()
         except FileNotFoundError:
             return ()
         return tuple(_entry(json.loads(line)) for line in text.splitlines(keepends=True) if line.endswith("\n"))
 
     def append(self, entry: LogEntry) -> None:
         """Adds one line, on disk before this returns."""
-        with (self.path / LOG).open("a", encoding="utf-8") as file:
-            file.write(_line(entry))
-            file.flush()
-            os.fsync(file.fileno())
+        append(self.place / LOG, _line(entry).encode())
 
     def rewind(self, step: int) -> None:
         """Forgets the lines after `step`: those steps are about to be taken again."""
         origin = self.origin()
         if origin is not None and origin.step > step:
-            (self.path / ORIGIN).unlink()
+            (self.place / ORIGIN).remove()
         kept = [entry for entry in self.log() if entry.step <= step]
-        write_atomically(self.path / LOG, "".join(_line(entry) for entry in kept))
+        write_atomically(self.place / LOG, "".join(_line(entry) for entry in kept))
 
-    def save_checkpoint(self, step: int, save: Callable[[Path], None]) -> Path:
-        """Lets `save` fill a folder, gives it its final name once it is whole, and drops all but the newest two."""
-        for left_by_a_kill in self.path.glob(".checkpoint-*"):
-            shutil.rmtree(left_by_a_kill)
-        target = self.path / f"checkpoint-{step:09d}"
-        partial = self.path / f".{target.name}.partial"
-        partial.mkdir(parents=True)
-        save(partial)
-        if target.exists():
-            self._drop(target)
-        partial.rename(target)
-        for old in self.checkpoints()[:-CHECKPOINTS_KEPT]:
-            self._drop(old)
-        return target
-
-    def _drop(self, checkpoint: Path) -> None:
-        """Removes a checkpoint, which no longer has its name while it is incomplete."""
-        shutil.rmtree(checkpoint.rename(self.path / f".{checkpoint.name}.dropped"))
+    def save_checkpoint(self, step: int, save: Callable[[Path], object]) -> None:
+        """Lets `save` fill a folder, keeps it as a checkpoint once it is whole, and drops all but the newest two."""
+        self._checkpoints.save(step, save)
+        for old in self.steps()[:-CHECKPOINTS_KEPT]:
+            self._checkpoints.drop(old)
 
     def trained_here(self) -> tuple[int, float]:
         """Steps and seconds that were spent on the trial in this study."""
         log, origin = self.log(), self.origin()
         return (log[-1].step - (origin.step if origin else 0), log[-1].elapsed_s) if log else (0, 0.0)
 
-    def checkpoints(self) -> list[Path]:
-        """The complete checkpoints, oldest first."""
-        return sorted(self.path.glob("checkpoint-*"))
+    def steps(self) -> list[int]:
+        """Optimizer steps of the complete checkpoints, in order."""
+        return self._checkpoints.steps()
 
     def checkpoint(self) -> Path | None:
-        """The newest complete checkpoint."""
-        return next(reversed(self.checkpoints()), None)
+        """The newest complete checkpoint; from an object store, a copy that lives as long as this process."""
+        step = self.newest_step()
+        return None if step is None else self.checkpoint_at(step)
+
+    def newest_step(self) -> int | None:
+        """Optimizer steps of the newest complete checkpoint."""
+        return max(self.steps(), default=None)
+
+    def checkpoint_at(self, step: int) -> Path:
+        """The complete checkpoint of that step, on this machine."""
+        return self._checkpoints.folder(step)
 
     def ending(self) -> LogEntry | None:
         """The last log entry where training has ended and what it left is on disk."""
         entry = next(reversed(self.log()), None)
         if entry is None or entry.outcome == "running":
             return None
-        checkpoint = self.checkpoint()
-        saved = checkpoint is not None and checkpoint_step(checkpoint) == entry.step
-        return entry if saved or entry.outcome == "diverged" else None
+        return entry if entry.outcome == "diverged" or entry.step == self.newest_step() else None
 
 
-def checkpoint_step(checkpoint: Path) -> int:
-    """Optimizer steps taken when the checkpoint was made."""
-    return int(checkpoint.name.removeprefix("checkpoint-"))
-
-
-def checkpoint_folder(study: Path, number: int) -> Path:
-    """Where the newest checkpoint of a trial lies: the final one if the trial is complete.
+def checkpoint_folder(study: Place, number: int) -> Path:
+    """Where the newest checkpoint of a trial lies, on this machine: the final one if the trial is complete.
 
     Raises:
         CheckpointError: The trial has none.
@@ -253,9 +271,9 @@ def _linked(source: Path, target: Path, config: CpcConfig) -> None:
     (target / CONFIG).write_text(canonical_json(config), encoding="utf-8")
 
 
-def _json(path: Path) -> dict[str, Any] | None:
+def _json(place: Location) -> dict[str, Any] | None:
     try:
-        return cast(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
+        return cast(dict[str, Any], json.loads(place.read_bytes()))
     except FileNotFoundError:
         return None
 

@@ -44,7 +44,8 @@ class ShardReader:
                 try:
                     table = read_row_group(RowGroup(self.folder / shard.file, index, rows), CLIP_SCHEMA.names)
                 except CorpusError as error:
-                    self.damages.append(Damage(shard.file, index, str(error)))
+                    # The error's own words name the shard and the row group again.
+                    self.damages.append(Damage(shard.file, index, f"cannot be read ({str(error.__cause__).splitlines()[0]})"))
                     continue
                 if len(table) != rows:
                     self.damages.append(Damage(shard.file, index, f"holds {len(table)} clips where the manifest says {rows}"))

@@ -112,8 +112,17 @@ class Location:
         found = self.filesystem.get_file_info(fs.FileSelector(self.path, allow_not_found=True))
         return {info.base_name: info.size for info in found if info.type == fs.FileType.File}
 
+    def files_below(self) -> dict[str, fs.FileInfo]:
+        """Every file in the folder and the folders in it, by its path from here; empty where there is no folder."""
+        found = self.filesystem.get_file_info(fs.FileSelector(self.path, allow_not_found=True, recursive=True))
+        return {info.path[len(self.path) + 1 :]: info for info in found if info.type == fs.FileType.File}
+
     def read_bytes(self) -> bytes:
-        """The file's content."""
+        """The file's content.
+
+        Raises:
+            FileNotFoundError: There is none.
+        """
         with self.filesystem.open_input_stream(self.path) as file:
             content: bytes = file.read()
             return content

@@ -7,6 +7,7 @@ from study.analysis.cells import Cell, NotShown, best_cell, group_cells, ranked,
 from study.analysis.claim_answers import ClaimInfo, claim_infos
 from study.analysis.comparison import Comparison, compare
 from study.analysis.figure_infos import EpsilonInfo, SamplingInfo, TemperatureInfo, epsilon_info, sampling_info, temperature_info
+from study.analysis.front import front
 from study.analysis.history import HistoryInfo, history_info
 from study.analysis.tables import RankingInfo, TrialTableInfo, ranking_info, trial_table_info
 
@@ -27,6 +28,7 @@ __all__ = [
     "claim_infos",
     "compare",
     "epsilon_info",
+    "front",
     "group_cells",
     "history_info",
     "ranked",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from study.analysis.cells import Cell, ranked
 from study.analysis.comparison import Comparison, compare
+from study.analysis.front import front
 from study.analysis.labels import count_text, interval_text, metric_label, sentence_case
 from study.records import Outcome, StudyRecord
 from study.statistics import Interval
@@ -53,7 +54,7 @@ def answer_info(record: StudyRecord) -> AnswerInfo:
     measured = f"Its {metric_label(record.metric)} is {interval_text(score)}"
     return AnswerInfo(
         headline=f"{_standing(others, undecided, sofar)}: {best.label}. {measured}{_seeds(score)}.",
-        detail=" ".join(_details(best, others, undecided)),
+        detail=" ".join([*_details(best, others, undecided), *_front(record)]),
         state=state,
         best=best.label,
         score=score,
@@ -79,6 +80,14 @@ def _details(best: Cell, others: tuple[Comparison, ...], undecided: tuple[str, .
     if lost:
         sentences.append(f"Only its complete trials count; beside them {', '.join(lost)}.")
     return sentences
+
+
+def _front(record: StudyRecord) -> list[str]:
+    """How many settings there are to choose from where there are several objectives."""
+    if len(record.objectives) < 2:
+        return []
+    between = " and ".join(metric_label(objective.metric) for objective in record.objectives)
+    return [f"On the front between {between}: {count_text(len(front(record)), 'setting')} that no other beats in each of them."]
 
 
 def _told_apart(others: int, undecided: tuple[str, ...]) -> str:

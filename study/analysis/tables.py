@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from study.analysis.cells import Cell, NotShown, catalog_knobs, group_cells, ranked, varied_knobs
+from study.analysis.front import front
 from study.analysis.labels import metric_label
 from study.records import Outcome, StudyRecord
 
@@ -26,6 +27,8 @@ class RankingInfo:
         cells: Best first, at most `RANKED_SHOWN`.
         hidden: How many ranked cells are not in `cells`.
         unranked: Cells without a complete trial that measured the metric.
+        objectives: The study's objectives, `metric` first.
+        front: Ids of the cells on the front between several objectives; empty with one.
     """
 
     metric: str
@@ -33,6 +36,8 @@ class RankingInfo:
     cells: tuple[Cell, ...]
     hidden: int
     unranked: tuple[Cell, ...]
+    objectives: tuple[str, ...] = ()
+    front: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,15 @@ def ranking_info(record: StudyRecord) -> RankingInfo | NotShown:
     if not order:
         return NotShown(f"No complete trial has measured {metric_label(record.metric)}.", True)
     unranked = tuple(cell for cell in group_cells(record) if record.metric not in cell.metrics)
-    return RankingInfo(record.metric, metric_label(record.metric), order[:RANKED_SHOWN], len(order[RANKED_SHOWN:]), unranked)
+    return RankingInfo(
+        metric=record.metric,
+        label=metric_label(record.metric),
+        cells=order[:RANKED_SHOWN],
+        hidden=len(order[RANKED_SHOWN:]),
+        unranked=unranked,
+        objectives=tuple(objective.metric for objective in record.objectives),
+        front=tuple(cell.cell_id for cell in front(record)),
+    )
 
 
 def trial_table_info(record: StudyRecord) -> TrialTableInfo | NotShown:
@@ -93,7 +106,11 @@ def trial_table_info(record: StudyRecord) -> TrialTableInfo | NotShown:
     knobs = varied_knobs(record)
     labels = {cell.cell_id: cell.label for cell in group_cells(record)}
     present = {metric for trial in record.trials for metric in trial.metrics}
-    metrics = tuple(metric for metric in dict.fromkeys((record.metric, *_METRIC_ORDER)) if metric in present)
+    metrics = tuple(
+        metric
+        for metric in dict.fromkeys((record.metric, *(objective.metric for objective in record.objectives), *_METRIC_ORDER))
+        if metric in present
+    )
     rows = []
     for trial in record.trials:
         own = catalog_knobs(trial)

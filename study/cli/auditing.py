@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from study.cli.output import Format, emit, next_steps, say, stderr
 
 if TYPE_CHECKING:
-    from cpc_core.corpus.audit_info import AuditInfo, ClipRef
+    from cpc_core.corpus.audit_info import AuditInfo, ClipRef, Finding
 
 
 def audit(
@@ -65,21 +65,18 @@ def audit(
 
 def _show(info: AuditInfo, output: Format) -> None:
     say(f"{info.corpus}: {sum(info.rows.values())} clips, {info.audio_s / 60:.1f} minutes of recordings, hash {info.hash[:12]}")
-    emit(
-        [
-            {
-                "result": finding.verdict,
-                "check": finding.check,
-                "count": finding.count,
-                "of what": finding.detail,
-                "for example": " = ".join(map(_place, finding.examples[0])) if finding.examples else "",
-            }
-            for finding in info.findings
-        ],
-        output,
-    )
+    emit([_row(finding, output) for finding in info.findings], output)
     for damage in info.damages:
         say(f"{damage.shard}{'' if damage.row_group is None else f', row group {damage.row_group}'}: {damage.reason}")
+
+
+def _row(finding: Finding, output: Format) -> dict[str, str | int]:
+    """A finding; in a table the example stands below the words, because a column of its own would be too narrow for paths."""
+    row: dict[str, str | int] = {"result": finding.verdict, "check": finding.check, "count": finding.count}
+    example = " = ".join(map(_place, finding.examples[0])) if finding.examples else ""
+    if output == "table":
+        return row | {"of what": finding.detail + (f"\nfor example {example}" if example else "")}
+    return row | {"of what": finding.detail, "for example": example}
 
 
 def _place(clip: ClipRef) -> str:

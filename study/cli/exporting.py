@@ -50,7 +50,7 @@ def export(
         raise ConfigError(f"{out} is already there: choose another folder, or add --overwrite")
     folder = study_folder(study)
     record = read_study(folder)
-    chosen = _best(record) if trial is None else _numbered(record, trial)
+    chosen = _best(record) if trial is None else record.trial(trial)
     provenance: dict[str, Any] = {
         "study": record.name,
         "trial": chosen.number,
@@ -122,10 +122,3 @@ def _best(record: StudyRecord) -> TrialRecord:
     values = cell.values[record.metric]
     seed = (max if record.direction == "maximize" else min)(values, key=lambda each: values[each])
     return next(trial for trial in record.trials if trial.cell_id == cell.cell_id and trial.seed == seed and trial.outcome == "complete")
-
-
-def _numbered(record: StudyRecord, number: int) -> TrialRecord:
-    for trial in record.trials:
-        if trial.number == number:
-            return trial
-    raise NotFoundError(f"{record.name} has no trial {number}, it has 0 to {len(record.trials) - 1}")

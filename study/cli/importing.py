@@ -95,4 +95,5 @@ def describe(corpus: Corpus) -> None:
     say("imported with " + ", ".join(f"{name} {value}" for name, value in options.items()))
     frequent = sorted(manifest.label_rows.items(), key=lambda item: (-item[1], item[0]))
     more = f", and {len(frequent) - SHOWN_LABELS} more" if len(frequent) > SHOWN_LABELS else ""
-    say(f"labels ({len(frequent)}): " + ", ".join(f"{name} {rows}" for name, rows in frequent[:SHOWN_LABELS]) + more + "\n")
+    named = ", ".join(f"{name} {rows}" for name, rows in frequent[:SHOWN_LABELS]) + more
+    say(f"labels ({len(frequent)}): {named}\n" if frequent else "no labels\n")

@@ -1,13 +1,13 @@
-"""`cpc study submit|status|logs|stop`: studies as jobs on a Ray cluster."""
+"""`cpc study submit|status|logs`: studies as jobs on a Ray cluster."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from study.cli.folders import HOME
+from cpc_core.corpus.location import Location
+from study.cli.folders import place_of
 from study.cli.output import Format, emit, next_steps, say
 from study.errors import NotFoundError
 from study.spec import StudySpec
@@ -25,7 +25,7 @@ def submit(
     address: Address = LOCAL_HEAD,
     scale: str | None = None,
     set: Annotated[list[str] | None, Parameter(negative="")] = None,
-    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    out: Annotated[str | None, Parameter(name=["--out", "-o"])] = None,
 ) -> None:
     """Run a study on a Ray cluster as a Ray job.
 
@@ -38,12 +38,12 @@ def submit(
     set
         Override a field of the spec: `--set a.b=c`, as often as needed.
     out
-        The study folder, at this path on every node; studies/NAME under the current folder by default.
+        The study folder, at this path or URI on every node; studies/NAME under the current folder by default.
     """
     from cluster import jobs
 
     loaded = StudySpec.load(spec, set or [], scale)
-    folder = (out or HOME / loaded.name).absolute()
+    folder = Location.of(place_of(out, loaded.name))
     submission = jobs.submit(loaded, folder, address=address)
     job = submission.job
     say(f"{'submitted' if submission.is_new else 'already running'} as {job.job_id}, study folder {folder}")
@@ -85,17 +85,3 @@ def logs(job: str, /, *, address: Address = LOCAL_HEAD, follow: bool = False) ->
 
     for text in jobs.logs(job, address=address, follow=follow):
         print(text, end="", flush=True)  # noqa: T201
-
-
-def stop(job: str, /, *, address: Address = LOCAL_HEAD) -> None:
-    """Stop a submitted study; submitting it again goes on where it was.
-
-    Parameters
-    ----------
-    job
-        A job that `submit` named.
-    """
-    from cluster import jobs
-
-    stopped = jobs.stop(job, address=address)
-    say(f"{stopped.job_id}: {stopped.status}; `cpc study resume {stopped.folder}` goes on with it on this machine")

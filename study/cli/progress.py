@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from study.analysis.labels import cell_name
+from study.analysis.cost import duration_text
+from study.analysis.labels import cell_name, count_text
 from study.cli.output import say, stderr
+from study.files import Place
 
 if TYPE_CHECKING:
     from cluster.search import StudyEvent
+    from cluster.steering import Notice
     from cpc_core.config import CpcConfig
     from cpc_core.step import StepMetrics
     from cpc_core.training import Progress as TrainingProgress
@@ -32,7 +34,7 @@ class TrialProgress:
         folder: Named where the run is interrupted.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Place) -> None:
         self.folder, self.steps_taken = folder, 0
         self._bar = Progress(
             TextColumn("step"), MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn(),
@@ -81,10 +83,11 @@ class StudyProgress:
 
     Args:
         reference: First cell of a one-at-a-time grid, by which its other cells are named.
+        folder: Named where it is said how to go on.
     """
 
-    def __init__(self, reference: Sample | None) -> None:
-        self._reference = reference
+    def __init__(self, reference: Sample | None, folder: Place) -> None:
+        self._reference, self._folder = reference, folder
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[state]}"),
             console=stderr, transient=True,
@@ -118,7 +121,31 @@ class StudyProgress:
             self._bar.update(self._trials[assignment.number], completed=event.step, state=state)
             return
         self._bar.remove_task(self._trials.pop(assignment.number))
+        if event.kind == "left":
+            say(f"{label}: left at step {event.step}")
+            return
         scores = "".join(
             f"  {title} {metrics[name]:.3f}" for name, title in (("dev_accuracy", "dev accuracy"), ("dev_map", "mAP")) if name in metrics
         )
         say(f"{label}: {event.outcome}{scores}{f' ({event.reason})' if event.reason else ''}  [{event.ended}/{event.planned}]")
+
+    def on_notice(self, notice: Notice) -> None:
+        """Says what the study is asked to do."""
+        say(notice_text(notice, self._folder))
+
+
+def notice_text(notice: Notice, folder: Place) -> str:
+    """What a study is asked to do, what that means for its running trials, and how to go on."""
+    trials = f"{count_text(notice.running, 'running trial')} {'goes' if notice.running == 1 else 'go'} on"
+    resume = f"`cpc study resume {folder}`"
+    match notice.wanted:
+        case "run":
+            return "the pause is lifted: new trials start again"
+        case "pause":
+            return f"pausing: no new trial starts, {trials} to the end; {resume} lifts the pause"
+        case "stop":
+            took = "" if notice.report_s is None else f" (the latest took {duration_text(notice.report_s)})"
+            again = "; a second Ctrl-C stops at once, without it" if notice.by_signal else ""
+            return f"stopping: {trials} to the next report, which saves a checkpoint{took}{again}; {resume} goes on either way"
+        case "cancel":
+            return "cancelling: all running and waiting trials end now"

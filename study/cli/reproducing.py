@@ -91,8 +91,8 @@ def _train_on_ray(wanted: Reproduction, folder: Path, address: str | None) -> Tr
     from cluster.runner import run_study
     from study.cli.progress import StudyProgress
 
-    with StudyProgress(None) as progress:
-        return run_study(folder, wanted.spec, address=address, on_event=progress.on_event).trials[0]
+    with StudyProgress(None, folder) as progress:
+        return run_study(folder, wanted.spec, address=address, on_event=progress.on_event, on_notice=progress.on_notice).trials[0]
 
 
 def _emit(comparison: Comparison, changed: list[str], output: Format) -> None:

@@ -2,35 +2,48 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from cpc_core.errors import ConfigError
 from study.analysis.answer import answer_info
 from study.analysis.cells import ranked
 from study.analysis.cost import cost_info, predicted_s
+from study.analysis.front import front
 from study.analysis.labels import cell_name
 from study.catalog import preset_names, scales
 from study.cli import EXIT_CODES
 from study.cli.comparing import INTERVALS, IntervalName, say_claims
-from study.cli.folders import HOME, known, study_folder
+from study.cli.folders import known, place_of, study_folder
 from study.cli.one_trial import show_trial
 from study.cli.output import Format, emit, next_steps, say
 from study.cli.planning import size
+from study.cli.steering import state_words
+from study.control import lift, read_orders, study_state
+from study.drivers import driver_of
 from study.errors import StudyFailedError
-from study.reading import read_spec, read_study
+from study.files import Place
+from study.reaching import reached
+from study.reading import SPEC, read_spec, read_study
 from study.records import StudyRecord, TrialRecord
 from study.spec import StudySpec
+from study.tabular import score_row
 
 app = App(name="study", help="Plan, run, submit, resume and read studies.", help_epilogue=EXIT_CODES)
 for _name, _help in (
     ("submit", "Run a study on a Ray cluster as a Ray job."),
     ("status", "Show submitted studies and how they stand."),
     ("logs", "Print what a submitted study has printed."),
-    ("stop", "Stop a submitted study; it can be resumed."),
 ):
     app.command(f"study.cli.jobs:{_name}", name=_name, help=_help)
+for _name, _help in (
+    ("pause", "Start no new trials of a running study, which then exits with 0."),
+    ("stop", "Stop a running or submitted study at its next reports, so that it can go on; it exits with 0."),
+    ("cancel", "End trials now, without waiting for a report."),
+    ("retry", "Train failed, diverged or cancelled trials again."),
+):
+    app.command(f"study.cli.steering:{_name}", name=_name, help=_help)
 app.command("study.cli.planning:plan", name="plan", help="Show what a study would train, and what that would cost here.")
 app.command("study.cli.comparing:compare", name="compare", help="Hold one cell against another, or answer the study's claims.")
 app.command("study.cli.watching:watch", name="watch", help="Follow a running study in the terminal.")
@@ -41,7 +54,7 @@ app.command("study.cli.describing:schema", name="schema", help="Print the JSON S
 Overrides = Annotated[list[str] | None, Parameter(negative="", help="Override a field of the spec: `--set a.b=c`, as often as needed.")]
 Output = Annotated[Format, Parameter(name=["--output", "-o"], help="Format of the result.")]
 Scale = Annotated[str | None, Parameter(help="Which of the spec's scales, such as small or paper; the first by default.")]
-Out = Annotated[Path | None, Parameter(name=["--out", "-o"], help="The study folder; studies/NAME by default.")]
+Out = Annotated[str | None, Parameter(name=["--out", "-o"], help="The study folder, a path or a URI; studies/NAME by default.")]
 Address = Annotated[str | None, Parameter(help="A running Ray cluster; without one, Ray is started on this machine.")]
 
 
@@ -59,20 +72,39 @@ def validate(spec: str, /, *, scale: Scale = None, set: Overrides = None) -> Non
 def run(spec: str, /, *, scale: Scale = None, set: Overrides = None, out: Out = None, address: Address = None) -> None:
     """Run a study on Ray. Run again, it goes on with what is missing; with nothing missing, it says so.
 
+    Ctrl-C lets running trials go on to their next report, which saves a checkpoint; a second Ctrl-C stops at once. Either way
+    the exit code is 130 and `cpc study resume` goes on. Ended by `cpc study pause`, `stop` or `cancel`, it exits with 0.
+
     Parameters
     ----------
     spec
         A spec file, or the name of a preset.
     """
     loaded = StudySpec.load(spec, set or [], scale)
-    _run(out or HOME / loaded.name, loaded, address)
+    _run(place_of(out, loaded.name), loaded, address)
 
 
 @app.command
 def resume(study: str, /, *, address: Address = None) -> None:
-    """Finish a study that was interrupted: exactly the missing trials, each from its last checkpoint."""
+    """Finish a study that was paused, stopped or interrupted: exactly the missing trials, each from its last checkpoint.
+
+    Of a study that is still running, it lifts the pause. Ctrl-C and the exit codes are those of `cpc study run`.
+
+    Parameters
+    ----------
+    study
+        A study folder, or the name of one in studies/.
+    """
     folder = study_folder(study)
-    _run(folder, read_spec(folder), address)
+    spec, state = read_spec(folder), study_state(folder, read_study(folder))
+    if state == "pausing":
+        lift(folder)
+        say(f"the pause of {spec.name} is lifted: {driver_of(folder)} goes on with it")
+        next_steps(f"cpc study watch {study}")
+        return
+    if state == "stopping":
+        raise ConfigError(f"{spec.name} is being stopped by {driver_of(folder)}: resume it when that has ended")
+    _run(folder, spec, address)
 
 
 @app.command
@@ -85,6 +117,7 @@ def ls(*, output: Output = "table") -> None:
         rows.append(
             {
                 "study": folder.name,
+                "state": study_state(folder, record),
                 "ended": record.ended,
                 "planned": record.planned,
                 "best": best[0].label if best else None,
@@ -113,9 +146,11 @@ def show(study: str, /, *, trial: int | None = None, output: Output = "table") -
     if trial is not None:
         show_trial(study_folder(study), trial, output)
         return
-    record = read_study(study_folder(study))
-    emit([_trial_row(record, trial) for trial in record.trials], output)
+    folder = study_folder(study)
+    record = read_study(folder)
+    emit([_trial_row(record, each) for each in record.every_trial], output)
     _answer(record)
+    say(f"\nstate: {state_words(study_state(folder, record), study)}")
     cost = cost_info(record)
     if cost is not None:
         say(f"\n{cost.words}")
@@ -125,6 +160,8 @@ def show(study: str, /, *, trial: int | None = None, output: Output = "table") -
 def best(study: str, /, *, interval: IntervalName = "t", output: Output = "table") -> None:
     """Show the cells from best to worst, each with its interval over seeds, and answer the study's claims.
 
+    Of a study with several objectives it shows the front: the cells that no other beats in each of them.
+
     Parameters
     ----------
     study
@@ -133,14 +170,10 @@ def best(study: str, /, *, interval: IntervalName = "t", output: Output = "table
         Student's interval, or the studentised bootstrap's, which needs five seeds.
     """
     record = read_study(study_folder(study))
-    cells = ranked(record, INTERVALS[interval])
+    cells = front(record, INTERVALS[interval]) or ranked(record, INTERVALS[interval])
     if not cells:
         raise StudyFailedError(answer_info(record).headline)
-    rows = []
-    for cell in cells:
-        score = cell.metrics[record.metric]
-        rows.append({"cell": cell.label, record.metric: score.mean, "low": score.low, "high": score.high, "seeds": score.n})
-    emit(rows, output)
+    emit([score_row(record, cell) for cell in cells], output)
     _answer(record)
     next_steps(f"cpc dashboard {study}", f"cpc export {study} --best -o model", "cpc study plan table1_epsilon")
 
@@ -156,18 +189,25 @@ def presets(*, output: Output = "table") -> None:
     next_steps("cpc study plan demo", "cpc study run demo")
 
 
-def _run(folder: Path, spec: StudySpec, address: str | None) -> None:
+def _run(folder: Place, spec: StudySpec, address: str | None) -> None:
     from cluster.runner import run_study
     from study.cli.progress import StudyProgress
 
-    ended = read_study(folder).ended if (folder / "spec.yaml").is_file() else 0
+    with reached(folder, spec.store):
+        ended = read_study(folder).ended if (folder / SPEC).is_file() else 0
     say(f"{spec.name}: {size(spec)}" + (f", {ended} already ended" if ended else "") + f", in {folder}")
     try:
-        with StudyProgress(spec.reference) as progress:
-            record = run_study(folder, spec, address=address, on_event=progress.on_event)
+        with StudyProgress(spec.reference, folder) as progress:
+            record = run_study(folder, spec, address=address, on_event=progress.on_event, on_notice=progress.on_notice)
     except KeyboardInterrupt:
-        say(f"interrupted; nothing is lost: `cpc study resume {folder}` goes on")
+        say(f"interrupted: `cpc study resume {folder}` goes on from the last checkpoints")
         raise
+    state = study_state(folder, record)
+    if state in ("paused", "stopped") or read_orders(folder).wanted == "cancel":
+        say(state_words(state, folder))
+        _answer(record)
+        next_steps(f"cpc study {'retry' if state == 'ended' else 'resume'} {folder}", f"cpc study show {folder}")
+        return
     if ended == record.planned:
         say("already complete: nothing to train")
     elif record.budget_spent:
@@ -188,6 +228,7 @@ def _trial_row(record: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
     step = trial.history[-1].step if trial.history else 0
     metrics = {name: trial.metrics.get(name) for name in ("train_accuracy", "dev_accuracy", "dev_map", "dev_probe_accuracy")}
     outcome = f"{trial.outcome}: {trial.reason}" if trial.reason else trial.outcome
+    outcome += "" if trial.retried_as is None else f", retried as trial {trial.retried_as}"
     expected = predicted_s(record, trial)
     minutes = {"minutes": trial.duration_s / 60, "predicted_minutes": None if expected is None else expected / 60}
     cell = cell_name(trial.knobs, record.reference)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from study.cli.folders import place_of
 from study.cli.output import next_steps, say
 
 app = App(name="trial", help="Train single models on this machine, or one of a study again.")
@@ -37,7 +37,7 @@ def run(
     base: str = "demo",
     set: Annotated[list[str] | None, Parameter(negative="")] = None,
     threads: int | None = None,
-    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    out: Annotated[str | None, Parameter(name=["--out", "-o"])] = None,
 ) -> None:
     """Pretrain one model with live progress, checkpoints and a probe at the end. The same settings twice train once.
 
@@ -74,7 +74,7 @@ def run(
     threads
         CPU threads; all by default.
     out
-        Where the trial is kept; studies/trial-… by default.
+        Where the trial is kept, a path or a URI; studies/trial-… by default.
     """
     import torch
 
@@ -88,7 +88,7 @@ def run(
         "width": width, "steps": steps, "batch_size": batch_size, "crop_s": crop_s, "learning_rate": learning_rate,
     }  # fmt: skip
     spec = _single_trial(base, set or [], corpus, {name: value for name, value in knobs.items() if value is not None}, seed)
-    folder = out or Path("studies") / spec.name
+    folder = place_of(out, spec.name)
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
     opened = open_corpus(spec.corpus)
     with TrialProgress(folder) as progress:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -20,16 +19,21 @@ from study.analysis.labels import metric_label, number
 from study.analysis.tables import TrialRow, TrialTableInfo, trial_table_info
 from study.cli.folders import study_folder
 from study.cli.output import Format, emit, next_steps, say, stderr
+from study.cli.steering import state_words
+from study.control import State, study_state
+from study.files import Place
 from study.live import LiveStudy
 from study.reading import read_study
 from study.records import StudyRecord
+
+_LEFT = ("paused", "stopped")
 
 ENDED_SHOWN = 12
 """Trials that have ended are many; the last ones are shown."""
 
 
 def watch(study: str, /, *, every_s: float = 2.0, output: Annotated[Format, Parameter(name=["--output", "-o"])] = "table") -> None:
-    """Follow a running study until it has ended; Ctrl-C ends only the watching.
+    """Follow a study until it has ended, or was paused or stopped; Ctrl-C ends only the watching.
 
     On a terminal it is a table that changes in place; elsewhere a line per change. The trials as they ended go to stdout.
 
@@ -48,27 +52,32 @@ def watch(study: str, /, *, every_s: float = 2.0, output: Annotated[Format, Para
     record = _followed(folder, every_s, time.sleep)
     emit([_result(record, row) for row in _rows(record)], output)
     answer = answer_info(record)
-    say(f"\n{answer.headline}\n{answer.state}")
-    next_steps(f"cpc study best {study}", f"cpc report {study} -o report.html")
+    state = study_state(folder, record)
+    say(f"\n{answer.headline}\n{answer.state}\nstate: {state_words(state, study)}")
+    next_steps(*((f"cpc study resume {study}",) if state in _LEFT else (f"cpc study best {study}", f"cpc report {study} -o report.html")))
 
 
-def _followed(folder: Path, every_s: float, wait: Callable[[float], None]) -> StudyRecord:
-    """Shows the study at each change, until every planned trial has ended."""
+def _followed(folder: Place, every_s: float, wait: Callable[[float], None]) -> StudyRecord:
+    """Shows the study at each change, until every planned trial has ended or it was left as asked."""
     live_study = LiveStudy(folder, read_study)
     revision, record = live_study.latest()
+    state = study_state(folder, record)
     with Live(console=stderr, auto_refresh=False, transient=True) as live:
         told: dict[int, str] = {}
         while True:
             if stderr.is_terminal:
-                live.update(_view(record), refresh=True)
+                live.update(_view(record, state), refresh=True)
             else:
                 _tell_changes(record, told)
-            if record.finished:
+            if record.finished or state in _LEFT:
                 return record
-            before = revision
-            while revision == before:
+            before = revision, state
+            while (revision, state) == before:
                 wait(every_s)
                 revision, record = live_study.latest()
+                state = study_state(folder, record)
+            if state not in ("ended", before[1]) and not stderr.is_terminal:
+                say(f"state: {state_words(state, folder)}")
 
 
 def _tell_changes(record: StudyRecord, told: dict[int, str]) -> None:
@@ -79,7 +88,7 @@ def _tell_changes(record: StudyRecord, told: dict[int, str]) -> None:
             say(f"trial {row.number} · {row.cell} · seed {row.seed}: {state}{_score(record, row)}")
 
 
-def _view(record: StudyRecord) -> Group:
+def _view(record: StudyRecord, state: State) -> Group:
     """The study's progress, its running trials, and the last ones that ended."""
     rows = _rows(record)
     running = [row for row in rows if row.outcome == "running"]
@@ -93,7 +102,7 @@ def _view(record: StudyRecord) -> Group:
     total = max(record.planned, len(record.trials))
     progress = Table.grid(padding=(0, 1))
     progress.add_row(
-        Text(f"{record.name}: {record.ended} of {total} trials ended"), ProgressBar(total=total, completed=record.ended, width=40)
+        Text(f"{record.name}, {state}: {record.ended} of {total} trials ended"), ProgressBar(total=total, completed=record.ended, width=40)
     )
     return Group(progress, table, Text(answer_info(record).headline))
 

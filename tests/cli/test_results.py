@@ -13,12 +13,12 @@ import pytest
 import yaml
 from rich.console import Console
 
+from study.assignment import Assignment
 from study.cli import app
 from study.cli.outcome import run
 from study.cli.watching import _followed, _view
 from study.planning import keep_prediction
 from study.reading import read_study
-from study.store import Assignment
 from study.tabular import json_text
 from tests.study.folders import ended_study
 from tests.study.specs import tiny_spec
@@ -203,9 +203,9 @@ def test_watch_tells_each_change_and_ends_with_the_study(home: Path, cpc: Cpc, c
 
 def test_on_a_terminal_watch_shows_the_latest_trials(home: Path) -> None:
     console = Console(file=io.StringIO(), width=100)
-    console.print(_view(read_study(home / "studies" / "tiny")))
+    console.print(_view(read_study(home / "studies" / "tiny"), "ended"))
     shown = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "tiny: 12 of 12 trials ended" in shown
+    assert "tiny, ended: 12 of 12 trials ended" in shown
     assert "Best: τ = 0.05." in shown
     assert "0.450" in shown
 

@@ -14,8 +14,8 @@ from tests.cli.running import cpc
 COMMANDS = [
     "data import", "data info", "data audit", "trial run", "trial reproduce", "study validate", "study plan", "study run",
     "study resume", "study ls", "study show", "study best", "study presets", "study submit", "study status", "study logs",
-    "study stop", "study compare", "study explain", "study schema", "study export", "study watch", "dashboard", "report", "export",
-    "probe",
+    "study pause", "study stop", "study cancel", "study retry", "study compare", "study explain", "study schema", "study export",
+    "study watch", "dashboard", "report", "export", "probe",
 ]  # fmt: skip
 
 

@@ -3,49 +3,17 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from ray.tune.search import Searcher
 
-from cluster.search import Beginnings, StorePruning, StudyEvent, StudySearch
 from study.reading import read_study
 from study.records import TrialRecord
 from study.store import StudyStore
+from tests.cluster.tune import Tune
 from tests.study.specs import tiny_spec
 
 MEDIAN = {"kind": "median", "startup_trials": 1}
-
-
-class Tune:
-    """Calls a searcher and a scheduler as Tune's controller does."""
-
-    def __init__(self, store: StudyStore, concurrent: int = 2) -> None:
-        self.events: list[StudyEvent] = []
-        self.search = StudySearch(store, concurrent, self.events.append)
-        self.scheduler = StorePruning(self.search)
-
-    def start(self, trial_id: str, *, begins: bool = True) -> object:
-        suggested = self.search.suggest(trial_id=trial_id)
-        if begins and isinstance(suggested, dict):
-            Beginnings(self.search).on_trial_start(0, [], SimpleNamespace(trial_id=trial_id))  # type: ignore[arg-type]
-        return suggested
-
-    def result(self, trial_id: str, step: int, outcome: str = "running", reason: str = "", **metrics: float) -> str:
-        result = {"step": step, "outcome": outcome, "reason": reason, "done": False, "time_total_s": 1.0}
-        return self._hand_on(trial_id, {**result, **{f"metrics/{name}": value for name, value in metrics.items()}})
-
-    def returned(self, trial_id: str) -> None:
-        """The trainable returned: Tune repeats its last result and completes the trial."""
-        self._hand_on(trial_id, {"done": True})
-        self.search.on_trial_complete(trial_id=trial_id, result={"done": True})
-
-    def _hand_on(self, trial_id: str, result: dict[str, Any]) -> str:
-        decision = self.scheduler.on_trial_result(None, SimpleNamespace(trial_id=trial_id), result)  # type: ignore[arg-type]
-        if decision != "STOP":
-            self.search.on_trial_result(trial_id=trial_id, result=result)
-        return decision
 
 
 @pytest.fixture
@@ -76,7 +44,7 @@ def test_runs_at_most_the_concurrent_trials_and_then_says_it_is_finished(store: 
 
 def test_trial_finds_its_configuration_in_its_folder(store: StudyStore) -> None:
     Tune(store).start("a")
-    assert '"temperature":0.05' in (store.folder / "trials" / "t00000" / "config.json").read_text()
+    assert '"temperature":0.05' in (store.folder / "trials" / "t00000" / "config.json").read_bytes().decode()
 
 
 def test_complete_trial_keeps_its_final_value_and_every_intermediate_one(store: StudyStore) -> None:
@@ -133,19 +101,20 @@ def test_nan_is_a_value_like_any_other_until_the_trial_says_otherwise(store: Stu
 )
 def test_crashed_trial_is_failed_and_keeps_what_it_reported(store: StudyStore, reported: bool, error: bool, reason: str) -> None:
     tune = Tune(store)
-    tune.start("a")
-    if reported:
-        tune.result("a", 10, dev_accuracy=0.6)
-    tune.search.on_trial_complete(trial_id="a", error=error)
+    for attempt in range(store.spec.resources.max_failures + 1 if error else 1):
+        tune.start(f"a{attempt}")
+        if reported and attempt == 0:
+            tune.result("a0", 10, dev_accuracy=0.6)
+        tune.search.on_trial_complete(trial_id=f"a{attempt}", error=error)
     assert record(store, 0).outcome == "failed"
     assert reason in record(store, 0).reason
     assert record(store, 0).metrics == ({"dev_accuracy": 0.6} if reported else {})
 
 
-def test_trial_that_no_process_took_on_is_handed_out_again_as_often_as_a_crashed_one(store: StudyStore) -> None:
+def test_trial_whose_process_is_lost_is_handed_out_again_as_often_as_allowed(store: StudyStore) -> None:
     tune = Tune(store, concurrent=1)
     for attempt in range(store.spec.resources.max_failures + 1):
-        assert tune.start(f"a{attempt}", begins=False) == {"number": 0}
+        assert tune.start(f"a{attempt}") == {"number": 0}
         assert tune.start("b") is None
         tune.search.on_trial_complete(trial_id=f"a{attempt}", error=True)
     assert record(store, 0).outcome == "failed"

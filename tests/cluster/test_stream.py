@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -102,12 +104,17 @@ def test_what_was_started_is_closed_when_the_stream_is_given_up(tmp_path: Path, 
     monkeypatch.setattr(stream, "_tables", tables)
     monkeypatch.setattr(stream, "EXECUTION_WINDOWS", 4)
     corpus = noise_corpus(tmp_path, train=20)
-    for taken in (1, stream.OWN_WINDOWS + 1, stream.OWN_WINDOWS + 5):
+    for taken in (0, 1, stream.OWN_WINDOWS + 1, stream.OWN_WINDOWS + 5):
         batches = ray_batches(corpus, 0, 20, 0, 20)
         assert len(list(islice(batches, taken))) == taken
+        # A thread starts the execution.
+        patience = time.monotonic() + 10
+        while not running and time.monotonic() < patience:
+            time.sleep(0.001)
         assert running
         del batches
         assert not running
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("ray-data-start")]
 
 
 def test_a_window_that_was_damaged_when_read_elsewhere_is_the_same_error_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ def test_study_ends_with_every_trial_its_metrics_and_its_files(uninterrupted: Pa
         assert (attempt["from_step"], attempt["workers"], attempt["threads"], attempt["device"]) == (0, 1, 1, "cpu")
         assert (attempt["trial_id"], attempt["spec_hash"]) == (trial.trial_id, SPEC.hash)
     assert record.provenance["spec_hash"] == SPEC.hash
-    files = {"spec.yaml", "provenance.json", "prediction.json", "clock.json", "journal.log", "driver.lock", "trials"}
+    files = {"spec.yaml", "provenance.json", "prediction.json", "journal.log", "driver.lock", "trials"}
     assert {path.name for path in uninterrupted.iterdir() if not path.match("code-*.diff")} == files
     cost = cost_info(record)
     assert cost is not None and cost.trials == 2 and cost.predicted_s > 0
@@ -101,9 +102,21 @@ def test_killed_and_interrupted_ray_train_runs_end_with_the_log_of_inline_trials
     interrupted = Driver(marked, NESTED, folder)
     interrupted.until_report()
     os.killpg(interrupted.process.pid, signal.SIGINT)
+    left = [number for kind, number, *_ in interrupted.events() if kind == "left"]
     assert interrupted.finish() == (130, "")
     assert not marked.processes()
     assert {trial.outcome for trial in read_study(folder).trials} <= {"running", "complete"}
+    assert left
+    for number in left:
+        assert checkpoint_folder(folder, number).is_dir()
+
+    hurried = Driver(marked, SPEC, folder)
+    hurried.until_report()
+    os.killpg(hurried.process.pid, signal.SIGINT)
+    time.sleep(0.3)
+    os.killpg(hurried.process.pid, signal.SIGINT)
+    assert hurried.finish() == (130, "")
+    assert marked.all_ended()
 
     resumed = Driver(marked, NESTED, folder)
     started = [number for kind, number, *_ in resumed.events() if kind == "started"]

@@ -11,6 +11,7 @@ from dash import Dash
 import dashboards.app
 from cpc_core.errors import ConfigError, CpcError
 from dashboards.app import POLL_MS, ListenError, PortTakenError, create_app, open_server
+from study.files import Place
 from study.live import LiveStudy, revision
 from study.records import StudyRecord
 from tests.study import synthetic
@@ -44,9 +45,9 @@ def test_revision_changes_with_every_log_and_with_nothing_else(tmp_path: Path) -
 
 
 def test_study_is_read_again_only_when_it_changed(tmp_path: Path) -> None:
-    folder, reads = folder_with_logs(tmp_path), list[Path]()
+    folder, reads = folder_with_logs(tmp_path), list[Place]()
 
-    def read(path: Path) -> StudyRecord:
+    def read(path: Place) -> StudyRecord:
         reads.append(path)
         return synthetic.running_study()
 
@@ -61,10 +62,10 @@ def test_study_is_read_again_only_when_it_changed(tmp_path: Path) -> None:
 def test_what_is_written_while_reading_is_read_next_time(tmp_path: Path) -> None:
     folder, reads = folder_with_logs(tmp_path), list[int]()
 
-    def read(path: Path) -> StudyRecord:
+    def read(path: Place) -> StudyRecord:
         reads.append(1)
         if len(reads) == 1:
-            (path / "journal.log").write_text("written meanwhile")
+            (folder / "journal.log").write_text("written meanwhile")
         return synthetic.running_study()
 
     live = LiveStudy(folder, read)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from study.assignment import Assignment
 from study.reading import read_study
 from study.records import StudyRecord
 from study.spec import StudySpec
-from study.store import Assignment, StudyStore
+from study.store import StudyStore
 from study.trial_folder import LogEntry
 
 Measured = Callable[[Assignment], dict[str, float]]

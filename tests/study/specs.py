@@ -19,6 +19,10 @@ TINY_BASE: dict[str, Any] = {
 """Learns enough of the bundled audio in thirty steps not to count as collapsed."""
 
 
+STORE: str | None = None
+"""Where the trials of tiny studies are remembered; tests of every store set it."""
+
+
 def tiny_spec(**changes: Any) -> StudySpec:
     """Two temperatures with one seed on the bundled audio, one trial at a time."""
     content: dict[str, Any] = {
@@ -26,5 +30,6 @@ def tiny_spec(**changes: Any) -> StudySpec:
         "base": TINY_BASE,
         "space": {"temperature": [0.05, 0.1]},
         "resources": {"concurrent_trials": 1, "cpus_per_worker": 1},
+        "store": STORE,
     }
     return StudySpec.model_validate({**content, **changes})

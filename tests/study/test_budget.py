@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from study.analysis import answer_info
-from study.budget import Budget, Clock, elapsed_s, spent
+from study.budget import Budget, elapsed_s, spent
 from study.reading import read_study
 from study.spec import StudySpec
 from tests.study.specs import TINY_BASE, tiny_spec
@@ -85,15 +84,29 @@ def test_a_raised_budget_goes_on_in_the_same_study(tmp_path: Path) -> None:
 
 
 def test_the_clock_adds_up_over_runs(tmp_path: Path) -> None:
-    assert elapsed_s(tmp_path) == 0
-    (tmp_path / "clock.json").write_text(json.dumps({"elapsed_s": 3600.0}))
-    clock = Clock(tmp_path)
-    assert 3600 <= clock.elapsed_s < 3660
-    clock.keep()
-    assert 3600 < elapsed_s(tmp_path) < 3660
-    assert train(tmp_path, spec_with(wall_h=1.0)) == 0
+    hour = spec_with(wall_h=1.0)
+    with opened(tmp_path, hour) as store:
+        assert 0 <= store._clock.elapsed_s < 60
+        store._study.set_user_attr("run before", (1000.0, 1000.0 + 3600.0))
+        assert 3600 <= store._clock.elapsed_s < 3660
+    assert 3600 < read_study(tmp_path).wall_s < 3660
+    assert train(tmp_path, hour) == 0
     assert read_study(tmp_path).budget_spent == "its budget of 1 hours is spent"
     assert train(tmp_path, spec_with(wall_h=2.0)) == 4
+
+
+@pytest.mark.parametrize(
+    ("runs", "seconds"),
+    [
+        ([], 0),
+        ([(10, 20), (30, 35)], 15),
+        ([(30, 35), (10, 20)], 15),
+        ([(10, 20), (15, 25)], 15),
+        ([(10, 40), (15, 25), (30, 50)], 40),
+    ],
+)
+def test_runs_at_the_same_time_count_once(runs: list[tuple[float, float]], seconds: float) -> None:
+    assert elapsed_s({"openings": 3, **{f"run {index}": run for index, run in enumerate(runs)}}) == seconds
 
 
 def test_spending_by_hand() -> None:

@@ -104,6 +104,6 @@ def test_samplers_for_ranges_are_refused_without_them(tmp_path: Path) -> None:
 
 def test_wilcoxon_judges_any_metric_and_the_others_need_one_that_is_reported(tmp_path: Path) -> None:
     text = "name: a\npruner: {kind: wilcoxon}\n"
-    assert StudySpec.load(written(tmp_path, text)).objective.metric == "dev_map"
+    assert StudySpec.load(written(tmp_path, text)).objectives[0].metric == "dev_map"
     (problem,) = problems(tmp_path, "name: a\npruner: {kind: hyperband, first_rung: 10}\n")
     assert "pruner hyperband judges a trial before its end" in problem

@@ -13,12 +13,13 @@ import pytest
 
 from cpc_core.config import trajectory
 from cpc_core.errors import ConfigError
+from study.assignment import Assignment
 from study.budget import Budget
 from study.reading import read_study
 from study.records import Outcome, TrialRecord
 from study.sharing import Foreseen, SharedTrials, foreseen
 from study.spec import StudySpec
-from study.store import Assignment, StudyStore
+from study.store import StudyStore
 from study.trial_folder import LogEntry, Origin, TrialFolder
 from tests.study.specs import TINY_BASE, tiny_spec
 

@@ -11,18 +11,34 @@ import pytest
 from optuna.trial import TrialState
 
 from cpc_core.errors import ConfigError, CpcError
+from study import postgres_locks
+from study.assignment import Assignment
+from study.files import Place
 from study.reading import read_study
 from study.records import Outcome
 from study.spec import StudySpec
-from study.store import Assignment, Ending, StudyStore
+from study.store import Ending, StudyStore
 from study.trial_folder import LogEntry
+from tests.postgres import Server
+from tests.study import specs
 from tests.study.specs import tiny_spec
 
 CORPUS = "c" * 64
 
 
+@pytest.fixture(autouse=True, params=["journal", "postgres"])
+def every_store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Runs each test with the trials in a journal, and with the trials in a database."""
+    kind: str = request.param
+    if kind == "postgres":
+        server: Server = request.getfixturevalue("postgres")
+        monkeypatch.setattr(specs, "STORE", server.url())
+        monkeypatch.setattr(postgres_locks, "GRACE_S", 0)
+    return kind
+
+
 @contextmanager
-def opened(folder: Path, spec: StudySpec, corpus_hash: str = CORPUS) -> Iterator[StudyStore]:
+def opened(folder: Place, spec: StudySpec, corpus_hash: str = CORPUS) -> Iterator[StudyStore]:
     store = StudyStore.create_or_open(folder, spec, corpus_hash, "sample (3 clips)")
     try:
         yield store
@@ -181,8 +197,8 @@ def test_resumed_search_does_not_repeat_its_first_proposals(tmp_path: Path) -> N
 
 
 def test_point_proposed_just_before_a_kill_still_gets_all_its_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with opened(tmp_path, search_spec(1)) as store:
-        monkeypatch.setattr(store, "_enqueue_replicates", lambda *_: None)
+    with opened(tmp_path, search_spec(1)) as store, monkeypatch.context() as killed_early:
+        killed_early.setattr("study.queueing.Queue.add_replicates", lambda *_: None)
         first = asked(store)
     with opened(tmp_path, search_spec(1)) as store:
         assert asked(store) == first
@@ -199,6 +215,28 @@ def test_same_configuration_is_trained_once(tmp_path: Path) -> None:
     repeats = [trial for trial in read_study(tmp_path).trials if trial.outcome == "cancelled"]
     assert len(repeats) == 10
     assert all("the same configuration as trial" in trial.reason for trial in repeats)
+
+
+@pytest.mark.parametrize("steps", [(), (10,)], ids=["before its first report", "after a report"])
+def test_repeat_left_running_by_a_kill_does_not_end_the_trial_it_repeats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: tuple[int, ...]
+) -> None:
+    spec = tiny_spec(space={"negatives": ["cross"]}, sampler={"kind": "random", "trials": 2})
+
+    def killed(*_: object) -> int | None:
+        raise InterruptedError
+
+    with opened(tmp_path, spec) as store:
+        first = asked(store)
+        log_up_to(store, first, *steps)
+        monkeypatch.setattr(store._roster, "same", killed)
+        with pytest.raises(InterruptedError):
+            store.ask()
+        assert states(store) == [TrialState.RUNNING] * 2
+    with opened(tmp_path, spec) as store:
+        assert asked(store) == first
+        assert store.ask() is None
+    assert [trial.outcome for trial in read_study(tmp_path).trials] == ["running", "cancelled"]
 
 
 def test_failed_configuration_may_be_proposed_again(tmp_path: Path) -> None:
@@ -255,6 +293,7 @@ def test_halving_keeps_its_rungs_over_a_resume(tmp_path: Path) -> None:
         assert store.should_prune(third.number)
 
 
+@pytest.mark.parametrize("every_store", ["journal"], indirect=True)
 def test_second_driver_is_refused_by_the_first_ones_number(tmp_path: Path) -> None:
     with opened(tmp_path, tiny_spec()), pytest.raises(CpcError, match=f"is being run by process {os.getpid()}"):
         StudyStore.create_or_open(tmp_path, tiny_spec(), CORPUS, "")
@@ -284,6 +323,7 @@ def test_other_resources_are_the_same_study(tmp_path: Path) -> None:
         assert len(store._frozen()) == 2
 
 
+@pytest.mark.parametrize("every_store", ["journal"], indirect=True)
 def test_kill_while_the_journal_is_written_does_no_harm(tmp_path: Path) -> None:
     with opened(tmp_path, tiny_spec()) as store:
         first = asked(store)

@@ -1,0 +1,127 @@
+"""What the user asks of a running study: one small file in its folder, which the verbs write and the study's driver follows.
+
+A request is carried out exactly once although nobody crosses it off: trials are named by number, and a trial that has ended never
+runs again under its number. What then stands in the store is the answer.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import Literal
+
+from pydantic import ValidationError
+
+from cpc_core.config import Section
+from cpc_core.corpus.location import Location
+from cpc_core.errors import ConfigError
+from study.drivers import driver_of
+from study.files import Place, write_atomically
+from study.records import StudyRecord
+
+CONTROL = "control.json"
+
+POLL_S = 1.0
+"""Seconds between two looks at the file."""
+
+Wanted = Literal["run", "pause", "stop", "cancel"]
+"""`pause`: no new trials. `stop`: besides, running trials end at their next report and can go on later. `cancel`: all end now."""
+
+State = Literal["running", "pausing", "stopping", "paused", "stopped", "interrupted", "ended"]
+"""How a study stands. Without a driver it is paused or stopped where that was asked for, and interrupted where it was not."""
+
+
+class Orders(Section):
+    """What is asked of a study's driver."""
+
+    wanted: Wanted = "run"
+    """What the whole study is to do."""
+
+    cancel: tuple[int, ...] = ()
+    """Trials to end now."""
+
+    retry: tuple[int, ...] = ()
+    """Trials to train again, from their last checkpoint where that makes sense."""
+
+    afresh: tuple[int, ...] = ()
+    """Trials to train again from scratch."""
+
+
+def read_orders(study: Place) -> Orders:
+    """What is asked of a study; to run, where nothing is.
+
+    Raises:
+        ConfigError: The file is damaged.
+    """
+    path = Location.of(study) / CONTROL
+    try:
+        return Orders.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return Orders()
+    except (OSError, ValidationError) as error:
+        raise ConfigError(f"{path} cannot be read ({str(error).splitlines()[0]}): remove it, which forgets what was asked") from error
+
+
+def give(study: Place, asked: Orders) -> None:
+    """Adds orders to those that stand; `run` leaves what the whole study is to do as it is.
+
+    Raises:
+        ConfigError: The file is damaged.
+    """
+    before = read_orders(study)
+    orders = Orders(
+        wanted=before.wanted if asked.wanted == "run" else asked.wanted,
+        cancel=tuple(sorted({*before.cancel, *asked.cancel})),
+        retry=tuple(sorted({*before.retry, *asked.retry})),
+        afresh=tuple(sorted({*before.afresh, *asked.afresh})),
+    )
+    if orders != before:
+        _write(study, orders)
+
+
+def lift(study: Place) -> None:
+    """Lets a paused study go on."""
+    _write(study, read_orders(study).model_copy(update={"wanted": "run"}))
+
+
+def forget(study: Place) -> None:
+    """Drops orders to an earlier driver, so that they do not stop the one that begins."""
+    if (Location.of(study) / CONTROL).exists():
+        _write(study, Orders())
+
+
+def study_state(study: Place, record: StudyRecord) -> State:
+    """How a study stands at this moment.
+
+    Raises:
+        ConfigError: The control file is damaged.
+    """
+    if record.finished:
+        return "ended"
+    wanted = read_orders(study).wanted
+    if driver_of(study) is not None:
+        return "running" if wanted == "run" else "pausing" if wanted == "pause" else "stopping"
+    return "interrupted" if wanted == "run" else "paused" if wanted == "pause" else "stopped"
+
+
+class Follower:
+    """The orders of a study as they change.
+
+    Args:
+        study: The study folder.
+    """
+
+    def __init__(self, study: Place) -> None:
+        self._study, self._orders, self._looked_s = study, Orders(), -POLL_S
+
+    def latest(self) -> Orders:
+        """The orders, at most `POLL_S` old. A damaged file asks for nothing new: it shall not end a study."""
+        if time.monotonic() - self._looked_s >= POLL_S:
+            self._looked_s = time.monotonic()
+            with suppress(ConfigError):
+                self._orders = read_orders(self._study)
+        return self._orders
+
+
+def _write(study: Place, orders: Orders) -> None:
+    write_atomically(Location.of(study) / CONTROL, orders.model_dump_json() + "\n")

@@ -1,0 +1,141 @@
+"""One driver a study where files cannot be locked: every driver keeps an object of its own fresh, and gives way to another fresh one."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Event, Thread
+
+from optuna.storages import BaseStorage, JournalStorage
+
+from cpc_core.corpus.location import Location
+from cpc_core.errors import CpcError
+from study.errors import UnreachableError
+from study.object_journal import ObjectJournal
+
+LEASE_S = 30.0
+"""A driver whose object has not changed for so long is taken to have ended."""
+
+RENEW_S = 6.0
+"""Seconds between two changes of a driver's object."""
+
+
+class Lease:
+    """The whole study for one driver, as long as it renews an object below `drivers/`.
+
+    Of two drivers that start at the same time at least one sees the other's object, since a store lists what was written before;
+    both may, and then both give way. Nobody's clock is compared with another's: a driver that has ended is known by an object that
+    does not change, after `LEASE_S`, or at once where it was a process of this machine. A driver that was suspended for longer than
+    that finds its lease lost, and ends without writing to the journal.
+
+    Args:
+        study: The study folder.
+
+    Raises:
+        CpcError: Another driver runs the study.
+    """
+
+    def __init__(self, study: Location) -> None:
+        self._study, self._drivers = study, study / "drivers"
+        self._own = self._drivers / f"{uuid.uuid4().hex[:12]}.json"
+        self._renewals = 0
+        self._renewed_s = time.monotonic()
+        self._lost, self._closed = False, Event()
+        self._write()
+        self._thread = Thread(target=self._keep, name="lease", daemon=True)
+        self._thread.start()
+        try:
+            self._outlast_others()
+        except BaseException:
+            self.close()
+            raise
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """There is no other driver."""
+        yield
+
+    def storage(self, name: str) -> BaseStorage:
+        """The journal in the folder."""
+        return JournalStorage(ObjectJournal(self._study, before_writing=self.hold))
+
+    def take(self, trial: str) -> None:
+        """All trials belong to the one driver."""
+
+    def adopt(self, trial: str) -> bool:
+        """No other driver is left."""
+        return True
+
+    def let_go(self, trial: str) -> None:
+        """Nobody else waits for it."""
+
+    def hold(self) -> None:
+        """Raises where the lease was lost.
+
+        Raises:
+            UnreachableError: It could not be renewed in time.
+        """
+        if self._lost or time.monotonic() - self._renewed_s > LEASE_S:
+            raise UnreachableError(
+                f"{self._study} could not be reached for {LEASE_S:g} s, or this process was suspended: another driver may be running "
+                "the study now; nothing of it is lost, `cpc study resume` goes on once there is none"
+            )
+
+    def close(self) -> None:
+        """Lets another driver in."""
+        self._closed.set()
+        self._thread.join()
+        self._own.remove()
+
+    def _keep(self) -> None:
+        while not self._closed.wait(RENEW_S):
+            # A store that does not answer is asked again; whoever holds the lease looks at how long ago it last did.
+            with suppress(OSError):
+                if not self._own.is_file():
+                    self._lost = True
+                    return
+                self._write()
+
+    def _write(self) -> None:
+        self._renewals += 1
+        began = time.monotonic()
+        self._own.write_bytes(json.dumps({**_this_process(), "renewals": self._renewals}).encode())
+        self._renewed_s = began
+
+    def _outlast_others(self) -> None:
+        unchanged: dict[str, tuple[bytes, float]] = {}
+        while others := self._others():
+            for name, content in others.items():
+                before, since = unchanged.setdefault(name, (content, time.monotonic()))
+                if content != before:
+                    holder = json.loads(content)
+                    raise CpcError(
+                        f"{self._study} is being run by process {holder['process']} on {holder['machine']}: wait for it, or stop it and "
+                        "resume; for drivers at the same time the spec's store must be a PostgreSQL database"
+                    )
+                if time.monotonic() - since > LEASE_S or has_ended(json.loads(content)):
+                    (self._drivers / name).remove()
+            time.sleep(min(1.0, RENEW_S / 2))
+
+    def _others(self) -> dict[str, bytes]:
+        found = {}
+        for name in self._drivers.file_sizes().keys() - {self._own.name}:
+            with suppress(FileNotFoundError):
+                found[name] = (self._drivers / name).read_bytes()
+        return found
+
+
+def _this_process() -> dict[str, object]:
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return {"process": os.getpid(), "machine": socket.gethostname(), "numbered_in": f"{boot} {Path('/proc/self/ns/pid').readlink()}"}
+
+
+def has_ended(holder: dict[str, object]) -> bool:
+    """Whether it was a process of this machine that is no more. Of other machines nothing is known."""
+    return holder["numbered_in"] == _this_process()["numbered_in"] and not Path(f"/proc/{holder['process']}").exists()

@@ -1,0 +1,58 @@
+"""Trials that wait in the Optuna study: the cells of a grid, and the replicates of proposed points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import optuna
+from optuna.trial import FrozenTrial, Trial
+
+from study.assignment import Assignment
+from study.points import POINT
+from study.sampling import planned_pairs
+from study.searching import GridSampler
+from study.spec import StudySpec
+
+
+@dataclass(frozen=True)
+class Queue:
+    """Adds to what waits, never twice: what a killed driver has not queued any more is added by the next.
+
+    Attributes:
+        study: The Optuna study.
+        spec: What is asked.
+        corpus_hash: Hash of the corpus manifest.
+    """
+
+    study: optuna.Study
+    spec: StudySpec
+    corpus_hash: str
+
+    def add_grid(self) -> None:
+        """Queues every cell of a grid with every seed."""
+        if not isinstance(self.spec.sampler, GridSampler):
+            return
+        known = {(trial.user_attrs["cell_id"], trial.user_attrs["seed"]) for trial in self.study.get_trials(deepcopy=False)}
+        for sample, seed in planned_pairs(self.spec):
+            planned = Assignment.of(self.spec, self.corpus_hash, 0, sample, seed)
+            if (planned.cell_id, planned.seed) not in known:
+                known.add((planned.cell_id, planned.seed))
+                self.study.enqueue_trial(dict(sample), user_attrs=planned.description)
+
+    def add_replicates(self, first: Assignment, trial: Trial, known: Sequence[FrozenTrial]) -> None:
+        """Queues a proposed point again for every other seed.
+
+        Args:
+            first: What the trial means.
+            trial: The one that was asked for; one that repeats a point itself has no replicates.
+            known: All trials.
+        """
+        others = self.spec.seeds[1:]
+        if not others or isinstance(self.spec.sampler, GridSampler) or POINT in trial.user_attrs:
+            return
+        queued = {other.user_attrs["seed"] for other in known if other.user_attrs.get(POINT) == first.number}
+        for seed in others:
+            if seed not in queued:
+                replicate = Assignment.of(self.spec, self.corpus_hash, 0, first.sample, seed)
+                self.study.enqueue_trial(dict(first.sample), user_attrs={**replicate.description, POINT: first.number})

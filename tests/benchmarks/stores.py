@@ -1,0 +1,75 @@
+"""What a study costs in each store: `python -m tests.benchmarks.stores [TRIALS]`.
+
+A grid is opened, every trial asked for, reported ten times and told, and then the study is read. Nothing is trained. The database runs on
+this machine and waits for its disk; the object store is a server in Python on loopback, and gets a tenth of the trials.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+from moto.server import ThreadedMotoServer
+
+from cpc_core.corpus.location import Location
+from study.files import Place
+from study.reading import read_study
+from study.spec import StudySpec
+from study.store import StudyStore
+from study.trial_folder import LogEntry
+from tests.postgres import PASSWORD, running
+from tests.study.specs import tiny_spec
+
+REPORTS = 10
+
+
+def measure(name: str, folder: Place, spec: StudySpec) -> None:
+    began = time.monotonic()
+    store = StudyStore.create_or_open(folder, spec, "c" * 64, "")
+    opened, trials = time.monotonic(), 0
+    while (assignment := store.ask()) is not None:
+        trials += 1
+        for step in range(1, REPORTS + 1):
+            store.report(assignment.number, step, {"dev_map": 0.3})
+        trial = store.trial_folder(assignment.number)
+        trial.create(assignment.config)
+        trial.append(LogEntry(REPORTS, {"dev_map": 0.5}, "complete", "", 1.0))
+        store.tell(assignment.number, "complete", {"dev_map": 0.5})
+    told = time.monotonic()
+    store.close()
+    read_study(folder)
+    read = time.monotonic()
+    print(
+        f"{name:28} {trials:5d} trials: opened in {opened - began:6.2f} s, {1000 * (told - opened) / trials:6.1f} ms a trial, "
+        f"read in {read - told:5.2f} s"
+    )
+
+
+def grid(trials: int, store: str | None = None) -> StudySpec:
+    return tiny_spec(space={"epsilon_db": [-80 + 0.05 * index for index in range(trials)], "adversary": ["fgsm"]}, store=store)
+
+
+def main(trials: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        measure("journal file", Path(folder) / "file", grid(trials))
+        os.environ["PGPASSWORD"] = PASSWORD
+        with running(durable=True) as database:
+            measure("PostgreSQL", Path(folder) / "database", grid(trials, database.url()))
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        server.start()
+        host, port = server.get_host_and_port()
+        settings = {"ENDPOINT_URL": f"http://{host}:{port}", "ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "test"}
+        os.environ.update({f"AWS_{name}": value for name, value in settings.items()}, AWS_EC2_METADATA_DISABLED="true")
+        urllib.request.urlopen(urllib.request.Request(f"http://{host}:{port}/studies", method="PUT")).close()
+        measure("S3 protocol, in Python", Location.of("s3://studies/bench"), grid(max(1, trials // 10)))
+        server.stop()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
