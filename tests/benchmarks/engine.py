@@ -39,7 +39,7 @@ LONG: dict[str, Any] = {
     **TINY_BASE,
     "data": {"crop_s": 2.0, "batch_size": 8},
     "encoder": {"width": 32},
-    "training": {"steps": 500, "report_every": 50, "dev_clips": 8},
+    "training": {"steps": 250, "report_every": 25, "dev_clips": 8},
 }
 """Long enough for a rate."""
 

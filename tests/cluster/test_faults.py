@@ -58,7 +58,7 @@ def cluster(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[T
 
 @pytest.mark.parametrize(
     ("spec", "hits"),
-    [(NESTED, {"worker": 5, "controller": 2, "trial": 2, "driver": 2, "raylet": 2}), (INLINE, {"trial": 6, "driver": 6, "raylet": 5})],
+    [(NESTED, {"worker": 5, "trial": 4, "driver": 2, "raylet": 2}), (INLINE, {"trial": 6, "driver": 6, "raylet": 5})],
     ids=["nested", "inline"],
 )
 def test_killed_study_ends_as_if_nothing_had_happened(
