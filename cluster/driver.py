@@ -8,10 +8,10 @@ from uuid import uuid4
 import ray.tune
 from ray.train.v2.api.config import FailureConfig, RunConfig, ScalingConfig
 from ray.train.v2.api.exceptions import TrainingFailedError
+from ray.tune.integration.ray_train import TuneReportCallback
 
 from cluster.failures import final_error
-from cluster.process_group import ProcessGroup
-from cluster.train_run import ToTune, TrainRun
+from cluster.process_group import ProcessGroup, TrialTrainer
 from cpc_core.corpus.location import Location
 from study.files import Place
 from study.spec import Resources
@@ -21,7 +21,7 @@ COLLECTIVE_TIMEOUT_S = 600
 """How long a worker waits for the others. Rank 0 alone fits the probe at the end, the longest they are apart."""
 
 CONTROLLER_FAILURES = 2
-"""How often Ray Train may fail to start the workers; its default is for ever."""
+"""How often the Ray Train controller itself may fail; its default is for ever."""
 
 ACTOR_RESOURCES: dict[str, float] = {"CPU": 0, "memory": 64 * 2**20}
 """What a trial's own process reserves: no CPU, those belong to its workers, but Tune refuses to reserve nothing at all.
@@ -52,7 +52,7 @@ def train_trial(assigned: dict[str, Any], study: Place, corpus: Location, resour
         scratch: Where Ray Train may write.
     """
     trial = TrialFolder(study, assigned["number"])
-    trainer = TrainRun(
+    trainer = TrialTrainer(
         _train,
         train_loop_config={"study": str(study), "corpus": str(corpus), "number": trial.number, "threads": resources.threads},
         backend_config=ProcessGroup(COLLECTIVE_TIMEOUT_S),
@@ -65,7 +65,7 @@ def train_trial(assigned: dict[str, Any], study: Place, corpus: Location, resour
             # A name of its own for every attempt: Ray Train would read what an earlier one of the same name had left.
             name=f"{trial.name}-{uuid4().hex}",
             storage_path=scratch,
-            callbacks=[ToTune()],
+            callbacks=[TuneReportCallback()],
             failure_config=FailureConfig(max_failures=resources.max_failures, controller_failure_limit=CONTROLLER_FAILURES),
         ),
     )

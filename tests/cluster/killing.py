@@ -13,11 +13,12 @@ from typing import Literal
 from tests.cluster.faulted import FaultedStudy
 from tests.cluster.two_nodes import TwoNodes, await_that
 
-Kind = Literal["worker", "trial", "driver", "raylet"]
-"""A Ray Train worker, a trial's Tune actor, which is the Ray Train controller, too, the study's driver, the second node's raylet."""
+Kind = Literal["worker", "controller", "trial", "driver", "raylet"]
+"""A Ray Train worker, a Ray Train controller, a trial's Tune actor, the study's driver, the second node's raylet."""
 
 TITLES: dict[Kind, tuple[str, ...]] = {
     "worker": ("ray::RayTrainWorker", "ray::execute."),
+    "controller": ("ray::TrainController",),
     "trial": ("ray::ImplicitFunc", "ray::ResourceTrainable"),
 }
 """How Ray names the processes, whatever method they are in."""
@@ -63,6 +64,12 @@ class Killing:
             self._hit(kind, self._victim(kind))
         while not self._study.ended:
             self._pass(0.2)
+
+    def end(self) -> None:
+        """Makes sure that no study is driven any more."""
+        for study in self.studies:
+            study.driver.kill()
+            study.driver.wait(DEATH_S)
 
     @property
     def _study(self) -> FaultedStudy:

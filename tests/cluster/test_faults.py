@@ -58,7 +58,7 @@ def cluster(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[T
 
 @pytest.mark.parametrize(
     ("spec", "hits"),
-    [(NESTED, {"worker": 5, "trial": 4, "driver": 2, "raylet": 2}), (INLINE, {"trial": 6, "driver": 6, "raylet": 5})],
+    [(NESTED, {"worker": 5, "controller": 2, "trial": 2, "driver": 2, "raylet": 2}), (INLINE, {"trial": 6, "driver": 6, "raylet": 5})],
     ids=["nested", "inline"],
 )
 def test_killed_study_ends_as_if_nothing_had_happened(
@@ -68,7 +68,10 @@ def test_killed_study_ends_as_if_nothing_had_happened(
     # Each study has a folder to itself: beside another one it would take over what that has trained.
     begun = (tmp_path / str(number) / "study" for number in itertools.count())
     killing = Killing(cluster, lambda: FaultedStudy(cluster, spec, next(begun)), SEED)
-    killing.rounds(hits)
+    try:
+        killing.rounds(hits)
+    finally:
+        killing.end()
     await_that(lambda: not cluster.held(), QUIET_S, "everything is free again")
     assert not cluster.drivers.processes()
     for study in killing.studies:
