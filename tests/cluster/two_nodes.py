@@ -27,8 +27,9 @@ always has a part of it."""
 SECOND_IP = "127.0.0.2"
 """Two nodes of one address would be one to Ray."""
 
-OWN_ACTORS = ("_AutoscalingCoordinatorActor", "_StatsActor")
-"""Ray's own, which outlive the driver that needed them first."""
+OWN_ACTORS = ("_AutoscalingCoordinatorActor", "_StatsActor", "PlacementGroupCleaner")
+"""Ray's own, which outlive the driver that needed them first. The cleaner of a Ray Train run frees its placement group when the run's
+controller dies; killed before it has told the cleaner what to watch, that one waits for ever, and holds nothing."""
 
 _ENVIRONMENT = {
     "RAY_AUTH_MODE": "disabled",
