@@ -51,7 +51,6 @@ def run_trial(
         if assignment is not None:
             on_step, on_report = _obeying(Follower(store.folder), assignment.number, on_step, on_report)
             trial = store.trial_folder(assignment.number)
-            trial.create(assignment.config)
             for progress in recorded_training(trial, corpus, in_process, on_step=partial(on_step, assignment.config)):
                 if progress.outcome != "running":
                     store.tell(assignment.number, progress.outcome, progress.metrics, progress.reason)

@@ -11,13 +11,15 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from typing import Any, cast
 
-from cluster.attempt import record_here
+import torch
+
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.stream import Batch, batches_in_process
 from cpc_core.distributed import from_first_worker, world
 from cpc_core.step import StepMetrics
 from cpc_core.training import Progress, Standing, training_reports
+from study.provenance import record_attempt
 from study.trial_folder import LogEntry, TrialFolder
 
 OpenStream = Callable[[Corpus, CpcConfig, int], Iterator[Batch]]
@@ -53,7 +55,8 @@ def recorded_training(
     checkpoint = None if step is None else trial.checkpoint_at(step)
     config, taken = trial.config(), step or 0
     if is_first:
-        record_here(trial, taken)
+        device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+        record_attempt(trial, device=device, workers=world()[1], threads=torch.get_num_threads(), step=taken)
     log = trial.log() if is_first else ()
     started = time.monotonic() - (log[-1].elapsed_s if log else 0.0)
     stream = open_stream(corpus, config, taken // config.updates_per_batch)

@@ -118,7 +118,6 @@ class StudySearch(Searcher):
         assignment = self._store.ask()
         if assignment is None:
             return None if self._live else _FINISHED
-        self._store.trial_folder(assignment.number).create(assignment.config)
         self._live[trial_id] = _Live(assignment)
         self._emit("started", self._live[trial_id])
         return {"number": assignment.number}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from optuna.trial import FrozenTrial
+
 from cpc_core.config import CpcConfig, signature
 from search_spaces.space import Sample
 from study.spec import StudySpec
@@ -41,5 +43,10 @@ class Assignment:
 
     @property
     def description(self) -> dict[str, object]:
-        """What the Optuna trial remembers of it."""
+        """What the Optuna trial remembers of it; see `described`."""
         return {"seed": self.seed, "knobs": dict(self.sample), "trial_id": self.trial_id, "cell_id": self.cell_id}
+
+
+def described(trial: FrozenTrial) -> bool:
+    """Whether an Optuna trial remembers what it is of. One that is being proposed has none of it yet, or not all."""
+    return "cell_id" in trial.user_attrs

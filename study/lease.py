@@ -7,8 +7,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 
@@ -17,6 +16,7 @@ from optuna.storages import BaseStorage, JournalStorage
 from cpc_core.corpus.location import Location
 from cpc_core.errors import CpcError
 from study.errors import UnreachableError
+from study.lock import OneDriver
 from study.object_journal import ObjectJournal
 
 LEASE_S = 30.0
@@ -26,7 +26,7 @@ RENEW_S = 6.0
 """Seconds between two changes of a driver's object."""
 
 
-class Lease:
+class Lease(OneDriver):
     """The whole study for one driver, as long as it renews an object below `drivers/`.
 
     Of two drivers that start at the same time at least one sees the other's object, since a store lists what was written before;
@@ -56,24 +56,9 @@ class Lease:
             self.close()
             raise
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """There is no other driver."""
-        yield
-
     def storage(self, name: str) -> BaseStorage:
         """The journal in the folder."""
         return JournalStorage(ObjectJournal(self._study, before_writing=self.hold))
-
-    def take(self, trial: str) -> None:
-        """All trials belong to the one driver."""
-
-    def adopt(self, trial: str) -> bool:
-        """No other driver is left."""
-        return True
-
-    def let_go(self, trial: str) -> None:
-        """Nobody else waits for it."""
 
     def hold(self) -> None:
         """Raises where the lease was lost.

@@ -49,7 +49,26 @@ class Claims(Protocol):
         """Gives everything back."""
 
 
-class FolderLock:
+class OneDriver:
+    """What there is to claim where the whole study belongs to one driver: nothing more."""
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """There is no other driver."""
+        yield
+
+    def take(self, trial: str) -> None:
+        """All trials belong to the one driver."""
+
+    def adopt(self, trial: str) -> bool:
+        """No other driver is left."""
+        return True
+
+    def let_go(self, trial: str) -> None:
+        """Nobody else waits for it."""
+
+
+class FolderLock(OneDriver):
     """The whole study for one driver: an exclusive lock on its folder, which the operating system drops with the process.
 
     Raises:
@@ -79,25 +98,10 @@ class FolderLock:
                 return True
         return False
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """There is no other driver."""
-        yield
-
     def storage(self, name: str) -> BaseStorage:
         """The journal in the folder."""
         _heal(self._journal)
         return JournalStorage(JournalFileBackend(str(self._journal)))
-
-    def take(self, trial: str) -> None:
-        """All trials belong to the one driver."""
-
-    def adopt(self, trial: str) -> bool:
-        """No other driver is left."""
-        return True
-
-    def let_go(self, trial: str) -> None:
-        """Nobody else waits for it."""
 
     def hold(self) -> None:
         """A lock of the operating system is never lost."""

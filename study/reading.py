@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from cpc_core.corpus.location import Location
 from cpc_core.errors import ConfigError
+from study.assignment import described
 from study.budget import elapsed_s, spent
 from study.files import Place
 from study.reaching import reached
@@ -42,8 +43,7 @@ def read_study(folder: Place) -> StudyRecord:
     with reached(place, spec.store):
         provenance = read_provenance(place)
         stored, attributes = known(place, spec, provenance)
-        # Trials that are being proposed right now have no seed yet.
-        trials = _records(place, [trial for trial in stored if "seed" in trial.user_attrs])
+        trials = _records(place, [trial for trial in stored if described(trial)])
         prediction = _prediction(place)
     wall_s = elapsed_s(attributes)
     return StudyRecord(

@@ -322,6 +322,7 @@ class StudyStore:
         folder, number = self.trial_folder(assignment.number), assignment.number
         trajectory_id = trajectory(assignment.config, self._corpus_hash)
         steps = assignment.config.training.steps
+        folder.create(assignment.config)
         folder.identify(Identity(assignment.trial_id, trajectory_id, steps, self.spec.hash, self._corpus_hash, assignment.seed))
         if folder.newest_step() is not None:
             return True

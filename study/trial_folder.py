@@ -171,7 +171,6 @@ class TrialFolder:
         checkpoint = max((saved for saved in donor.steps() if saved <= step), default=None)
         before = donor.origin()
         origin = before if before is not None and before.step >= step else Origin(donor.study.name, donor.number, step)
-        self.create(config)
         if (donor.place / PROVENANCE).exists():
             write_atomically(self.place / PROVENANCE, (donor.place / PROVENANCE).read_bytes())
         write_atomically(self.place / ORIGIN, json.dumps(asdict(origin)) + "\n")

@@ -50,13 +50,13 @@ def s3_settings(s3_server: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def studies_bucket(s3_server: str, s3_settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
+def bucket(s3_server: str, s3_settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
     """URI of an empty bucket."""
     for name, value in s3_settings.items():
         monkeypatch.setenv(name, value)
-    for path, method in (("moto-api/reset", "POST"), ("studies", "PUT")):
+    for path, method in (("moto-api/reset", "POST"), ("bucket", "PUT")):
         urllib.request.urlopen(urllib.request.Request(f"{s3_server}/{path}", method=method)).close()
-    return "s3://studies"
+    return "s3://bucket"
 
 
 @pytest.fixture

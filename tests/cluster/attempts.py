@@ -1,10 +1,8 @@
-"""Trials small enough for unit tests, and what can be compared of their logs."""
+"""Trials small enough for unit tests."""
 
 from __future__ import annotations
 
-import json
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from cluster.recording import in_process, recorded_training
@@ -28,14 +26,3 @@ def attempt(trial: TrialFolder, corpus: Corpus, *, reports: int = len(REPORTS)) 
     made = list(islice(training, reports))
     training.close()
     return made
-
-
-def log_without_timing(study: Path, number: int) -> list[dict[str, Any]]:
-    """Every line of a trial's log, without what depends on the clock."""
-    entries = []
-    for line in (TrialFolder(study, number).path / "metrics.jsonl").read_text().splitlines():
-        entry = json.loads(line)
-        del entry["elapsed_s"]
-        entry["metrics"].pop("clips_per_s", None)
-        entries.append(entry)
-    return entries

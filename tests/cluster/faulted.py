@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from study.reading import SPEC, read_study
 from study.spec import StudySpec
 from study.trial_folder import checkpoint_folder, checkpoint_step
 from tests.cluster.bare import train_bare
+from tests.cluster.logs import log_without_timing
 from tests.cluster.two_nodes import TwoNodes
 
 
@@ -75,7 +75,7 @@ class FaultedStudy:
         """
         for path in sorted(self.folder.glob("trials/t*/metrics.jsonl")):
             number, steps = int(path.parent.name.removeprefix("t")), []
-            for line in _whole_lines(path):
+            for line in log_without_timing(self.folder, number):
                 steps.append(line["step"])
                 assert self._lines.setdefault((number, line["step"]), line) == line
             assert steps == sorted(set(steps)), f"trial {number} reports {steps}"
@@ -109,7 +109,7 @@ class FaultedStudy:
             self._check_trained(stored[trial.number], out)
 
     def _check_trained(self, trial: FrozenTrial, out: Path) -> None:
-        log, bare = (_whole_lines(folder / "trials" / f"t{trial.number:05d}" / "metrics.jsonl") for folder in (self.folder, out))
+        log, bare = (log_without_timing(folder, trial.number) for folder in (self.folder, out))
         assert log == bare
         metric = self.spec.objectives[0].metric
         assert trial.intermediate_values == {line["step"]: line["metrics"][metric] for line in bare}
@@ -127,11 +127,3 @@ class FaultedStudy:
         except KeyError:
             return []
         return study.get_trials(deepcopy=False)
-
-
-def _whole_lines(log: Path) -> list[dict[str, Any]]:
-    """The lines of a metrics log without their timing; a last one that is still being written is left out."""
-    lines = [json.loads(line) for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
-    for line in lines:
-        del line["elapsed_s"], line["metrics"]["clips_per_s"]
-    return lines

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -15,6 +13,7 @@ from cpc_core.corpus.corpus import Corpus
 from study.provenance import attempts
 from study.spec import StudySpec
 from study.trial_folder import TrialFolder
+from tests.cluster.logs import log_without_timing
 from tests.cluster.tones import one_trial, tones
 
 
@@ -30,20 +29,13 @@ def trained(folder: Path, spec: StudySpec, corpus: Corpus) -> list[int]:
     return taken
 
 
-def without_timing(folder: Path) -> list[dict[str, Any]]:
-    entries = [asdict(entry) for entry in TrialFolder(folder, 0).log()]
-    for entry in entries:
-        del entry["elapsed_s"], entry["metrics"]["clips_per_s"]
-    return entries
-
-
 @pytest.mark.parametrize(("shorter", "goes_on_at"), [(12, 13), (10, 9)], ids=["ended at a report", "ended between reports"])
 def test_a_longer_budget_gives_bitwise_what_training_at_once_gives(corpus: Corpus, tmp_path: Path, shorter: int, goes_on_at: int) -> None:
     at_once = tmp_path / "apart" / "at_once"
     assert trained(at_once, one_trial(corpus, 20), corpus) == list(range(1, 21))
     assert trained(tmp_path / "shorter", one_trial(corpus, shorter), corpus) == list(range(1, shorter + 1))
     assert trained(tmp_path / "longer", one_trial(corpus, 20), corpus) == list(range(goes_on_at, 21))
-    assert without_timing(tmp_path / "longer") == without_timing(at_once)
+    assert log_without_timing(tmp_path / "longer", 0) == log_without_timing(at_once, 0)
     assert [attempt["from_step"] for attempt in attempts(TrialFolder(tmp_path / "longer", 0))] == [0, goes_on_at - 1]
     ours, theirs = (torch.load(folder / "trials/t00000/checkpoint-000000020/state.pt") for folder in (tmp_path / "longer", at_once))
     assert all(torch.equal(ours["model"][name], weights) for name, weights in theirs["model"].items())
@@ -58,4 +50,4 @@ def test_the_probe_alone_is_measured_at_the_end_only(corpus: Corpus, tmp_path: P
 def test_the_same_trial_beside_it_takes_no_step(corpus: Corpus, tmp_path: Path) -> None:
     trained(tmp_path / "first", one_trial(corpus, 8), corpus)
     assert trained(tmp_path / "second", one_trial(corpus, 8, name="two"), corpus) == []
-    assert without_timing(tmp_path / "second") == without_timing(tmp_path / "first")
+    assert log_without_timing(tmp_path / "second", 0) == log_without_timing(tmp_path / "first", 0)

@@ -11,7 +11,7 @@ from cluster.local import run_trial
 from cpc_core.corpus.sample import open_corpus
 from study.reading import read_study
 from study.spec import StudySpec
-from tests.cluster.attempts import log_without_timing
+from tests.cluster.logs import log_without_timing
 from tests.cluster.on_ray import Driver, Marked
 from tests.study.specs import TINY_BASE, tiny_spec
 

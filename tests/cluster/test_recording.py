@@ -9,7 +9,8 @@ from cluster.recording import in_process, recorded_training
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
 from study.trial_folder import TrialFolder
-from tests.cluster.attempts import REPORTS, attempt, attempt_config, log_without_timing
+from tests.cluster.attempts import REPORTS, attempt, attempt_config
+from tests.cluster.logs import log_without_timing
 from tests.cpc_core.recordings import noise_corpus
 
 

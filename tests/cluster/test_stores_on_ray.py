@@ -40,13 +40,13 @@ def until_reported(folder: Location, driver: subprocess.Popen[str]) -> None:
 
 
 def test_study_in_stores_is_killed_resumed_and_exported(
-    tmp_path: Path, marked: Marked, postgres: Server, studies_bucket: str, s3_settings: dict[str, str]
+    tmp_path: Path, marked: Marked, postgres: Server, bucket: str, s3_settings: dict[str, str]
 ) -> None:
     marked.environment.update({"PGPASSWORD": PASSWORD, **s3_settings})
     base = {**TINY_BASE, "training": {"steps": STEPS, "report_every": 20, "dev_clips": 8}}
     spec = tiny_spec(base=base, store=postgres.url(), resources={"concurrent_trials": 2, "cpus_per_worker": 0.5})
     (tmp_path / "spec.yaml").write_text(spec.to_yaml())
-    folder = Location.of(f"{studies_bucket}/tiny")
+    folder = Location.of(f"{bucket}/tiny")
     killed = cpc(marked, "study", "run", tmp_path / "spec.yaml", "-o", folder.text)
     until_reported(folder, killed)
     killed.send_signal(signal.SIGKILL)

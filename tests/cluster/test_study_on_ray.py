@@ -13,7 +13,7 @@ from study.provenance import attempts
 from study.reading import read_study
 from study.spec import Resources, StudySpec
 from study.trial_folder import TrialFolder, checkpoint_folder, checkpoint_step
-from tests.cluster.attempts import log_without_timing
+from tests.cluster.logs import log_without_timing
 from tests.cluster.on_ray import Driver, Marked
 from tests.study.specs import TINY_BASE, tiny_spec
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from moto.server import ThreadedMotoServer
 from pyarrow.fs import FileSelector, FileType
 
 from cpc_core.corpus.corpus import Corpus
@@ -26,28 +22,6 @@ from tests.cpc_core.recordings import noise, write_recording
 OPTIONS = ImportOptions(clip_s=0.1)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """URI of an empty bucket."""
-    settings = {"ENDPOINT_URL": server, "ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "test", "DEFAULT_REGION": "us-east-1"}
-    for name, value in settings.items():
-        monkeypatch.setenv(f"AWS_{name}", value)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    urllib.request.urlopen(urllib.request.Request(f"{server}/moto-api/reset", method="POST")).close()
-    urllib.request.urlopen(urllib.request.Request(f"{server}/corpora", method="PUT")).close()
-    return "s3://corpora"
-
-
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     for index in range(20):
@@ -59,7 +33,7 @@ def source(tmp_path: Path) -> Path:
 def keys(bucket: str) -> list[str]:
     root = Location.of(bucket)
     found = root.filesystem.get_file_info(FileSelector(root.path, recursive=True))
-    return sorted(info.path.removeprefix("corpora/") for info in found if info.type == FileType.File)
+    return sorted(info.path.removeprefix("bucket/") for info in found if info.type == FileType.File)
 
 
 @pytest.mark.parametrize("store", ["s3", "memory"])
@@ -90,9 +64,9 @@ def test_a_shard_that_vanished_from_a_store_is_named(bucket: str, source: Path) 
     corpus = Corpus.open(f"{bucket}/mine")
     (corpus.folder / "train-00000.parquet").remove()
     (read,) = ReadPlan(corpus.row_groups("train"), 0, 4).windows(0, 4)
-    with pytest.raises(CorpusError, match=r"row group [01] of shard s3://corpora/mine/train-00000\.parquet cannot be read"):
+    with pytest.raises(CorpusError, match=r"row group [01] of shard s3://bucket/mine/train-00000\.parquet cannot be read"):
         read_window(read)
-    with pytest.raises(CorpusError, match=r"shard s3://corpora/mine/train-00000\.parquet is missing"):
+    with pytest.raises(CorpusError, match=r"shard s3://bucket/mine/train-00000\.parquet is missing"):
         Corpus.open(f"{bucket}/mine")
 
 
@@ -104,7 +78,7 @@ def test_an_import_into_a_store_goes_on_after_an_interruption(bucket: str, sourc
     with pytest.raises(KeyboardInterrupt):
         import_source(open_source(source), f"{bucket}/mine", OPTIONS, on_progress=interrupt)
     assert all(key.startswith(".mine.importing/") for key in keys(bucket))
-    with pytest.raises(CorpusError, match="there is no corpus folder s3://corpora/mine"):
+    with pytest.raises(CorpusError, match="there is no corpus folder s3://bucket/mine"):
         Corpus.open(f"{bucket}/mine")
     # The dev split was the last one; the shard of the other was finished.
     assert import_folder(source, f"{bucket}/mine", OPTIONS).kept == Corpus.open(f"{bucket}/mine").rows("train") + 1
@@ -113,7 +87,7 @@ def test_an_import_into_a_store_goes_on_after_an_interruption(bucket: str, sourc
 
 def test_a_corpus_in_a_store_is_replaced_only_if_asked(bucket: str, source: Path) -> None:
     before = import_folder(source, f"{bucket}/mine", OPTIONS)
-    with pytest.raises(CorpusError, match="s3://corpora/mine exists already"):
+    with pytest.raises(CorpusError, match="s3://bucket/mine exists already"):
         import_folder(source, f"{bucket}/mine", OPTIONS)
     no_dev = ImportOptions(clip_s=0.06, dev_fraction=0.0)
     after = import_folder(source, f"{bucket}/mine", no_dev, overwrite=True)

@@ -24,7 +24,6 @@ def ended_study(folder: Path, spec: StudySpec, measured: Measured, *, trials: in
             assert assignment is not None
             metrics = measured(assignment)
             trial = store.trial_folder(assignment.number)
-            trial.create(assignment.config)
             trial.append(LogEntry(assignment.config.training.steps, metrics, "complete", "", 60.0))
             store.report(assignment.number, assignment.config.training.steps, metrics)
             store.tell(assignment.number, "complete", metrics)

@@ -41,7 +41,6 @@ def main(folder: Place, spec: StudySpec, at_a_time: int) -> None:
             asked = [assignment for _ in range(at_a_time) if (assignment := store.ask()) is not None]
             for assignment in asked:
                 trial = store.trial_folder(assignment.number)
-                trial.create(assignment.config)
                 trial.rewind(-1)
                 sys.stdout.write(json.dumps([assignment.number, dict(assignment.sample), assignment.seed]) + "\n")
                 sys.stdout.flush()

@@ -18,8 +18,8 @@ from tests.study.specs import tiny_spec
 from tests.study.test_store import asked, opened
 
 
-def test_orders_to_a_study_in_an_object_store(studies_bucket: str) -> None:
-    folder = Location.of(f"{studies_bucket}/steered")
+def test_orders_to_a_study_in_an_object_store(bucket: str) -> None:
+    folder = Location.of(f"{bucket}/steered")
     store = StudyStore.create_or_open(folder, tiny_spec(), "c" * 64, "")
     try:
         assert (driver_of(folder) or "").startswith("process ")

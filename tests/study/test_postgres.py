@@ -154,8 +154,7 @@ def test_studies_that_share_a_database_do_not_meet(tmp_path: Path, postgres: Ser
 def test_budget_counts_the_trials_of_every_driver(tmp_path: Path, postgres: Server) -> None:
     spec = tiny_spec(store=postgres.url(), space=GRID, budget={"trials": 3})
     with opened(tmp_path, spec) as one:
-        given = asked(one)
-        one.trial_folder(given.number).create(given.config)
+        asked(one)
         with opened(tmp_path, spec) as two:
             assert [asked(two).number, asked(two).number] == [1, 2]
             assert one.ask() is None and two.ask() is None

@@ -64,7 +64,6 @@ def trained(folder: Path, wanted: StudySpec, *steps: int, outcome: Outcome = "co
         assignment = store.ask()
         assert assignment is not None
         trial = store.trial_folder(assignment.number)
-        trial.create(assignment.config)
         pretend(trial, *steps, outcome=outcome)
         if outcome in ("complete", "diverged"):
             store.tell(assignment.number, "complete" if outcome == "complete" else "diverged", trial.log()[-1].metrics)

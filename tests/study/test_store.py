@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import Trial, TrialState
 
 from cpc_core.errors import ConfigError, CpcError
 from study import postgres_locks
@@ -59,7 +59,6 @@ def states(store: StudyStore) -> list[TrialState]:
 def log_up_to(store: StudyStore, assignment: Assignment, *steps: int, outcome: Outcome = "running") -> None:
     """Writes the log that a worker would have left; `outcome` goes into its last line."""
     folder = store.trial_folder(assignment.number)
-    folder.create(assignment.config)
     for step in steps:
         last = outcome if step == steps[-1] else "running"
         folder.append(LogEntry(step, {"dev_accuracy": step / 100, "dev_map": 0.5}, last, "", 1.0))
@@ -204,6 +203,30 @@ def test_point_proposed_just_before_a_kill_still_gets_all_its_seeds(tmp_path: Pa
         assert asked(store) == first
         assert asked(store).seed == 1
         assert store.ask() is None
+
+
+@pytest.mark.parametrize("known", range(4))
+def test_kill_while_a_proposal_is_described_neither_hinders_readers_nor_loses_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: int
+) -> None:
+    described: list[str] = []
+
+    def until_killed(trial: Trial, name: str, value: object) -> None:
+        if len(described) == known:
+            raise InterruptedError
+        described.append(name)
+        trial.study._storage.set_trial_user_attr(trial._trial_id, name, value)
+
+    with opened(tmp_path, search_spec(1)) as store, monkeypatch.context() as killed_early:
+        killed_early.setattr("optuna.trial.Trial.set_user_attr", until_killed)
+        with pytest.raises(InterruptedError):
+            store.ask()
+        drawn = store._frozen()[0].params
+    assert len(described) == known and read_study(tmp_path).trials == ()
+    with opened(tmp_path, search_spec(1)) as store:
+        first = asked(store)
+        assert first.number == 0 and store._frozen()[0].params == drawn
+    assert [trial.seed for trial in read_study(tmp_path).trials] == [0, 1]
 
 
 def test_same_configuration_is_trained_once(tmp_path: Path) -> None:

@@ -57,8 +57,8 @@ def test_store_keeps_its_contract(test: Callable[[Any], None], place: Location, 
     test(place)
 
 
-def test_study_on_s3_is_driven_read_and_shown(studies_bucket: str, tmp_path: Path) -> None:
-    uri = f"{studies_bucket}/a/tiny"
+def test_study_on_s3_is_driven_read_and_shown(bucket: str, tmp_path: Path) -> None:
+    uri = f"{bucket}/a/tiny"
     with opened(Location.of(uri), tiny_spec()) as store:
         first = asked(store)
         log_up_to(store, first, 10, 20, outcome="complete")
@@ -74,16 +74,15 @@ def test_study_on_s3_is_driven_read_and_shown(studies_bucket: str, tmp_path: Pat
     shown = cpc("study", "show", uri, "-o", "json", cwd=tmp_path)
     assert [row["outcome"] for row in json.loads(shown.out)] == ["complete"] * 2
     assert cpc("report", uri, "-o", "report.html", cwd=tmp_path).code == 0
-    missing = cpc("study", "show", f"{studies_bucket}/nothing", cwd=tmp_path)
+    missing = cpc("study", "show", f"{bucket}/nothing", cwd=tmp_path)
     assert (missing.code, missing.err) == (
         3,
-        f"cpc: there is no study {studies_bucket}/nothing: start one with `cpc study run SPEC.yaml -o {studies_bucket}/nothing`, "
-        "or correct the address\n",
+        f"cpc: there is no study {bucket}/nothing: start one with `cpc study run SPEC.yaml -o {bucket}/nothing`, or correct the address\n",
     )
     assert cpc("study", "show", "s3://nowhere/study", cwd=tmp_path).code in (3, 4)
 
 
-def test_bucket_that_is_not_there_is_one_sentence(studies_bucket: str) -> None:
+def test_bucket_that_is_not_there_is_one_sentence(bucket: str) -> None:
     with (
         pytest.raises(UnreachableError, match=r"s3://nowhere/tiny cannot be used .*check the address"),
         opened(Location.of("s3://nowhere/tiny"), tiny_spec()),
@@ -91,8 +90,8 @@ def test_bucket_that_is_not_there_is_one_sentence(studies_bucket: str) -> None:
         pass
 
 
-def test_log_on_s3_grows_and_is_rewound(studies_bucket: str) -> None:
-    trial = TrialFolder(f"{studies_bucket}/tiny", 7)
+def test_log_on_s3_grows_and_is_rewound(bucket: str) -> None:
+    trial = TrialFolder(f"{bucket}/tiny", 7)
     assert trial.log() == ()
     for step in (10, 20, 30):
         trial.append(entry(step))
@@ -104,9 +103,9 @@ def test_log_on_s3_grows_and_is_rewound(studies_bucket: str) -> None:
 
 @pytest.mark.parametrize("store", ["s3", "memory"])
 def test_checkpoint_is_there_once_it_is_complete_and_the_newest_two_stay(
-    studies_bucket: str, place: Location, monkeypatch: pytest.MonkeyPatch, store: str
+    bucket: str, place: Location, monkeypatch: pytest.MonkeyPatch, store: str
 ) -> None:
-    study = Location.of(f"{studies_bucket}/tiny") if store == "s3" else place
+    study = Location.of(f"{bucket}/tiny") if store == "s3" else place
     trial = TrialFolder(study, 3)
     with pytest.raises(CheckpointError, match="trial 3"):
         checkpoint_folder(study, 3)
@@ -173,8 +172,8 @@ def test_driver_that_lost_its_lease_writes_nothing_more(place: Location, monkeyp
     assert {trial.outcome for trial in read_study(place).trials} == {"running", "waiting"}
 
 
-def test_killed_driver_on_s3_is_followed_at_once_on_the_same_machine(studies_bucket: str, tmp_path: Path) -> None:
-    uri, file = f"{studies_bucket}/tiny", tmp_path / "spec.yaml"
+def test_killed_driver_on_s3_is_followed_at_once_on_the_same_machine(bucket: str, tmp_path: Path) -> None:
+    uri, file = f"{bucket}/tiny", tmp_path / "spec.yaml"
     file.write_text(tiny_spec(seeds=[0, 1]).to_yaml())
     command = [sys.executable, "-m", "tests.study.many_drivers", uri, str(file), "2"]
     killed = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
