@@ -12,7 +12,7 @@ from ray.data._internal.execution.streaming_executor import StreamingExecutor
 from cpc_core.corpus.plan import read_window
 from cpc_core.errors import CorpusError
 
-ROUND_S = 0.02
+ROUND_S = 0.01
 """Rest between two rounds of an execution's scheduling loop: short against reading a window, long against a round."""
 
 _DAMAGE = "damage"

@@ -19,8 +19,9 @@ from cluster.profile import ClusterProfile
 from study.errors import UnreachableError
 from study.spec import Resources
 
-OBJECT_STORE_BYTES = 400 * 2**20
-"""Shared memory of a local cluster. It holds the windows that are being read, not the corpus."""
+OBJECT_STORE_BYTES = 1000 * 2**20
+"""Shared memory of a local cluster. It holds the windows that are being read, not the corpus: some tens of MB each, of which Ray Data
+may have half the store in flight. With less, readers wait for room, or Ray writes windows to disk."""
 
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
