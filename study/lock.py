@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -101,7 +101,7 @@ class FolderLock(OneDriver):
     def storage(self, name: str) -> BaseStorage:
         """The journal in the folder."""
         _heal(self._journal)
-        return JournalStorage(JournalFileBackend(str(self._journal)))
+        return JournalStorage(_WholeLines(self._journal))
 
     def hold(self) -> None:
         """A lock of the operating system is never lost."""
@@ -109,6 +109,23 @@ class FolderLock(OneDriver):
     def close(self) -> None:
         """Lets another driver in."""
         self._file.close()
+
+
+class _WholeLines(JournalFileBackend):
+    """The journal of the one driver that writes. What a full disk cuts off is removed at once: the next line would be glued to it."""
+
+    def __init__(self, journal: Path) -> None:
+        super().__init__(str(journal))
+        self._journal = journal
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Adds entries after the last one, all of them or none."""
+        before = self._journal.stat().st_size
+        try:
+            super().append_logs(logs)
+        except BaseException:
+            os.truncate(self._journal, before)
+            raise
 
 
 def _heal(journal: Path) -> None:
