@@ -61,11 +61,12 @@ def _of_lease(study: Location) -> str | None:
 
 
 def _in_database(folder: Location, spec: StudySpec, store: str) -> str | None:
-    from study.postgres_locks import PostgresLocks
+    from study.postgres import connect
+    from study.postgres_locks import is_taken
 
     provenance = read_provenance(folder)
     running = [trial.number for trial in known(folder, spec, provenance)[0] if trial.state == TrialState.RUNNING]
     name = study_name(spec, provenance)
-    with closing(PostgresLocks(store, name)) as locks:
-        taken = next((number for number in running if locks.is_taken(f"{name} trial {number}")), None)
+    with closing(connect(store)) as connection:
+        taken = next((number for number in running if is_taken(connection, f"{name} trial {number}")), None)
     return None if taken is None else f"the driver of trial {taken}"
