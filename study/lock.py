@@ -1,4 +1,4 @@
-"""Who may train what: one driver a study behind a lock file, or many behind a lock for each trial."""
+"""Who may train what, and the case of one driver a study behind a lock file. `lease` and `postgres_locks` are the others."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ class Claims(Protocol):
         """Makes sure that what was taken is still held.
 
         Raises:
-            UnreachableError: That cannot be known any more.
+            UnreachableError: The object store cannot say so any more.
+            psycopg.Error: The database cannot; `reaching` says it readably.
         """
 
     def close(self) -> None:

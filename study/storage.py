@@ -31,7 +31,9 @@ def claims(folder: Location, spec: StudySpec, corpus_hash: str) -> Claims:
     """What lets a driver work on the study in `folder`.
 
     Raises:
-        CpcError: Another driver holds the whole study, or the database cannot be reached.
+        CpcError: Another driver holds the whole study.
+        psycopg.Error: The database does not answer, or refuses; `reaching` says it readably.
+        OSError: The object store does not answer; the same.
     """
     if spec.store is not None:
         from study.postgres_locks import PostgresLocks

@@ -97,7 +97,8 @@ class Origin:
 
 
 class TrialFolder:
-    """Reads and writes the files of one trial. One process writes: rank 0 of the trial's workers.
+    """Reads and writes the files of one trial. One process writes at a time: the driver, which prepares it, then the
+    first of the trial's workers.
 
     Args:
         study: The study folder.
