@@ -95,6 +95,16 @@ def study_name(spec: StudySpec, provenance: Mapping[str, Any]) -> str:
     return spec.name if spec.store is None else f"{spec.name}-{spec.hash}-{provenance['study_id']}"
 
 
+def trial_claim(study: str, number: int) -> str:
+    """The name under which a driver claims a trial.
+
+    Args:
+        study: Name of the study in its store.
+        number: The trial's.
+    """
+    return f"{study} trial {number}"
+
+
 def _content(storage: JournalStorage, name: str) -> tuple[list[FrozenTrial], Mapping[str, Any]]:
     try:
         study = optuna.load_study(study_name=name, storage=storage)

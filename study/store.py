@@ -44,7 +44,7 @@ from study.searching import GridSampler
 from study.sharing import SharedTrials
 from study.spec import StudySpec
 from study.spending import Spending
-from study.storage import claims, opened
+from study.storage import claims, opened, trial_claim
 from study.trial_folder import Identity, TrialFolder
 
 POLL_S = 1.0
@@ -286,7 +286,7 @@ class StudyStore:
         return trial
 
     def _claim(self, number: int) -> str:
-        return f"{self._study.study_name} trial {number}"
+        return trial_claim(self._study.study_name, number)
 
     @property
     def _proposes(self) -> bool:
