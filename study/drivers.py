@@ -11,6 +11,7 @@ from pathlib import Path
 from optuna.trial import TrialState
 
 from cpc_core.corpus.location import Location
+from cpc_core.errors import ConfigError
 from study.files import Place
 from study.lease import LEASE_S, has_ended
 from study.lock import LOCK
@@ -27,7 +28,7 @@ def driver_of(study: Place) -> str | None:
     killed is seen for `LEASE_S` more.
 
     Raises:
-        ConfigError: The folder holds no study, or a damaged one.
+        ConfigError: The folder holds no study, or one that is damaged or not to be read.
         UnreachableError: Its store does not answer.
     """
     folder, spec = Location.of(study), read_spec(study)
@@ -42,6 +43,8 @@ def _of_lock(study: Path) -> str | None:
         file = (study / LOCK).open(encoding="ascii")
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise ConfigError(f"{study / LOCK} cannot be read ({error.strerror}): have its owner make it readable for you") from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from cpc_core.errors import CpcError
+from cpc_core.errors import ConfigError, CpcError
 
 JOURNAL, LOCK = "journal.log", "driver.lock"
 
@@ -74,11 +74,17 @@ class FolderLock(OneDriver):
 
     Raises:
         CpcError: Another process holds it.
+        ConfigError: The folder cannot be written.
     """
 
     def __init__(self, study: Path) -> None:
         self._journal = study / JOURNAL
-        self._file = (study / LOCK).open("a+", encoding="ascii")
+        try:
+            self._file = (study / LOCK).open("a+", encoding="ascii")
+        except OSError as error:
+            raise ConfigError(
+                f"the study folder {study} cannot be written ({error.strerror}): choose another one with -o, or have its owner run it"
+            ) from error
         if not self._acquired():
             self._file.seek(0)
             holder = self._file.read().strip()

@@ -32,6 +32,7 @@ def claims(folder: Location, spec: StudySpec, corpus_hash: str) -> Claims:
 
     Raises:
         CpcError: Another driver holds the whole study.
+        ConfigError: The folder cannot be written.
         psycopg.Error: The database does not answer, or refuses; `reaching` says it readably.
         OSError: The object store does not answer; the same.
     """

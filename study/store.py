@@ -92,7 +92,7 @@ class StudyStore:
             corpus_caption: Corpus name and totals in words, for reports.
 
         Raises:
-            ConfigError: The folder holds a study of another spec or corpus.
+            ConfigError: The folder holds a study of another spec or corpus, or cannot be written.
             CpcError: Another driver is running the study.
         """
         place = Location.of(folder)

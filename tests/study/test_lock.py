@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from study.lock import JOURNAL
+from cpc_core.errors import ConfigError
+from study.drivers import driver_of
+from study.lock import JOURNAL, LOCK
 from study.reading import read_study
 from tests.study.specs import tiny_spec
 from tests.study.test_store import asked, opened
@@ -37,3 +39,18 @@ def test_a_line_that_a_full_disk_cuts_off_does_not_damage_the_journal(tmp_path: 
     assert [trial.outcome for trial in read_study(tmp_path).trials] == ["running", "waiting"]
     with opened(tmp_path, spec) as store:
         assert asked(store) == first
+
+
+def test_a_folder_that_may_not_be_written_or_read_is_one_sentence(tmp_path: Path) -> None:
+    with opened(tmp_path, tiny_spec()):
+        pass
+    # Permissions stop nobody who tests as root; this stops everybody.
+    (tmp_path / LOCK).unlink()
+    (tmp_path / LOCK).mkdir()
+    with (
+        pytest.raises(ConfigError, match=rf"{tmp_path} cannot be written \(Is a directory\): choose another one with -o"),
+        opened(tmp_path, tiny_spec()),
+    ):
+        pass
+    with pytest.raises(ConfigError, match=rf"{tmp_path / LOCK} cannot be read \(Is a directory\): have its owner"):
+        driver_of(tmp_path)
