@@ -244,6 +244,32 @@ def test_a_kill_while_a_trial_is_taken_over_leaves_nothing_half_done(tmp_path: P
     assert checkpoint is not None and checkpoint.name == "checkpoint-000000020"
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "step"),
+    [
+        ("trial.json", "", 20),
+        ("trial.json", '{"of": "another version"}', 20),
+        ("trial.json", None, 20),
+        ("metrics.jsonl", "\0\n", 20),
+        ("metrics.jsonl", None, 20),
+        ("checkpoint-1.copy", "", 20),
+        ("origin.json", '{"of": "another version"}', 0),
+    ],
+)
+def test_a_damaged_file_of_another_study_is_no_reason_to_end_this_one(tmp_path: Path, file: str, content: str | None, step: int) -> None:
+    trained(tmp_path / "healthy", spec(20), 10, 20)
+    trained(tmp_path / "damaged", spec(40, resources={"share": False}), 20, 30, 40)
+    damaged = tmp_path / "damaged/trials/t00000" / file
+    damaged.unlink(missing_ok=True)
+    if content is None:
+        damaged.mkdir()
+    else:
+        damaged.write_text(content)
+    assignment, record = asked(tmp_path / "own", spec(50))
+    assert assignment is not None
+    assert record.reason == (f"continued from step {step} of trial 0 of study healthy" if step else "")
+
+
 def test_training_from_the_start_forgets_the_donor(tmp_path: Path) -> None:
     trained(tmp_path / "first", spec(20), 10, 20)
     asked(tmp_path / "second", spec(40))
