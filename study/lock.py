@@ -1,4 +1,4 @@
-"""Who may train what: one driver a study behind a lock file, or many behind a lock for each trial."""
+"""Who may train what, and the case of one driver a study behind a lock file. `lease` and `postgres_locks` are the others."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from cpc_core.errors import CpcError
+from cpc_core.errors import ConfigError, CpcError
 
 JOURNAL, LOCK = "journal.log", "driver.lock"
 
@@ -42,7 +42,8 @@ class Claims(Protocol):
         """Makes sure that what was taken is still held.
 
         Raises:
-            UnreachableError: That cannot be known any more.
+            UnreachableError: The object store cannot say so any more.
+            psycopg.Error: The database cannot; `reaching` says it readably.
         """
 
     def close(self) -> None:
@@ -73,11 +74,17 @@ class FolderLock(OneDriver):
 
     Raises:
         CpcError: Another process holds it.
+        ConfigError: The folder cannot be written.
     """
 
     def __init__(self, study: Path) -> None:
         self._journal = study / JOURNAL
-        self._file = (study / LOCK).open("a+", encoding="ascii")
+        try:
+            self._file = (study / LOCK).open("a+", encoding="ascii")
+        except OSError as error:
+            raise ConfigError(
+                f"the study folder {study} cannot be written ({error.strerror}): choose another one with -o, or have its owner run it"
+            ) from error
         if not self._acquired():
             self._file.seek(0)
             holder = self._file.read().strip()
@@ -101,7 +108,7 @@ class FolderLock(OneDriver):
     def storage(self, name: str) -> BaseStorage:
         """The journal in the folder."""
         _heal(self._journal)
-        return JournalStorage(JournalFileBackend(str(self._journal)))
+        return JournalStorage(_WholeLines(self._journal))
 
     def hold(self) -> None:
         """A lock of the operating system is never lost."""
@@ -109,6 +116,23 @@ class FolderLock(OneDriver):
     def close(self) -> None:
         """Lets another driver in."""
         self._file.close()
+
+
+class _WholeLines(JournalFileBackend):
+    """The journal of the one driver that writes. What a full disk cuts off is removed at once: the next line would be glued to it."""
+
+    def __init__(self, journal: Path) -> None:
+        super().__init__(str(journal))
+        self._journal = journal
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Adds entries after the last one, all of them or none."""
+        before = self._journal.stat().st_size
+        try:
+            super().append_logs(logs)
+        except BaseException:
+            os.truncate(self._journal, before)
+            raise
 
 
 def _heal(journal: Path) -> None:

@@ -201,8 +201,8 @@ class StudySpec(Section):
 
     @property
     def hash(self) -> str:
-        """Twelve hex digits over what changes results: not `resources`, `store` and `claims`, nor the place of the corpus, which
-        counts by its content.
+        """Twelve hex digits over what changes results: not `resources`, `store`, `budget`, `claims` and `scales`, nor the place of
+        the corpus, which counts by its content.
         """
         unhashed = {"resources", "store", "budget", "claims", "scales", "corpus"}
         content = json.dumps(self.model_dump(mode="json", exclude=unhashed), sort_keys=True)

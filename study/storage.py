@@ -31,7 +31,10 @@ def claims(folder: Location, spec: StudySpec, corpus_hash: str) -> Claims:
     """What lets a driver work on the study in `folder`.
 
     Raises:
-        CpcError: Another driver holds the whole study, or the database cannot be reached.
+        CpcError: Another driver holds the whole study.
+        ConfigError: The folder cannot be written.
+        psycopg.Error: The database does not answer, or refuses; `reaching` says it readably.
+        OSError: The object store does not answer; the same.
     """
     if spec.store is not None:
         from study.postgres_locks import PostgresLocks
@@ -91,6 +94,16 @@ def database_revision(spec: StudySpec, provenance: Mapping[str, Any]) -> str:
 def study_name(spec: StudySpec, provenance: Mapping[str, Any]) -> str:
     """The name of a study in its store. A journal holds one; a database many, also of the same name and spec."""
     return spec.name if spec.store is None else f"{spec.name}-{spec.hash}-{provenance['study_id']}"
+
+
+def trial_claim(study: str, number: int) -> str:
+    """The name under which a driver claims a trial.
+
+    Args:
+        study: Name of the study in its store.
+        number: The trial's.
+    """
+    return f"{study} trial {number}"
 
 
 def _content(storage: JournalStorage, name: str) -> tuple[list[FrozenTrial], Mapping[str, Any]]:

@@ -44,7 +44,7 @@ from study.searching import GridSampler
 from study.sharing import SharedTrials
 from study.spec import StudySpec
 from study.spending import Spending
-from study.storage import claims, opened
+from study.storage import claims, opened, trial_claim
 from study.trial_folder import Identity, TrialFolder
 
 POLL_S = 1.0
@@ -92,7 +92,7 @@ class StudyStore:
             corpus_caption: Corpus name and totals in words, for reports.
 
         Raises:
-            ConfigError: The folder holds a study of another spec or corpus.
+            ConfigError: The folder holds a study of another spec or corpus, or cannot be written.
             CpcError: Another driver is running the study.
         """
         place = Location.of(folder)
@@ -289,7 +289,7 @@ class StudyStore:
         return trial
 
     def _claim(self, number: int) -> str:
-        return f"{self._study.study_name} trial {number}"
+        return trial_claim(self._study.study_name, number)
 
     @property
     def _proposes(self) -> bool:
