@@ -14,8 +14,9 @@ from ray.tune.search import Searcher
 
 from study.assignment import Assignment
 from study.control import Wanted
+from study.recorder import Ending
 from study.records import CANCELLED_BY_USER, Outcome
-from study.store import Ending, StudyStore
+from study.store import StudyStore
 
 if TYPE_CHECKING:
     from ray.tune.execution.tune_controller import TuneController

@@ -10,15 +10,12 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import optuna
-from optuna.pruners import NopPruner
 from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import ValidationError
 
@@ -35,6 +32,7 @@ from study.provenance import collect
 from study.queueing import Queue
 from study.reaching import reached
 from study.reading import PROVENANCE, SPEC, read_provenance
+from study.recorder import Ending, Recorder
 from study.records import CANCELLED_BY_USER
 from study.replicates import cell_given_up
 from study.retries import RETRY_OF, retry_attributes, successors, take_over
@@ -49,8 +47,6 @@ from study.trial_folder import Identity, TrialFolder
 
 POLL_S = 1.0
 """Seconds between looks at what other drivers do."""
-
-Ending = Literal["complete", "pruned", "diverged", "failed", "cancelled"]
 
 
 class StudyStore:
@@ -68,8 +64,7 @@ class StudyStore:
         # Drivers that open the study before any trial was asked for must not draw the same ones.
         proposing = build_sampler(spec, asked=len(self._frozen()) + openings)
         study.sampler = PointSampler(proposing, study, points_modelled(spec))
-        self._live: dict[int, Trial] = {}
-        self._reported: dict[int, set[int]] = {}
+        self._recorder = Recorder(study, spec.objectives)
         self._ready: list[Assignment] = []
         self._spending = Spending(folder)
         self._roster, self._queue = Roster(), Queue(study, spec, corpus_hash)
@@ -164,8 +159,7 @@ class StudyStore:
             return self._ready.pop()
         with self._claims.alone():
             while (trial := self._next(known := self._frozen())) is not None:
-                self._live[trial.number] = trial
-                self._reported[trial.number] = set(self._study._storage.get_trial(trial._trial_id).intermediate_values)
+                self._recorder.begin(trial)
                 assignment = self._assign(trial, known)
                 if assignment is not None:
                     return assignment
@@ -197,20 +191,11 @@ class StudyStore:
 
     def report(self, number: int, step: int, metrics: Mapping[str, float]) -> None:
         """Records the (first) objective's value at a step; the first value of a step stays, so that a repeat changes nothing."""
-        value = metrics.get(self.spec.objectives[0].metric)
-        if value is None or step in self._reported[number]:
-            return
-        self._reported[number].add(step)
-        trial = self._live[number]
-        if len(self.spec.objectives) == 1:
-            trial.report(value, step)
-        else:
-            # Optuna's Trial takes no reports towards several objectives; its storages do.
-            self._study._storage.set_trial_intermediate_value(trial._trial_id, step, value)
+        self._recorder.report(number, step, metrics)
 
     def should_prune(self, number: int) -> bool:
         """Whether the pruner gives the trial up, judged from what the store knows of all trials."""
-        return not isinstance(self._study.pruner, NopPruner) and self._live[number].should_prune()
+        return self._recorder.should_prune(number)
 
     def tell(self, number: int, outcome: Ending, metrics: Mapping[str, float], reason: str = "") -> None:
         """Ends a trial.
@@ -221,19 +206,7 @@ class StudyStore:
             metrics: Final metrics of a complete trial, the latest ones otherwise.
             reason: Why, where the outcome is not plain success.
         """
-        for entry in self.trial_folder(number).log():
-            self.report(number, entry.step, entry.metrics)
-        values = {objective.metric: metrics.get(objective.metric) for objective in self.spec.objectives}
-        missing = next((name for name, value in values.items() if value is None or not math.isfinite(value)), None)
-        if outcome == "complete" and missing is not None:
-            outcome, reason = "failed", f"the final report gives no finite {missing}, but {values[missing]}"
-        trial = self._live.pop(number)
-        del self._reported[number]
-        trial.set_user_attr("ending", _ending(outcome, reason, metrics))
-        if outcome == "complete":
-            self._study.tell(trial, [value for value in values.values() if value is not None])
-        else:
-            self._study.tell(trial, state=TrialState.PRUNED if outcome == "pruned" else TrialState.FAIL)
+        self._recorder.end(number, outcome, metrics, reason, self.trial_folder(number).log())
         self._claims.let_go(self._claim(number))
         self._roster.ended += 1
         self._clock.keep()
@@ -246,14 +219,12 @@ class StudyStore:
         with self._claims.alone():
             trial = self._frozen()[number]
             if trial.state == TrialState.WAITING:
-                storage = self._study._storage
-                storage.set_trial_user_attr(trial._trial_id, "ending", _ending("cancelled", CANCELLED_BY_USER, {}))
-                storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-            elif trial.state == TrialState.RUNNING and number not in self._live and self._claims.adopt(self._claim(number)):
-                self._live[number], self._reported[number] = Trial(self._study, trial._trial_id), set(trial.intermediate_values)
+                self._recorder.cancel_waiting(trial, CANCELLED_BY_USER)
+            elif trial.state == TrialState.RUNNING and self._adopts(number):
+                self._recorder.begin(Trial(self._study, trial._trial_id))
                 if not described(trial):
                     # Left while it was being proposed. It names itself as its point, so that another one is proposed instead.
-                    self._describe(self._live[number], {**bare_description({}, self.spec.seeds[0]), POINT: number})
+                    self._recorder.describe(number, {**bare_description({}, self.spec.seeds[0]), POINT: number})
                 log = self.trial_folder(number).log()
                 self.tell(number, "cancelled", log[-1].metrics if log else {}, CANCELLED_BY_USER)
             self._roster.read(self._frozen())
@@ -279,7 +250,7 @@ class StudyStore:
 
     def _next(self, known: Sequence[FrozenTrial]) -> Trial | None:
         for running in known:
-            if running.state == TrialState.RUNNING and running.number not in self._live and self._claims.adopt(self._claim(running.number)):
+            if running.state == TrialState.RUNNING and self._adopts(running.number):
                 self._roster.read(known)
                 return Trial(self._study, running._trial_id)
         if not self._starts_more(known):
@@ -287,6 +258,10 @@ class StudyStore:
         trial = self._study.ask()
         self._claims.take(self._claim(trial.number))
         return trial
+
+    def _adopts(self, number: int) -> bool:
+        """Takes a running trial whose driver was killed; returns whether it is this driver's now."""
+        return number not in self._recorder and self._claims.adopt(self._claim(number))
 
     def _claim(self, number: int) -> str:
         return trial_claim(self._study.study_name, number)
@@ -303,11 +278,11 @@ class StudyStore:
         try:
             assignment = Assignment.of(self.spec, self._corpus_hash, trial.number, sample, seed)
         except ValidationError as error:
-            self._describe(trial, bare_description(sample, seed))
+            self._recorder.describe(trial.number, bare_description(sample, seed))
             self._queue.add_replicates(trial, sample, known)
             self.tell(trial.number, "failed", {}, f"the sampled configuration cannot be trained: {error.errors()[0]['msg']}")
             return None
-        self._describe(trial, assignment.description)
+        self._recorder.describe(trial.number, assignment.description)
         self._queue.add_replicates(trial, sample, known)
         if self._tell_ending(trial.number):
             return None
@@ -330,7 +305,7 @@ class StudyStore:
         folder.identify(Identity(assignment.trial_id, trajectory_id, steps, self.spec.hash, self._corpus_hash, assignment.seed))
         if folder.newest_step() is not None:
             return True
-        attributes = self._live[number].user_attrs
+        attributes = self._recorder.attributes(number)
         if RETRY_OF in attributes:
             # Never shared: from scratch it would find the trial that it repeats.
             adopted = take_over(attributes, self.trial_folder(attributes[RETRY_OF]), folder, assignment.config)
@@ -353,15 +328,5 @@ class StudyStore:
         self.tell(number, ending.outcome, ending.metrics, ending.reason)
         return True
 
-    @staticmethod
-    def _describe(trial: Trial, description: Mapping[str, object]) -> None:
-        for name, value in description.items():
-            if name not in trial.user_attrs:
-                trial.set_user_attr(name, value)
-
     def _frozen(self, *states: TrialState) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=states or None)
-
-
-def _ending(outcome: Ending, reason: str, metrics: Mapping[str, float]) -> dict[str, object]:
-    return {"outcome": outcome, "reason": reason, "metrics": dict(metrics)}

@@ -316,9 +316,9 @@ def test_a_start_from_scratch_after_a_donor_was_lost_keeps_none_of_its_attempts(
 def test_a_start_from_scratch_keeps_the_attempts_before_it(tmp_path: Path) -> None:
     own = TrialFolder(tmp_path, 0)
     own.create(spec().config({}, 0))
-    (own.path / "provenance.json").write_text('{"attempts": ["its own"]}')
+    (own.path / "provenance.json").write_text('{"attempts": [{"device": "its own"}]}')
     own.rewind(-1)
-    assert attempts(own) == ["its own"]
+    assert attempts(own) == [{"device": "its own"}]
 
 
 def test_a_checkpoint_that_vanishes_meanwhile_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

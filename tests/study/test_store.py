@@ -15,9 +15,10 @@ from study import postgres_locks
 from study.assignment import Assignment
 from study.files import Place
 from study.reading import read_study
+from study.recorder import Ending
 from study.records import Outcome
 from study.spec import StudySpec
-from study.store import Ending, StudyStore
+from study.store import StudyStore
 from study.trial_folder import LogEntry
 from tests.postgres import Server
 from tests.study import specs
