@@ -99,7 +99,7 @@ def import_source(
     """
     work = Workspace(Location.of(out))
     with storing(work.target):
-        _refuse_target(work.target, overwrite)
+        _refuse_target(work, overwrite)
     entries = with_splits(list(source.entries()), options.dev_fraction, options.seed)
     total, divided = len(entries), divided_groups(entries)
     with work.locked():
@@ -139,8 +139,9 @@ class _Counted:
         self.on_progress(self.done, self.total)
 
 
-def _refuse_target(out: Location, overwrite: bool) -> None:
-    if not out.exists():
+def _refuse_target(work: Workspace, overwrite: bool) -> None:
+    out = work.target
+    if not out.exists() or work.is_half_published():
         return
     if not overwrite:
         raise CorpusError(f"{out} exists already: choose another folder or pass --overwrite")

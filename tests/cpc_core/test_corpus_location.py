@@ -8,6 +8,7 @@ import pytest
 import torch
 from pyarrow.fs import FileSelector, FileType
 
+from cpc_core.corpus import workspace
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.importer import import_folder, import_source
 from cpc_core.corpus.location import Location
@@ -83,6 +84,40 @@ def test_an_import_into_a_store_goes_on_after_an_interruption(bucket: str, sourc
     # The dev split was the last one; the shard of the other was finished.
     assert import_folder(source, f"{bucket}/mine", OPTIONS).kept == Corpus.open(f"{bucket}/mine").rows("train") + 1
     assert all(key.startswith("mine/") for key in keys(bucket))
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_an_import_into_a_store_goes_on_after_an_interruption_while_it_was_published(
+    bucket: str, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overwrite: bool
+) -> None:
+    if overwrite:
+        import_folder(source, f"{bucket}/mine", ImportOptions(clip_s=0.06))
+    copies: list[Location] = []
+    copy_to = Location.copy_to
+
+    def killed_at_the_second(place: Location, target: Location) -> None:
+        copies.append(target)
+        if len(copies) == 2:
+            raise KeyboardInterrupt
+        copy_to(place, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Location, "copy_to", killed_at_the_second)
+        patch.setattr(workspace, "_COPIES", 1)
+        with pytest.raises(KeyboardInterrupt):
+            import_folder(source, f"{bucket}/mine", OPTIONS, overwrite=overwrite)
+    assert "mine/train-00000.parquet" in keys(bucket)
+    with pytest.raises(CorpusError, match="s3://bucket/mine is not a corpus"):
+        Corpus.open(f"{bucket}/mine")
+
+    assert import_folder(source, f"{bucket}/mine", OPTIONS, overwrite=overwrite).kept == 21
+    assert all(key.startswith("mine/") for key in keys(bucket))
+    import_folder(source, tmp_path / "c", OPTIONS)
+    local = {path.name: path.read_bytes() for path in (tmp_path / "c").iterdir()}
+    place = Location.of(f"{bucket}/mine")
+    assert {name: (place / name).read_bytes() for name in place.file_sizes()} == local
+    with pytest.raises(CorpusError, match="s3://bucket/mine exists already"):
+        import_folder(source, f"{bucket}/mine", OPTIONS)
 
 
 def test_a_corpus_in_a_store_is_replaced_only_if_asked(bucket: str, source: Path) -> None:
