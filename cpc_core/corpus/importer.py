@@ -103,6 +103,8 @@ def import_source(
     entries = with_splits(list(source.entries()), options.dev_fraction, options.seed)
     total, divided = len(entries), divided_groups(entries)
     with work.locked():
+        # Again: another import may have published while this one listed its recordings.
+        _refuse_target(work, overwrite)
         keys = {part.name: work.add(part) for part in plan_parts(source.folder, entries, options)}
         names = list(keys)
         # Two million of them are gigabytes, and are written down by now.
