@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -106,12 +106,11 @@ def import_source(
         # Again: another import may have published while this one listed its recordings.
         _refuse_target(work, overwrite)
         keys = {part.name: work.add(part) for part in plan_parts(source.folder, entries, options)}
-        names = list(keys)
         # Two million of them are gigabytes, and are written down by now.
         del entries
         kept = sum(result.recordings for name, key in keys.items() if (result := work.result(name)) is not None and result.part == key)
-        run(work, names, _Counted(total, on_progress).add)
-        results = _collected(work, names)
+        run(work, list(keys), _Counted(total, on_progress).add)
+        results = _collected(work, keys)
         manifest = _manifest(source.folder.name, options, results)
         _require_clips(work, results)
         _publish(work, manifest, results)
@@ -151,11 +150,16 @@ def _refuse_target(work: Workspace, overwrite: bool) -> None:
         raise CorpusError(f"{out} is not a corpus, so it is not overwritten: choose another folder")
 
 
-def _collected(work: Workspace, names: Sequence[str]) -> list[PartResult]:
+def _collected(work: Workspace, keys: Mapping[str, str]) -> list[PartResult]:
+    """What came of every part; refused where another import got in between, which no lock prevents in a store."""
     results = []
-    for name in names:
-        if (result := work.result(name)) is None:
-            raise StorageError(f"the record of {name} in {work.folder} is gone: run the same command again")
+    for name, key in keys.items():
+        result = work.result(name)
+        if result is None or result.part != key:
+            raise StorageError(
+                f"the record of {name} in {work.folder} is gone or was changed by another import: "
+                "let the other one end, then run the same command again"
+            )
         results.append(result)
     return results
 

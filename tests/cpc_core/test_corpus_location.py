@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,14 @@ from pyarrow.fs import FileSelector, FileType
 
 from cpc_core.corpus import workspace
 from cpc_core.corpus.corpus import Corpus
-from cpc_core.corpus.importer import import_folder, import_source
+from cpc_core.corpus.importer import import_folder, import_source, in_this_process
 from cpc_core.corpus.location import Location
 from cpc_core.corpus.manifest import ImportOptions
 from cpc_core.corpus.plan import ReadPlan, read_window
 from cpc_core.corpus.sample import open_corpus
 from cpc_core.corpus.sources.detect import open_source
 from cpc_core.corpus.stream import batches_in_process
+from cpc_core.corpus.workspace import Workspace
 from cpc_core.errors import CorpusError, StorageError
 from tests.cpc_core.recordings import noise, write_recording
 
@@ -131,6 +133,27 @@ def test_a_corpus_in_a_store_is_replaced_only_if_asked(bucket: str, source: Path
     Location.of(f"{bucket}/notes/a.txt").write_bytes(b"mine")
     with pytest.raises(CorpusError, match="is not a corpus, so it is not overwritten"):
         import_folder(source, f"{bucket}/notes", OPTIONS, overwrite=True)
+
+
+@pytest.mark.parametrize("when", ["before its parts are made", "after"])
+def test_two_imports_into_a_store_do_not_mix(bucket: str, source: Path, when: str) -> None:
+    def overtaken(work: Workspace, names: Sequence[str], on_recordings: Callable[[int], None]) -> None:
+        if when == "after":
+            in_this_process(work, names, on_recordings)
+        with pytest.raises(KeyboardInterrupt):
+            import_source(open_source(source), f"{bucket}/mine", ImportOptions(clip_s=0.08), run=to_the_end_of_its_parts)
+        if when != "after":
+            in_this_process(work, names, on_recordings)
+
+    def to_the_end_of_its_parts(work: Workspace, names: Sequence[str], on_recordings: Callable[[int], None]) -> None:
+        in_this_process(work, names, on_recordings)
+        raise KeyboardInterrupt
+
+    with pytest.raises(StorageError, match=r"the record of train-00000 in s3://bucket/\.mine\.importing is gone or was changed by another"):
+        import_source(open_source(source), f"{bucket}/mine", OPTIONS, run=overtaken)
+    assert all(key.startswith(".mine.importing/") for key in keys(bucket))
+    import_folder(source, f"{bucket}/mine", OPTIONS)
+    assert Corpus.open(f"{bucket}/mine").clip_samples == 1600
 
 
 def test_a_bucket_that_is_not_there_is_one_sentence(bucket: str, source: Path) -> None:
