@@ -9,19 +9,25 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 import pyarrow as pa
 from pyarrow import fs
 
 from cpc_core.errors import CorpusError
+
+_T = TypeVar("_T")
+
+PAUSES_S = (0.5, 2.0)
+"""Before what could not be read from a store is read again."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +171,22 @@ class Location:
     def copy_to(self, target: Location) -> None:
         """Copy the file within its store, which does that by itself."""
         self.filesystem.copy_file(self.path, target.path)
+
+
+def patiently(place: Location, read: Callable[[], _T]) -> _T:
+    """What `read` gives; in a store it is called again after each of `PAUSES_S`, because many of a store's faults pass.
+
+    Raises:
+        OSError: It failed each time, or what it reads is not there.
+    """
+    for pause_s in () if place.is_local else PAUSES_S:
+        try:
+            return read()
+        except FileNotFoundError:
+            raise
+        except OSError:
+            time.sleep(pause_s)
+    return read()
 
 
 @lru_cache(maxsize=16)

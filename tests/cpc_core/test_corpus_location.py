@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 from pyarrow.fs import FileSelector, FileType
 
-from cpc_core.corpus import workspace
+from cpc_core.corpus import location, workspace
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.importer import import_folder, import_source, in_this_process
 from cpc_core.corpus.location import Location
 from cpc_core.corpus.manifest import ImportOptions
-from cpc_core.corpus.plan import ReadPlan, read_window
+from cpc_core.corpus.plan import ReadPlan, RowGroup, read_row_group, read_window
 from cpc_core.corpus.sample import open_corpus
 from cpc_core.corpus.sources.detect import open_source
 from cpc_core.corpus.stream import batches_in_process
@@ -71,6 +74,68 @@ def test_a_shard_that_vanished_from_a_store_is_named(bucket: str, source: Path) 
         read_window(read)
     with pytest.raises(CorpusError, match=r"shard s3://bucket/mine/train-00000\.parquet is missing"):
         Corpus.open(f"{bucket}/mine")
+
+
+@dataclass
+class Faulty:
+    """Calls a function after it failed as often as it is told, as a store does."""
+
+    function: Callable[..., Any]
+    faults: int
+    calls: int = 0
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        self.calls += 1
+        if self.calls <= self.faults:
+            raise OSError("503 Slow Down")
+        return self.function(*args, **options)
+
+
+@pytest.fixture
+def stored(bucket: str, source: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    import_folder(source, f"{bucket}/mine", OPTIONS)
+    monkeypatch.setattr(location, "PAUSES_S", (0.0, 0.0))
+    return f"{bucket}/mine"
+
+
+@pytest.mark.parametrize("name", ["is_folder", "read_bytes", "file_sizes"])
+def test_a_corpus_is_opened_although_its_store_failed_twice(stored: str, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    whole, faulty = Corpus.open(stored), Faulty(vars(Location)[name], faults=2)
+
+    def called(place: Location) -> Any:
+        return faulty(place)
+
+    monkeypatch.setattr(Location, name, called)
+    assert Corpus.open(stored) == whole
+    assert faulty.calls == 3
+
+
+def test_a_row_group_is_read_although_its_store_failed_twice(stored: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    group = Corpus.open(stored).row_groups("train")[0]
+    whole = read_row_group(group, ["audio"])
+    monkeypatch.setattr(pq, "ParquetFile", faulty := Faulty(pq.ParquetFile, faults=2))
+    assert read_row_group(group, ["audio"]) == whole
+    assert faulty.calls == 3
+
+
+def test_a_store_that_fails_three_times_is_an_error(stored: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    group = Corpus.open(stored).row_groups("train")[0]
+    monkeypatch.setattr(pq, "ParquetFile", Faulty(pq.ParquetFile, faults=3))
+    with pytest.raises(CorpusError, match=r"row group 0 of shard s3://bucket/mine/train-00000\.parquet cannot be read \(503 Slow Down\)"):
+        read_row_group(group, ["audio"])
+
+
+def test_what_is_missing_in_a_store_and_what_fails_locally_is_read_once(
+    stored: str, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_folder(source, tmp_path / "c", OPTIONS)
+    local = Corpus.open(tmp_path / "c").row_groups("train")[0]
+    monkeypatch.setattr(pq, "ParquetFile", faulty := Faulty(pq.ParquetFile, faults=1))
+    with pytest.raises(CorpusError, match="503 Slow Down"):
+        read_row_group(local, ["audio"])
+    with pytest.raises(CorpusError, match=r"missing\.parquet cannot be read"):
+        read_row_group(RowGroup(Location.of(f"{stored}/missing.parquet"), 0, 1), ["audio"])
+    assert faulty.calls == 2
 
 
 def test_an_import_into_a_store_goes_on_after_an_interruption(bucket: str, source: Path) -> None:
