@@ -1,8 +1,11 @@
-"""Folders and files of corpora: on this machine, or in any store that pyarrow or fsspec reaches by a URI.
+"""Folders and files of corpora and of studies: on this machine, or in any store that pyarrow or fsspec reaches by a URI.
 
 The one place that knows file systems. A location is text, so that it travels to other processes; connections are made
 where they are used, one for each store. What a store needs beside its address comes from where its own tools look
-(`AWS_ACCESS_KEY_ID`, `~/.aws`), or from the URI (`s3://bucket/corpus?region=eu-west-1&endpoint_override=…`).
+(`AWS_ACCESS_KEY_ID`, `~/.aws`), or from the URI (`s3://bucket/folder?region=eu-west-1&endpoint_override=…`).
+
+A location, a study's as well, that names no usable store or stands where a path is needed is a `CorpusError`; what fails in
+a store is an `OSError`.
 """
 
 from __future__ import annotations
