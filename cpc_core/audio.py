@@ -42,8 +42,8 @@ _SHORT_DATA = re.compile(r"^data : (\d+) \(should be (\d+)\)$", re.MULTILINE)
 _STREAMED = 0xFFFFFFFF
 """Size that a program writes which does not know yet how long a recording will be."""
 
-_Block: TypeAlias = tuple[NDArray[np.float32], tuple[str, ...]]
-"""Samples and the notes about them."""
+_Block: TypeAlias = tuple[NDArray[np.float32], tuple[str, ...], bool]
+"""Samples, the notes about them, and whether more are expected."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +85,7 @@ def read_blocks(path: Path, *, start_s: float = 0.0, max_s: float | None = None)
         rate, header_notes = _usable_rate(path, file.samplerate)
         header_notes += _cut_wav(file)
         start, stop = _frame_range(path, file, start_s, max_s)
-        for samples, notes in _resampled(_mono_blocks(path, file, start, stop, BLOCK_S * rate), rate):
+        for samples, notes, _ in _resampled(_mono_blocks(path, file, start, stop, BLOCK_S * rate), rate):
             yield Recording(samples, SAMPLE_RATE_HZ, file.samplerate, header_notes + notes)
 
 
@@ -172,7 +172,7 @@ def _mono_blocks(path: Path, file: soundfile.SoundFile, start: int, stop: int, f
             stop = position
         if position == start:
             raise AudioError(f"{printable(path)}: holds no samples")
-        yield mono, tuple(notes)
+        yield mono, tuple(notes), position < stop
 
 
 def _decode_mono(file: soundfile.SoundFile, frames: int) -> tuple[NDArray[np.float32], bool]:
@@ -209,15 +209,13 @@ def _resampled(blocks: Iterator[_Block], rate: int) -> Iterator[_Block]:
         return
     held = np.empty(0, np.float32)
     done = 0
-    notes: tuple[str, ...] = ()
-    for block, notes in blocks:
+    for block, notes, more in blocks:
         held = np.concatenate((held, block))
-        if len(block) % rate:
-            break
-        if len(held) > 2 * rate:
-            yield _resample(held, rate)[done:-SAMPLE_RATE_HZ], notes
+        if not more:
+            yield _resample(held, rate)[done:], notes, False
+        elif len(held) > 2 * rate:
+            yield _resample(held, rate)[done:-SAMPLE_RATE_HZ], notes, True
             held, done = held[-2 * rate :], SAMPLE_RATE_HZ
-    yield _resample(held, rate)[done:], notes
 
 
 def _resample(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:

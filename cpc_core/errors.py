@@ -16,7 +16,7 @@ class AudioError(CpcError):
 
 
 class CorpusError(CpcError):
-    """A corpus folder that is missing, empty, damaged or of another schema."""
+    """A corpus folder that is missing, empty, damaged or of another schema; and any location in no usable store, a study's as well."""
 
 
 class StorageError(CorpusError):

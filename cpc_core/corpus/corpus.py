@@ -12,7 +12,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from cpc_core.corpus.location import Location
+from cpc_core.corpus.location import Location, patiently
 from cpc_core.corpus.manifest import MANIFEST_NAME, SCHEMA_VERSION, SPLITS, Manifest, Split
 from cpc_core.corpus.pcm import fill_floats, pcm_matrix
 from cpc_core.corpus.plan import RowGroup, read_row_group
@@ -74,7 +74,7 @@ class Corpus:
         """
         place = Location.of(folder)
         manifest = read_manifest(place)
-        sizes = place.file_sizes()
+        sizes = patiently(place, place.file_sizes)
         for shard in manifest.shards:
             if (size := sizes.get(shard.file)) is None:
                 raise CorpusError(f"shard {place / shard.file} is missing: import the corpus again or restore the file")
@@ -162,12 +162,16 @@ def read_manifest(folder: Location) -> Manifest:
         CorpusError: There is no corpus, or it is of another schema.
     """
     path = folder / MANIFEST_NAME
-    try:
+
+    def read() -> bytes:
         if not folder.is_folder():
             raise CorpusError(f"there is no corpus folder {folder}: make one with `cpc data import SOURCE --out {folder}`")
         if not path.is_file():
             raise CorpusError(f"{folder} is not a corpus, it has no {MANIFEST_NAME}: make one with `cpc data import {folder} --out CORPUS`")
-        content = json.loads(path.read_bytes())
+        return path.read_bytes()
+
+    try:
+        content = json.loads(patiently(path, read))
         # First, because another schema has other fields.
         if isinstance(content, dict) and (version := content.get("schema_version", SCHEMA_VERSION)) != SCHEMA_VERSION:
             raise CorpusError(f"{path} has schema {version}, this version reads schema {SCHEMA_VERSION}: import the corpus again")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -99,17 +99,18 @@ def import_source(
     """
     work = Workspace(Location.of(out))
     with storing(work.target):
-        _refuse_target(work.target, overwrite)
+        _refuse_target(work, overwrite)
     entries = with_splits(list(source.entries()), options.dev_fraction, options.seed)
     total, divided = len(entries), divided_groups(entries)
     with work.locked():
+        # Again: another import may have published while this one listed its recordings.
+        _refuse_target(work, overwrite)
         keys = {part.name: work.add(part) for part in plan_parts(source.folder, entries, options)}
-        names = list(keys)
         # Two million of them are gigabytes, and are written down by now.
         del entries
         kept = sum(result.recordings for name, key in keys.items() if (result := work.result(name)) is not None and result.part == key)
-        run(work, names, _Counted(total, on_progress).add)
-        results = _collected(work, names)
+        run(work, list(keys), _Counted(total, on_progress).add)
+        results = _collected(work, keys)
         manifest = _manifest(source.folder.name, options, results)
         _require_clips(work, results)
         _publish(work, manifest, results)
@@ -139,8 +140,9 @@ class _Counted:
         self.on_progress(self.done, self.total)
 
 
-def _refuse_target(out: Location, overwrite: bool) -> None:
-    if not out.exists():
+def _refuse_target(work: Workspace, overwrite: bool) -> None:
+    out = work.target
+    if not out.exists() or work.is_half_published():
         return
     if not overwrite:
         raise CorpusError(f"{out} exists already: choose another folder or pass --overwrite")
@@ -148,11 +150,16 @@ def _refuse_target(out: Location, overwrite: bool) -> None:
         raise CorpusError(f"{out} is not a corpus, so it is not overwritten: choose another folder")
 
 
-def _collected(work: Workspace, names: Sequence[str]) -> list[PartResult]:
+def _collected(work: Workspace, keys: Mapping[str, str]) -> list[PartResult]:
+    """What came of every part; refused where another import got in between, which no lock prevents in a store."""
     results = []
-    for name in names:
-        if (result := work.result(name)) is None:
-            raise StorageError(f"the record of {name} in {work.folder} is gone: run the same command again")
+    for name, key in keys.items():
+        result = work.result(name)
+        if result is None or result.part != key:
+            raise StorageError(
+                f"the record of {name} in {work.folder} is gone or was changed by another import: "
+                "let the other one end, then run the same command again"
+            )
         results.append(result)
     return results
 

@@ -1,27 +1,36 @@
-"""Folders and files of corpora: on this machine, or in any store that pyarrow or fsspec reaches by a URI.
+"""Folders and files of corpora and of studies: on this machine, or in any store that pyarrow or fsspec reaches by a URI.
 
 The one place that knows file systems. A location is text, so that it travels to other processes; connections are made
 where they are used, one for each store. What a store needs beside its address comes from where its own tools look
-(`AWS_ACCESS_KEY_ID`, `~/.aws`), or from the URI (`s3://bucket/corpus?region=eu-west-1&endpoint_override=…`).
+(`AWS_ACCESS_KEY_ID`, `~/.aws`), or from the URI (`s3://bucket/folder?region=eu-west-1&endpoint_override=…`).
+
+A location, a study's as well, that names no usable store or stands where a path is needed is a `CorpusError`; what fails in
+a store is an `OSError`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 import pyarrow as pa
 from pyarrow import fs
 
 from cpc_core.errors import CorpusError
+
+_T = TypeVar("_T")
+
+PAUSES_S = (0.5, 2.0)
+"""Before what could not be read from a store is read again."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +174,22 @@ class Location:
     def copy_to(self, target: Location) -> None:
         """Copy the file within its store, which does that by itself."""
         self.filesystem.copy_file(self.path, target.path)
+
+
+def patiently(place: Location, read: Callable[[], _T]) -> _T:
+    """What `read` gives; in a store it is called again after each of `PAUSES_S`, because many of a store's faults pass.
+
+    Raises:
+        OSError: It failed each time, or what it reads is not there.
+    """
+    for pause_s in () if place.is_local else PAUSES_S:
+        try:
+            return read()
+        except FileNotFoundError:
+            raise
+        except OSError:
+            time.sleep(pause_s)
+    return read()
 
 
 @lru_cache(maxsize=16)

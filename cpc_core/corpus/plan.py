@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from cpc_core.corpus.location import Location
+from cpc_core.corpus.location import Location, patiently
 from cpc_core.errors import ConfigError, CorpusError
 
 WINDOW_ROW_GROUPS = 16
@@ -165,14 +165,18 @@ def read_window(read: WindowRead) -> pa.Table:
 
 
 def read_row_group(group: RowGroup, columns: list[str]) -> pa.Table:
-    """Columns of one row group, its page checksums verified.
+    """Columns of one row group, its page checksums verified; see `patiently`.
 
     Raises:
         CorpusError: The shard is missing or damaged; names the shard and the row group.
     """
-    try:
+
+    def read() -> pa.Table:
         with pq.ParquetFile(group.shard.path, filesystem=group.shard.filesystem, page_checksum_verification=True) as file:
             return file.read_row_group(group.index, columns=columns, use_threads=False)
+
+    try:
+        return patiently(group.shard, read)
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise CorpusError(f"row group {group.index} of shard {group.shard} cannot be read ({reason}): import the corpus again") from error

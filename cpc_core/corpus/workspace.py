@@ -148,6 +148,13 @@ class Workspace:
             self._copy(files)
         self.discard()
 
+    def is_half_published(self) -> bool:
+        """Whether publishing was interrupted in a store, so that there are shards at the target and no manifest."""
+        if self.target.is_local or (self.target / MANIFEST_NAME).is_file():
+            return False
+        # Written right before it is published; the next import writes its own.
+        return (self.shards / MANIFEST_NAME).is_file()
+
     def discard(self) -> None:
         """Delete the workspace."""
         self.folder.remove()

@@ -20,21 +20,27 @@ from torchaudio.transforms import Resample
 
 from cluster.importing import import_with_ray
 from cluster.processes import descendants
+from cpc_core.corpus.clips import clip_samples
 from cpc_core.corpus.importer import PartRunner, import_source, in_this_process
-from cpc_core.corpus.manifest import ImportOptions
+from cpc_core.corpus.manifest import SHARD_BYTES, ImportOptions
+from cpc_core.corpus.parts import plan_parts
+from cpc_core.corpus.pcm import BYTES_PER_SAMPLE
 from cpc_core.corpus.sources.detect import open_source
+from cpc_core.corpus.splits import with_splits
 
 RATE, CLIP_S = 44_100, 10
-MEMORY_HOURS, RAY_HOURS = (1, 8), (2, 5)
+AN_HOUR = 3600 // CLIP_S
+MEMORY_HOURS, PARTS_A_CPU = (1, 8), (1, 4)
+OPTIONS = ImportOptions(clip_s=CLIP_S, dev_fraction=0.0)
 ROUNDS = 3
 SAMPLING_S = 0.1
 
 
-def write_hours(folder: Path, hours: int) -> list[Path]:
-    """Ten-second stereo FLAC files at 44.1 kHz; beyond the first hour they are links to its files, which cost as much to import."""
+def write_recordings(folder: Path, count: int) -> list[Path]:
+    """Ten-second stereo FLAC files at 44.1 kHz; those beyond an hour are links to its files, which cost as much to import."""
     generator = np.random.default_rng(0)
     time_s = np.arange(RATE * CLIP_S) / RATE
-    files = [folder / f"{hour}" / f"{index:03d}.flac" for hour in range(hours) for index in range(3600 // CLIP_S)]
+    files = [folder / f"{index // AN_HOUR}" / f"{index % AN_HOUR:03d}.flac" for index in range(count)]
     for path in files:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.parent.name != "0":
@@ -43,6 +49,11 @@ def write_hours(folder: Path, hours: int) -> list[Path]:
         tones = sum(0.1 * np.sin(2 * np.pi * hz * time_s) for hz in generator.uniform(80, 6_000, 5))
         soundfile.write(path, tones[:, None] + 0.02 * generator.standard_normal((len(time_s), 2)), RATE, subtype="PCM_16")
     return files
+
+
+def recordings_of(parts: int) -> int:
+    """How many of them an import without dev clips divides into that many parts: each is a clip."""
+    return round(parts * SHARD_BYTES / (clip_samples(OPTIONS) * BYTES_PER_SAMPLE))
 
 
 def bare(path: Path) -> int:
@@ -67,7 +78,7 @@ def bare_pool(files: list[Path], processes: int) -> None:
 def imported(source: Path, run: PartRunner) -> None:
     """A whole import, with everything that belongs to it."""
     with tempfile.TemporaryDirectory(dir=source.parent) as out:
-        import_source(open_source(source), Path(out) / "corpus", ImportOptions(clip_s=CLIP_S), run=run)
+        import_source(open_source(source), Path(out) / "corpus", OPTIONS, run=run)
 
 
 def seconds(run: Callable[[], object]) -> float:
@@ -79,24 +90,42 @@ def seconds(run: Callable[[], object]) -> float:
 
 def in_one_process(folder: Path) -> None:
     """Prints the ratio for an import without Ray."""
-    files, source = write_hours(folder / "alone", 1), folder / "alone"
+    files, source = write_recordings(folder / "alone", AN_HOUR), folder / "alone"
     imported(source, in_this_process)
     pairs = [(seconds(lambda: [bare(path) for path in files]), seconds(lambda: imported(source, in_this_process))) for _ in range(ROUNDS)]
     _print_ratio("one process, without Ray", pairs, len(files) * CLIP_S)
 
 
 def on_all_cpus(folder: Path) -> None:
-    """Prints the ratios for Ray against a pool of as many processes: with the start of both, and for what comes after it."""
+    """Prints the ratios for Ray against a pool of as many processes: with the start of both, and for what comes after it.
+
+    The parts are a multiple of the CPUs, all equally large: a CPU without a part in the last round would be counted as cost.
+    """
     cpus = len(os.sched_getaffinity(0))
     times: dict[int, list[tuple[float, float]]] = {}
-    for hours in RAY_HOURS:
-        files, source = write_hours(folder / f"ray {hours}", hours), folder / f"ray {hours}"
+    audio_s: dict[int, int] = {}
+    for parts in PARTS_A_CPU:
+        source = folder / f"ray {parts}"
+        files = write_recordings(source, recordings_of(parts * cpus))
+        _require_parts(source, parts * cpus)
         pool, ray = partial(bare_pool, files, cpus), partial(imported, source, import_with_ray)
-        times[hours] = [(seconds(pool), seconds(ray)) for _ in range(ROUNDS)]
-        _print_ratio(f"Ray on {cpus} CPUs, {hours} h, start included", times[hours], hours * 3600)
-    few, many = RAY_HOURS
+        times[parts] = [(seconds(pool), seconds(ray)) for _ in range(ROUNDS)]
+        audio_s[parts] = len(files) * CLIP_S
+        _print_ratio(f"Ray on {cpus} CPUs, {_amount(parts, audio_s[parts])}, start included", times[parts], audio_s[parts])
+    few, many = PARTS_A_CPU
     further = [(long[0] - short[0], long[1] - short[1]) for short, long in zip(times[few], times[many], strict=True)]
-    _print_ratio(f"Ray on {cpus} CPUs, each further hour", further, (many - few) * 3600)
+    further_s = audio_s[many] - audio_s[few]
+    _print_ratio(f"Ray on {cpus} CPUs, each further hour (the difference: {_amount(many - few, further_s)})", further, further_s)
+
+
+def _require_parts(source: Path, parts: int) -> None:
+    entries = with_splits(list(open_source(source).entries()), OPTIONS.dev_fraction, OPTIONS.seed)
+    if (planned := len(list(plan_parts(source, entries, OPTIONS)))) != parts:
+        raise RuntimeError(f"{source} is divided into {planned} parts, {parts} were to be measured")
+
+
+def _amount(parts: int, audio_s: int) -> str:
+    return f"{parts} part{'s' if parts > 1 else ''} a CPU = {audio_s / 3600:.2f} h"
 
 
 def _print_ratio(name: str, pairs: list[tuple[float, float]], audio_s: float) -> None:
@@ -133,7 +162,7 @@ def peak_mib(source: Path, out: Path, tasks: int) -> float:
 def memory(folder: Path) -> None:
     """Prints peak memory for each amount of input, without and with Ray."""
     for hours in MEMORY_HOURS:
-        write_hours(folder / f"{hours} h", hours)
+        write_recordings(folder / f"{hours} h", hours * AN_HOUR)
     for tasks in (0, 2):
         peaks = [peak_mib(folder / f"{hours} h", folder / f"corpus {tasks} {hours}", tasks) for hours in MEMORY_HOURS]
         growth = peaks[-1] / peaks[0] - 1

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -47,15 +48,44 @@ def test_a_tone_keeps_its_frequency_and_level(tmp_path: Path, rate: int) -> None
     assert np.abs(recording.samples - expected)[100:-100].max() < 2e-3
 
 
-@pytest.mark.parametrize("seconds", [0.4, 1.0, 2.0, 2.5, 3.0, 7.3])
+@pytest.mark.parametrize("seconds", [0.4, 1.0, 2.0, 2.5, 3.0, 3.5, 6.0, 7.3])
 def test_blocks_joined_are_the_recording_resampled_in_one_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     samples = noise(seconds, rate=44_100)
     write_recording(tmp_path / "a.wav", samples, 44_100)
     monkeypatch.setattr(audio, "BLOCK_S", 3)
     blocks = [block.samples for block in read_blocks(tmp_path / "a.wav")]
-    assert len(blocks) == (1 if seconds < 3 else 2 if seconds == 3 else 3)
+    assert len(blocks) == math.ceil(seconds / 3)
     whole = Resample(44_100, 16_000)(torch.from_numpy(samples)).numpy()
     assert np.abs(np.concatenate(blocks) - whole).max() < 2e-7
+
+
+@pytest.mark.parametrize(("seconds", "resampled"), [(1.0, [1.0]), (2.5, [2.5]), (3.0, [3.0]), (6.0, [3.0, 5.0]), (7.3, [3.0, 5.0, 3.3])])
+def test_no_more_is_resampled_than_the_seconds_at_inner_edges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, resampled: list[float]
+) -> None:
+    write_recording(tmp_path / "a.wav", noise(seconds, rate=44_100), 44_100)
+    pieces: list[float] = []
+    resample = audio._resample
+
+    def measured(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
+        pieces.append(len(samples) / rate)
+        return resample(samples, rate)
+
+    monkeypatch.setattr(audio, "BLOCK_S", 3)
+    monkeypatch.setattr(audio, "_resample", measured)
+    read_audio(tmp_path / "a.wav")
+    assert pieces == resampled
+
+
+def test_what_comes_before_a_damaged_block_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = noise(7.0, rate=44_100)
+    samples[5 * 44_100] = np.nan
+    write_recording(tmp_path / "a.wav", samples, 44_100)
+    monkeypatch.setattr(audio, "BLOCK_S", 3)
+    blocks = read_blocks(tmp_path / "a.wav")
+    assert len(next(blocks).samples) == 2 * 16_000
+    with pytest.raises(AudioError, match="has samples that are not finite numbers"):
+        next(blocks)
 
 
 def test_a_part_is_read_from_where_it_starts(tmp_path: Path) -> None:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 from pyarrow.fs import FileSelector, FileType
 
+from cpc_core.corpus import location, workspace
 from cpc_core.corpus.corpus import Corpus
-from cpc_core.corpus.importer import import_folder, import_source
+from cpc_core.corpus.importer import import_folder, import_source, in_this_process
 from cpc_core.corpus.location import Location
 from cpc_core.corpus.manifest import ImportOptions
-from cpc_core.corpus.plan import ReadPlan, read_window
+from cpc_core.corpus.plan import ReadPlan, RowGroup, read_row_group, read_window
 from cpc_core.corpus.sample import open_corpus
 from cpc_core.corpus.sources.detect import open_source
 from cpc_core.corpus.stream import batches_in_process
+from cpc_core.corpus.workspace import Workspace
 from cpc_core.errors import CorpusError, StorageError
 from tests.cpc_core.recordings import noise, write_recording
 
@@ -70,6 +76,68 @@ def test_a_shard_that_vanished_from_a_store_is_named(bucket: str, source: Path) 
         Corpus.open(f"{bucket}/mine")
 
 
+@dataclass
+class Faulty:
+    """Calls a function after it failed as often as it is told, as a store does."""
+
+    function: Callable[..., Any]
+    faults: int
+    calls: int = 0
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        self.calls += 1
+        if self.calls <= self.faults:
+            raise OSError("503 Slow Down")
+        return self.function(*args, **options)
+
+
+@pytest.fixture
+def stored(bucket: str, source: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    import_folder(source, f"{bucket}/mine", OPTIONS)
+    monkeypatch.setattr(location, "PAUSES_S", (0.0, 0.0))
+    return f"{bucket}/mine"
+
+
+@pytest.mark.parametrize("name", ["is_folder", "read_bytes", "file_sizes"])
+def test_a_corpus_is_opened_although_its_store_failed_twice(stored: str, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    whole, faulty = Corpus.open(stored), Faulty(vars(Location)[name], faults=2)
+
+    def called(place: Location) -> Any:
+        return faulty(place)
+
+    monkeypatch.setattr(Location, name, called)
+    assert Corpus.open(stored) == whole
+    assert faulty.calls == 3
+
+
+def test_a_row_group_is_read_although_its_store_failed_twice(stored: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    group = Corpus.open(stored).row_groups("train")[0]
+    whole = read_row_group(group, ["audio"])
+    monkeypatch.setattr(pq, "ParquetFile", faulty := Faulty(pq.ParquetFile, faults=2))
+    assert read_row_group(group, ["audio"]) == whole
+    assert faulty.calls == 3
+
+
+def test_a_store_that_fails_three_times_is_an_error(stored: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    group = Corpus.open(stored).row_groups("train")[0]
+    monkeypatch.setattr(pq, "ParquetFile", Faulty(pq.ParquetFile, faults=3))
+    with pytest.raises(CorpusError, match=r"row group 0 of shard s3://bucket/mine/train-00000\.parquet cannot be read \(503 Slow Down\)"):
+        read_row_group(group, ["audio"])
+
+
+def test_what_is_missing_in_a_store_and_what_fails_locally_is_read_once(
+    stored: str, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_folder(source, tmp_path / "c", OPTIONS)
+    local = Corpus.open(tmp_path / "c").row_groups("train")[0]
+    monkeypatch.setattr(pq, "ParquetFile", faulty := Faulty(pq.ParquetFile, faults=1))
+    with pytest.raises(CorpusError, match="503 Slow Down"):
+        read_row_group(local, ["audio"])
+    with pytest.raises(CorpusError, match=r"missing\.parquet cannot be read"):
+        read_row_group(RowGroup(Location.of(f"{stored}/missing.parquet"), 0, 1), ["audio"])
+    assert faulty.calls == 2
+
+
 def test_an_import_into_a_store_goes_on_after_an_interruption(bucket: str, source: Path) -> None:
     def interrupt(done: int, total: int) -> None:
         if done == total:
@@ -85,6 +153,40 @@ def test_an_import_into_a_store_goes_on_after_an_interruption(bucket: str, sourc
     assert all(key.startswith("mine/") for key in keys(bucket))
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_an_import_into_a_store_goes_on_after_an_interruption_while_it_was_published(
+    bucket: str, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overwrite: bool
+) -> None:
+    if overwrite:
+        import_folder(source, f"{bucket}/mine", ImportOptions(clip_s=0.06))
+    copies: list[Location] = []
+    copy_to = Location.copy_to
+
+    def killed_at_the_second(place: Location, target: Location) -> None:
+        copies.append(target)
+        if len(copies) == 2:
+            raise KeyboardInterrupt
+        copy_to(place, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Location, "copy_to", killed_at_the_second)
+        patch.setattr(workspace, "_COPIES", 1)
+        with pytest.raises(KeyboardInterrupt):
+            import_folder(source, f"{bucket}/mine", OPTIONS, overwrite=overwrite)
+    assert "mine/train-00000.parquet" in keys(bucket)
+    with pytest.raises(CorpusError, match="s3://bucket/mine is not a corpus"):
+        Corpus.open(f"{bucket}/mine")
+
+    assert import_folder(source, f"{bucket}/mine", OPTIONS, overwrite=overwrite).kept == 21
+    assert all(key.startswith("mine/") for key in keys(bucket))
+    import_folder(source, tmp_path / "c", OPTIONS)
+    local = {path.name: path.read_bytes() for path in (tmp_path / "c").iterdir()}
+    place = Location.of(f"{bucket}/mine")
+    assert {name: (place / name).read_bytes() for name in place.file_sizes()} == local
+    with pytest.raises(CorpusError, match="s3://bucket/mine exists already"):
+        import_folder(source, f"{bucket}/mine", OPTIONS)
+
+
 def test_a_corpus_in_a_store_is_replaced_only_if_asked(bucket: str, source: Path) -> None:
     before = import_folder(source, f"{bucket}/mine", OPTIONS)
     with pytest.raises(CorpusError, match="s3://bucket/mine exists already"):
@@ -96,6 +198,27 @@ def test_a_corpus_in_a_store_is_replaced_only_if_asked(bucket: str, source: Path
     Location.of(f"{bucket}/notes/a.txt").write_bytes(b"mine")
     with pytest.raises(CorpusError, match="is not a corpus, so it is not overwritten"):
         import_folder(source, f"{bucket}/notes", OPTIONS, overwrite=True)
+
+
+@pytest.mark.parametrize("when", ["before its parts are made", "after"])
+def test_two_imports_into_a_store_do_not_mix(bucket: str, source: Path, when: str) -> None:
+    def overtaken(work: Workspace, names: Sequence[str], on_recordings: Callable[[int], None]) -> None:
+        if when == "after":
+            in_this_process(work, names, on_recordings)
+        with pytest.raises(KeyboardInterrupt):
+            import_source(open_source(source), f"{bucket}/mine", ImportOptions(clip_s=0.08), run=to_the_end_of_its_parts)
+        if when != "after":
+            in_this_process(work, names, on_recordings)
+
+    def to_the_end_of_its_parts(work: Workspace, names: Sequence[str], on_recordings: Callable[[int], None]) -> None:
+        in_this_process(work, names, on_recordings)
+        raise KeyboardInterrupt
+
+    with pytest.raises(StorageError, match=r"the record of train-00000 in s3://bucket/\.mine\.importing is gone or was changed by another"):
+        import_source(open_source(source), f"{bucket}/mine", OPTIONS, run=overtaken)
+    assert all(key.startswith(".mine.importing/") for key in keys(bucket))
+    import_folder(source, f"{bucket}/mine", OPTIONS)
+    assert Corpus.open(f"{bucket}/mine").clip_samples == 1600
 
 
 def test_a_bucket_that_is_not_there_is_one_sentence(bucket: str, source: Path) -> None:

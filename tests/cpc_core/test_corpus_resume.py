@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -19,6 +20,7 @@ from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.importer import ImportSummary, import_source, in_this_process
 from cpc_core.corpus.manifest import ImportOptions
 from cpc_core.corpus.sources.detect import open_source
+from cpc_core.corpus.sources.entry import Entry
 from cpc_core.corpus.workspace import Workspace
 from cpc_core.errors import CorpusError, StorageError
 from tests.cpc_core.recordings import noise, write_recording
@@ -135,6 +137,24 @@ def test_two_imports_into_one_corpus_do_not_mix(tmp_path: Path, source: Path) ->
 
     imported(source, tmp_path / "c", meanwhile)
     assert Corpus.open(tmp_path / "c").rows("train") == RECORDINGS - 1
+
+
+@dataclass(frozen=True)
+class Overtaken:
+    """A source into whose corpus another import publishes while it is listed."""
+
+    folder: Path
+    out: Path
+
+    def entries(self) -> Iterator[Entry]:
+        import_source(open_source(self.folder), self.out, ImportOptions(clip_s=0.08))
+        return open_source(self.folder).entries()
+
+
+def test_a_corpus_that_another_import_published_meanwhile_is_not_replaced(tmp_path: Path, source: Path) -> None:
+    with pytest.raises(CorpusError, match="c exists already: choose another folder or pass --overwrite"):
+        import_source(Overtaken(source, tmp_path / "c"), tmp_path / "c", OPTIONS)
+    assert Corpus.open(tmp_path / "c").clip_samples == 1280
 
 
 @contextmanager
