@@ -105,7 +105,6 @@ class StudySearch(Searcher):
         return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        self._store.hold()
         if self.wanted in ("stop", "cancel"):
             return _FINISHED
         if len(self._live) >= self._concurrent:

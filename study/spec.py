@@ -47,7 +47,7 @@ class Resources(Section):
     """How often a crashed trial is taken up again from its last checkpoint before it counts as failed."""
 
     share: bool = True
-    """Take over what this study or one beside it has trained already: whole trials, and checkpoints to go on from."""
+    """Take over what this study or one beside it on a disk has trained already: whole trials, and checkpoints to go on from."""
 
     @model_validator(mode="after")
     def _inline_is_alone(self) -> Resources:

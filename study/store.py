@@ -26,7 +26,7 @@ from cpc_core.config import trajectory
 from cpc_core.corpus.location import Location
 from cpc_core.errors import ConfigError
 from study.admission import refuse_another
-from study.assignment import Assignment
+from study.assignment import Assignment, bare_description, described
 from study.budget import Budget, Clock, spent
 from study.files import Place, write_atomically
 from study.lock import Claims
@@ -251,6 +251,9 @@ class StudyStore:
                 storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
             elif trial.state == TrialState.RUNNING and number not in self._live and self._claims.adopt(self._claim(number)):
                 self._live[number], self._reported[number] = Trial(self._study, trial._trial_id), set(trial.intermediate_values)
+                if not described(trial):
+                    # Left while it was being proposed. It names itself as its point, so that another one is proposed instead.
+                    self._describe(self._live[number], {**bare_description({}, self.spec.seeds[0]), POINT: number})
                 log = self.trial_folder(number).log()
                 self.tell(number, "cancelled", log[-1].metrics if log else {}, CANCELLED_BY_USER)
             self._roster.read(self._frozen())
@@ -300,11 +303,12 @@ class StudyStore:
         try:
             assignment = Assignment.of(self.spec, self._corpus_hash, trial.number, sample, seed)
         except ValidationError as error:
-            self._describe(trial, {"seed": seed, "knobs": sample, "trial_id": "", "cell_id": ""})
+            self._describe(trial, bare_description(sample, seed))
+            self._queue.add_replicates(trial, sample, known)
             self.tell(trial.number, "failed", {}, f"the sampled configuration cannot be trained: {error.errors()[0]['msg']}")
             return None
         self._describe(trial, assignment.description)
-        self._queue.add_replicates(assignment, trial, known)
+        self._queue.add_replicates(trial, sample, known)
         if self._tell_ending(trial.number):
             return None
         given_up = cell_given_up(known, assignment.cell_id, self.spec)
