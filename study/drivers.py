@@ -18,7 +18,7 @@ from study.lock import LOCK
 from study.reaching import reached
 from study.reading import read_provenance, read_spec
 from study.spec import StudySpec
-from study.storage import known, study_name, trial_claim
+from study.storage import known, study_name, trial_lock
 
 
 def driver_of(study: Place) -> str | None:
@@ -71,5 +71,5 @@ def _in_database(folder: Location, spec: StudySpec, store: str) -> str | None:
     running = [trial.number for trial in known(folder, spec, provenance)[0] if trial.state == TrialState.RUNNING]
     name = study_name(spec, provenance)
     with closing(connect(store)) as connection:
-        taken = next((number for number in running if is_taken(connection, trial_claim(name, number))), None)
+        taken = next((number for number in running if is_taken(connection, trial_lock(name, number))), None)
     return None if taken is None else f"the driver of trial {taken}"

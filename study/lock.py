@@ -20,20 +20,20 @@ JOURNAL, LOCK = "journal.log", "driver.lock"
 ATTEMPTS, ATTEMPT_S = 4, 0.05
 
 
-class Claims(Protocol):
+class Tenure(Protocol):
     """What a driver holds of a study. All of it falls free with the driver's process, however that ends."""
 
     def alone(self) -> AbstractContextManager[None]:
         """Keeps other drivers from opening the study and from asking for trials during the block."""
 
     def storage(self, name: str) -> BaseStorage:
-        """Where the trials of the study of that name are remembered, to be written as long as the claims are held."""
+        """Where the trials of the study of that name are remembered, to be written as long as it is held."""
 
     def take(self, trial: str) -> None:
-        """Claims a trial that was asked for just now, alone."""
+        """Takes a trial that was asked for just now, alone."""
 
     def adopt(self, trial: str) -> bool:
-        """Tries to claim a trial that was begun; returns whether its driver has ended, so that it is this driver's now."""
+        """Tries to take a trial that was begun; returns whether its driver has ended, so that it is this driver's now."""
 
     def let_go(self, trial: str) -> None:
         """Gives a trial back that has ended."""
@@ -51,7 +51,7 @@ class Claims(Protocol):
 
 
 class OneDriver:
-    """What there is to claim where the whole study belongs to one driver: nothing more."""
+    """What there is to hold where the whole study belongs to one driver: nothing more."""
 
     @contextmanager
     def alone(self) -> Iterator[None]:

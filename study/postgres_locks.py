@@ -1,4 +1,4 @@
-"""Claims on trials as advisory locks of a PostgreSQL server, which drops them with the connection of a driver that has ended."""
+"""Trials held by advisory locks of a PostgreSQL server, which drops them with the connection of a driver that has ended."""
 
 from __future__ import annotations
 

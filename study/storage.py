@@ -22,12 +22,12 @@ from optuna.trial import FrozenTrial
 from cpc_core.corpus.location import Location
 from cpc_core.errors import ConfigError
 from study.lease import Lease
-from study.lock import JOURNAL, Claims, FolderLock
+from study.lock import JOURNAL, FolderLock, Tenure
 from study.object_journal import ObjectJournal
 from study.spec import StudySpec
 
 
-def claims(folder: Location, spec: StudySpec, corpus_hash: str) -> Claims:
+def tenure(folder: Location, spec: StudySpec, corpus_hash: str) -> Tenure:
     """What lets a driver work on the study in `folder`.
 
     Raises:
@@ -43,7 +43,7 @@ def claims(folder: Location, spec: StudySpec, corpus_hash: str) -> Claims:
     return FolderLock(Path(folder)) if folder.is_local else Lease(folder)
 
 
-def opened(held: Claims, spec: StudySpec, provenance: Mapping[str, Any]) -> optuna.Study:
+def opened(held: Tenure, spec: StudySpec, provenance: Mapping[str, Any]) -> optuna.Study:
     """The Optuna study of a folder, made where it is missing.
 
     Args:
@@ -96,8 +96,8 @@ def study_name(spec: StudySpec, provenance: Mapping[str, Any]) -> str:
     return spec.name if spec.store is None else f"{spec.name}-{spec.hash}-{provenance['study_id']}"
 
 
-def trial_claim(study: str, number: int) -> str:
-    """The name under which a driver claims a trial.
+def trial_lock(study: str, number: int) -> str:
+    """The name of the lock on a trial.
 
     Args:
         study: Name of the study in its store.

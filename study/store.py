@@ -26,7 +26,7 @@ from study.admission import refuse_another
 from study.assignment import Assignment, bare_description, described
 from study.budget import Budget, Clock, spent
 from study.files import Place, write_atomically
-from study.lock import Claims
+from study.lock import Tenure
 from study.points import POINT, PointSampler
 from study.provenance import collect
 from study.queueing import Queue
@@ -42,7 +42,7 @@ from study.searching import GridSampler
 from study.sharing import SharedTrials
 from study.spec import StudySpec
 from study.spending import Spending
-from study.storage import claims, opened, trial_claim
+from study.storage import opened, tenure, trial_lock
 from study.trial_folder import Identity, TrialFolder
 
 POLL_S = 1.0
@@ -50,14 +50,14 @@ POLL_S = 1.0
 
 
 class StudyStore:
-    """Asks for trials and records how they went. Holds the claims of this driver until it is closed.
+    """Asks for trials and records how they went. Keeps what this driver holds of the study until it is closed.
 
     Use `create_or_open`. Trials that a killed driver left running are handed out again first, under the same number.
     """
 
-    def __init__(self, folder: Location, spec: StudySpec, corpus_hash: str, study: optuna.Study, held: Claims) -> None:
+    def __init__(self, folder: Location, spec: StudySpec, corpus_hash: str, study: optuna.Study, held: Tenure) -> None:
         self.folder, self.spec = folder, spec
-        self._corpus_hash, self._claims, self._study, self._clock = corpus_hash, held, study, Clock(study)
+        self._corpus_hash, self._tenure, self._study, self._clock = corpus_hash, held, study, Clock(study)
         openings: int = study.user_attrs.get("openings", 0)
         study.set_user_attr("openings", openings + 1)
         study.pruner = build_pruner(spec)
@@ -72,8 +72,8 @@ class StudyStore:
         self._shared = SharedTrials(Path(folder)) if spec.resources.share and folder.is_local else None
         for interrupted in self._frozen(TrialState.RUNNING):
             # One may be taken that has had no driver for a while, which is counted from here, where Ray has not been started yet.
-            if self._claims.adopt(self._claim(interrupted.number)):
-                self._claims.let_go(self._claim(interrupted.number))
+            if self._tenure.adopt(self._lock(interrupted.number)):
+                self._tenure.let_go(self._lock(interrupted.number))
         self._queue.add_grid()
 
     @classmethod
@@ -97,7 +97,7 @@ class StudyStore:
             except OSError as error:
                 raise ConfigError(f"the study folder {folder} cannot be made ({error.strerror}): choose another one with -o") from error
         with reached(place, spec.store):
-            held = claims(place, spec, corpus_hash)
+            held = tenure(place, spec, corpus_hash)
             try:
                 with held.alone():
                     if (place / SPEC).exists():
@@ -116,7 +116,7 @@ class StudyStore:
         try:
             self._clock.keep()
         finally:
-            self._claims.close()
+            self._tenure.close()
 
     @property
     def ended(self) -> int:
@@ -157,7 +157,7 @@ class StudyStore:
         """The next trial to train, or None while there is none: all are running, here or elsewhere, or have ended."""
         if self._ready:
             return self._ready.pop()
-        with self._claims.alone():
+        with self._tenure.alone():
             while (trial := self._next(known := self._frozen())) is not None:
                 self._recorder.begin(trial)
                 assignment = self._assign(trial, known)
@@ -187,7 +187,7 @@ class StudyStore:
             psycopg.Error: The database cannot say so any more; `reaching` says it readably.
             UnreachableError: The object store cannot.
         """
-        self._claims.hold()
+        self._tenure.hold()
 
     def report(self, number: int, step: int, metrics: Mapping[str, float]) -> None:
         """Records the (first) objective's value at a step; the first value of a step stays, so that a repeat changes nothing."""
@@ -207,7 +207,7 @@ class StudyStore:
             reason: Why, where the outcome is not plain success.
         """
         self._recorder.end(number, outcome, metrics, reason, self.trial_folder(number).log())
-        self._claims.let_go(self._claim(number))
+        self._tenure.let_go(self._lock(number))
         self._roster.ended += 1
         self._clock.keep()
 
@@ -216,7 +216,7 @@ class StudyStore:
 
         A trial that is being trained is not ended here: whoever trains it ends it, and then tells.
         """
-        with self._claims.alone():
+        with self._tenure.alone():
             trial = self._frozen()[number]
             if trial.state == TrialState.WAITING:
                 self._recorder.cancel_waiting(trial, CANCELLED_BY_USER)
@@ -236,7 +236,7 @@ class StudyStore:
             number: The trial; one that was retried before stays as it is.
             fresh: Whether to train from scratch although there is a checkpoint to go on from.
         """
-        with self._claims.alone():
+        with self._tenure.alone():
             trials = self._frozen()
             if number in successors(trials):
                 return
@@ -256,15 +256,15 @@ class StudyStore:
         if not self._starts_more(known):
             return None
         trial = self._study.ask()
-        self._claims.take(self._claim(trial.number))
+        self._tenure.take(self._lock(trial.number))
         return trial
 
     def _adopts(self, number: int) -> bool:
         """Takes a running trial whose driver was killed; returns whether it is this driver's now."""
-        return number not in self._recorder and self._claims.adopt(self._claim(number))
+        return number not in self._recorder and self._tenure.adopt(self._lock(number))
 
-    def _claim(self, number: int) -> str:
-        return trial_claim(self._study.study_name, number)
+    def _lock(self, number: int) -> str:
+        return trial_lock(self._study.study_name, number)
 
     @property
     def _proposes(self) -> bool:

@@ -89,7 +89,7 @@ def test_running_trial_is_taken_only_from_a_driver_that_has_ended(
             assert two.ask() is None
             assert not two.finished
             one.tell(second.number, "complete", {"dev_map": 0.5})
-            one._claims.close()
+            one._tenure.close()
             assert two.ask() is None, "its workers may still be writing"
             monkeypatch.setattr(postgres_locks, "GRACE_S", 0)
             assert two.wait(lambda: False)

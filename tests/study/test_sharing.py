@@ -290,7 +290,7 @@ def test_a_start_from_scratch_after_a_donor_was_lost_keeps_none_of_its_attempts(
 ) -> None:
     trained(tmp_path / "first", spec(20), 10, 20)
     donor, own = TrialFolder(tmp_path / "first", 0), TrialFolder(tmp_path / "second", 0)
-    (donor.path / "provenance.json").write_text('{"attempts": ["the donor\'s"]}')
+    (donor.path / "provenance.json").write_text('{"attempts": [{"of": "the donor"}]}')
     moments = iter(range(7))
 
     def or_killed(change: Callable[..., None]) -> Callable[..., None]:
