@@ -88,6 +88,15 @@ def test_what_comes_before_a_damaged_block_is_given(tmp_path: Path, monkeypatch:
         next(blocks)
 
 
+def test_an_mp3_that_is_read_piece_by_piece_is_the_one_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    soundfile.write(tmp_path / "a.mp3", noise(8.0, rate=24_000), 24_000)
+    monkeypatch.setattr(audio, "BLOCK_S", 3)
+    monkeypatch.setattr(audio, "_DECODE_FRAMES", 10_000)
+    at_once, _ = soundfile.read(tmp_path / "a.mp3", dtype="float32")
+    expected = Resample(24_000, 16_000)(torch.from_numpy(at_once)).numpy()
+    assert np.abs(read_audio(tmp_path / "a.mp3").samples - expected).max() < 1e-6
+
+
 def test_a_part_is_read_from_where_it_starts(tmp_path: Path) -> None:
     samples = noise(2.0)
     write_recording(tmp_path / "a.wav", samples)
