@@ -170,7 +170,10 @@ def _frame_range(path: Path, file: soundfile.SoundFile, start_s: float, max_s: f
 def _mono_blocks(path: Path, file: soundfile.SoundFile, start: int, stop: int, frames: int) -> Iterator[_Block]:
     """Frames [start, stop) in blocks of `frames`, the last one shorter, and what is odd about each."""
     if start:
-        file.seek(start)
+        # What an MP3's decoder gives right behind a seek is wrong, too: it runs in for a second.
+        run_in = min(start, file.samplerate) if file.subtype.startswith("MPEG") else 0
+        file.seek(start - run_in)
+        file.read(run_in)
     position = start
     while position < stop:
         wanted = min(frames, stop - position)

@@ -162,6 +162,15 @@ def test_an_unusable_file_is_an_error_with_its_name_and_reason(tmp_path: Path, n
         read_audio(path)
 
 
+@pytest.mark.parametrize("start", [4_000, 31_003, 70_007, 101_010])
+def test_a_part_of_an_mp3_is_the_part_of_the_whole(tmp_path: Path, start: int) -> None:
+    soundfile.write(tmp_path / "a.mp3", noise(8.0, rate=24_000), 24_000)
+    whole, _ = soundfile.read(tmp_path / "a.mp3", dtype="float32")
+    expected = Resample(24_000, 16_000)(torch.from_numpy(whole[start : start + 24_000])).numpy()
+    part = read_audio(tmp_path / "a.mp3", start_s=start / 24_000, max_s=1)
+    assert np.abs(part.samples - expected).max() < 1e-6
+
+
 def test_a_part_behind_the_end_is_an_error(tmp_path: Path) -> None:
     write_recording(tmp_path / "a.wav", noise(1.0))
     with pytest.raises(AudioError, match=r"start_s 1\.5 lies behind its end at 1 s"):
