@@ -6,7 +6,7 @@ import logging
 import shlex
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
@@ -102,7 +102,7 @@ def submit(spec: StudySpec, folder: Place, *, address: str) -> Submission:
         job_id = _once_ready(
             client.submit_job,
             entrypoint=f"python -m study.cli study run spec.yaml -o {shlex.quote(str(folder))} --address auto",
-            submission_id=f"{base}-{len(earlier) + 1}" if earlier else base,
+            submission_id=_next_id(base, [job.job_id for job in earlier]),
             runtime_env={"working_dir": working_dir, "py_modules": [_folder_of(package) for package in _PACKAGES]},
             metadata={_FOLDER: str(folder)},
         )
@@ -210,6 +210,12 @@ def _once_ready(submit: Callable[..., str], **job: Any) -> str:
             if "No available agent" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(POLL_S)
+
+
+def _next_id(base: str, taken: Sequence[str]) -> str:
+    """`base`, or with a counter behind it: jobs in between may have been deleted."""
+    counters = [1 if job_id == base else int(job_id.removeprefix(f"{base}-")) for job_id in taken]
+    return f"{base}-{max(counters) + 1}" if counters else base
 
 
 def _known(client: JobSubmissionClient, job_id: str) -> Job:

@@ -44,14 +44,15 @@ def run_trial(
         CpcError: Another process is running it.
         KeyboardInterrupt: `cpc study stop` or `cpc study cancel` ended it.
     """
+    forget(folder)
     store = StudyStore.create_or_open(folder, spec, corpus.hash, corpus.caption)
     try:
-        forget(store.folder)
         assignment = store.ask()
         if assignment is not None:
             on_step, on_report = _obeying(Follower(store.folder), assignment.number, on_step, on_report)
             trial = store.trial_folder(assignment.number)
             for progress in recorded_training(trial, corpus, in_process, on_step=partial(on_step, assignment.config)):
+                store.hold()
                 if progress.outcome != "running":
                     store.tell(assignment.number, progress.outcome, progress.metrics, progress.reason)
                 on_report(progress)

@@ -57,9 +57,9 @@ def run_study(
     """
     corpus = open_corpus(spec.corpus)
     with reached(folder, spec.store):
+        forget(folder)
         store = StudyStore.create_or_open(folder, spec, corpus.hash, corpus.caption)
         try:
-            forget(folder)
             if not store.finished:
                 if address is None:
                     keep_prediction(folder, spec, corpus.clip_samples, seconds_per_step)

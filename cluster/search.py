@@ -14,8 +14,9 @@ from ray.tune.search import Searcher
 
 from study.assignment import Assignment
 from study.control import Wanted
+from study.recorder import Ending
 from study.records import CANCELLED_BY_USER, Outcome
-from study.store import Ending, StudyStore
+from study.store import StudyStore
 
 if TYPE_CHECKING:
     from ray.tune.execution.tune_controller import TuneController
@@ -105,7 +106,6 @@ class StudySearch(Searcher):
         return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        self._store.hold()
         if self.wanted in ("stop", "cancel"):
             return _FINISHED
         if len(self._live) >= self._concurrent:

@@ -81,7 +81,13 @@ class Steering:
         self._carried_out = Orders()
 
     def step(self, controller: TuneController) -> None:
-        """Carries out what is asked now."""
+        """Carries out what is asked now.
+
+        Raises:
+            CpcError: This driver has lost the study, or its trials, to another one.
+        """
+        # Here, because Tune asks for trials no more once there are none, while some are still being trained.
+        self._store.hold()
         orders = self._asked.latest()
         self._turn(orders.wanted)
         if orders != self._carried_out:

@@ -39,7 +39,7 @@ class NonFiniteError(CpcError):
     """A number of a step stopped being finite; the trial ends instead of training on.
 
     Args:
-        step: The step at which it was seen, counted from 0.
+        step: Steps that were taken before the one in which it was seen.
         term: Which quantity it was: `"audio"`, `"loss"` or `"gradient"`.
         value: Its value.
     """
@@ -50,7 +50,7 @@ class NonFiniteError(CpcError):
             if term == "audio"
             else "lower optimizer.learning_rate or raise optimizer.warmup_steps"
         )
-        super().__init__(f"{term} became {value} at step {step}: {cure}")
+        super().__init__(f"{term} became {value} after {step} steps: {cure}")
         self.step, self.term, self.value = step, term, value
 
     def __reduce__(self) -> tuple[type[NonFiniteError], tuple[int, str, float]]:

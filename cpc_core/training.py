@@ -142,7 +142,8 @@ def training_reports(
         try:
             measured = train_step(state, batch)
         except NonFiniteError as error:
-            yield TrainingReport(Progress(error.step, {}, "diverged", str(error)), save)
+            # The step that could not be taken: the one before it may have been reported.
+            yield TrainingReport(Progress(error.step + 1, {}, "diverged", str(error)), save)
             return
         running.add(measured, len(batch.clip_ids))
         if on_step is not None:

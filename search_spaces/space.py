@@ -119,11 +119,6 @@ class SearchSpace(RootModel[dict[str, Dimension]]):
                 elif unknown := [value for value in values if value not in controller.values]:
                     yield (name, "when", knob), f"{unknown[0]!r} is not among the values of '{knob}': {list(controller.values)}"
 
-    @property
-    def is_grid(self) -> bool:
-        """Whether every dimension lists its values."""
-        return all(isinstance(dimension, Values) for dimension in self.root.values())
-
     def distribution(self, name: str) -> BaseDistribution:
         """The Optuna distribution of one dimension."""
         dimension = self.root[name]

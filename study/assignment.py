@@ -44,7 +44,12 @@ class Assignment:
     @property
     def description(self) -> dict[str, object]:
         """What the Optuna trial remembers of it; see `described`."""
-        return {"seed": self.seed, "knobs": dict(self.sample), "trial_id": self.trial_id, "cell_id": self.cell_id}
+        return bare_description(self.sample, self.seed) | {"trial_id": self.trial_id, "cell_id": self.cell_id}
+
+
+def bare_description(sample: Sample, seed: int) -> dict[str, object]:
+    """What the Optuna trial remembers of a proposal that is never trained: it has no identity."""
+    return {"seed": seed, "knobs": dict(sample), "trial_id": "", "cell_id": ""}
 
 
 def described(trial: FrozenTrial) -> bool:

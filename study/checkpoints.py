@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cpc_core.corpus.location import Location
+from study.files import sync
 
 COMPLETE = "complete.json"
 """Written after the files of a checkpoint in an object store; one without it is none. It lists them."""
@@ -53,9 +54,13 @@ class LocalCheckpoints:
         partial = target.with_name(f".{target.name}.partial")
         partial.mkdir(parents=True)
         fill(partial)
+        # Without this a power loss may leave the name, and empty files.
+        for path in (*partial.iterdir(), partial):
+            sync(path)
         if target.exists():
             self.drop(step)
         partial.rename(target)
+        sync(self._trial)
 
     def drop(self, step: int) -> None:
         checkpoint = self.folder(step)

@@ -85,8 +85,11 @@ def lift(study: Place) -> None:
 
 
 def forget(study: Place) -> None:
-    """Drops orders to an earlier driver, so that they do not stop the one that begins."""
-    if (Location.of(study) / CONTROL).exists():
+    """Drops orders to an earlier driver, so that they do not stop the one that is about to begin.
+
+    Called before it begins: from then on orders may be meant for it. Where a driver is running, the orders are that one's.
+    """
+    if (Location.of(study) / CONTROL).exists() and driver_of(study) is None:
         _write(study, Orders())
 
 

@@ -11,13 +11,14 @@ from pathlib import Path
 from optuna.trial import TrialState
 
 from cpc_core.corpus.location import Location
+from cpc_core.errors import ConfigError
 from study.files import Place
 from study.lease import LEASE_S, has_ended
 from study.lock import LOCK
 from study.reaching import reached
 from study.reading import read_provenance, read_spec
 from study.spec import StudySpec
-from study.storage import known, study_name
+from study.storage import known, study_name, trial_lock
 
 
 def driver_of(study: Place) -> str | None:
@@ -27,7 +28,7 @@ def driver_of(study: Place) -> str | None:
     killed is seen for `LEASE_S` more.
 
     Raises:
-        ConfigError: The folder holds no study, or a damaged one.
+        ConfigError: The folder holds no study, or one that is damaged or not to be read.
         UnreachableError: Its store does not answer.
     """
     folder, spec = Location.of(study), read_spec(study)
@@ -42,6 +43,8 @@ def _of_lock(study: Path) -> str | None:
         file = (study / LOCK).open(encoding="ascii")
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise ConfigError(f"{study / LOCK} cannot be read ({error.strerror}): have its owner make it readable for you") from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -61,11 +64,12 @@ def _of_lease(study: Location) -> str | None:
 
 
 def _in_database(folder: Location, spec: StudySpec, store: str) -> str | None:
-    from study.postgres_locks import PostgresLocks
+    from study.postgres import connect
+    from study.postgres_locks import is_taken
 
     provenance = read_provenance(folder)
     running = [trial.number for trial in known(folder, spec, provenance)[0] if trial.state == TrialState.RUNNING]
     name = study_name(spec, provenance)
-    with closing(PostgresLocks(store, name)) as locks:
-        taken = next((number for number in running if locks.is_taken(f"{name} trial {number}")), None)
+    with closing(connect(store)) as connection:
+        taken = next((number for number in running if is_taken(connection, trial_lock(name, number))), None)
     return None if taken is None else f"the driver of trial {taken}"

@@ -14,4 +14,4 @@ class StudyFailedError(CpcError):
 
 
 class UnreachableError(CpcError):
-    """A cluster that does not answer. Exit code 4."""
+    """A cluster, a database or an object store that does not answer. Exit code 4."""

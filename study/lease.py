@@ -45,9 +45,8 @@ class Lease(OneDriver):
         self._study, self._drivers = study, study / "drivers"
         self._own = self._drivers / f"{uuid.uuid4().hex[:12]}.json"
         self._renewals = 0
-        self._renewed_s = time.monotonic()
         self._lost, self._closed = False, Event()
-        self._write()
+        self._write(_now_s())
         self._thread = Thread(target=self._keep, name="lease", daemon=True)
         self._thread.start()
         try:
@@ -66,7 +65,7 @@ class Lease(OneDriver):
         Raises:
             UnreachableError: It could not be renewed in time.
         """
-        if self._lost or time.monotonic() - self._renewed_s > LEASE_S:
+        if self._lost or _now_s() - self._renewed_s > LEASE_S:
             raise UnreachableError(
                 f"{self._study} could not be reached for {LEASE_S:g} s, or this process was suspended: another driver may be running "
                 "the study now; nothing of it is lost, `cpc study resume` goes on once there is none"
@@ -82,18 +81,21 @@ class Lease(OneDriver):
         while not self._closed.wait(RENEW_S):
             # A store that does not answer is asked again; whoever holds the lease looks at how long ago it last did.
             with suppress(OSError):
-                if not self._own.is_file():
+                began = _now_s()
+                # An object of ours may be there that was written too late: by a process suspended since it had looked.
+                if began - self._renewed_s > LEASE_S or not self._own.is_file():
                     self._lost = True
                     return
-                self._write()
+                self._write(began)
 
-    def _write(self) -> None:
+    def _write(self, began: float) -> None:
+        """Renews the lease as of the time at which it was known to be held."""
         self._renewals += 1
-        began = time.monotonic()
         self._own.write_bytes(json.dumps({**_this_process(), "renewals": self._renewals}).encode())
         self._renewed_s = began
 
     def _outlast_others(self) -> None:
+        # Not _now_s: time in which this machine was suspended shows nothing of the others.
         unchanged: dict[str, tuple[bytes, float]] = {}
         while others := self._others():
             for name, content in others.items():
@@ -114,6 +116,11 @@ class Lease(OneDriver):
             with suppress(FileNotFoundError):
                 found[name] = (self._drivers / name).read_bytes()
         return found
+
+
+def _now_s() -> float:
+    """Seconds since this machine was started, those included in which it was suspended: others saw them pass."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _this_process() -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Who may train what: one driver a study behind a lock file, or many behind a lock for each trial."""
+"""Who may train what, and the case of one driver a study behind a lock file. `lease` and `postgres_locks` are the others."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from cpc_core.errors import CpcError
+from cpc_core.errors import ConfigError, CpcError
 
 JOURNAL, LOCK = "journal.log", "driver.lock"
 
 ATTEMPTS, ATTEMPT_S = 4, 0.05
 
 
-class Claims(Protocol):
+class Tenure(Protocol):
     """What a driver holds of a study. All of it falls free with the driver's process, however that ends."""
 
     def alone(self) -> AbstractContextManager[None]:
         """Keeps other drivers from opening the study and from asking for trials during the block."""
 
     def storage(self, name: str) -> BaseStorage:
-        """Where the trials of the study of that name are remembered, to be written as long as the claims are held."""
+        """Where the trials of the study of that name are remembered, to be written as long as it is held."""
 
     def take(self, trial: str) -> None:
-        """Claims a trial that was asked for just now, alone."""
+        """Takes a trial that was asked for just now, alone."""
 
     def adopt(self, trial: str) -> bool:
-        """Tries to claim a trial that was begun; returns whether its driver has ended, so that it is this driver's now."""
+        """Tries to take a trial that was begun; returns whether its driver has ended, so that it is this driver's now."""
 
     def let_go(self, trial: str) -> None:
         """Gives a trial back that has ended."""
@@ -42,7 +42,8 @@ class Claims(Protocol):
         """Makes sure that what was taken is still held.
 
         Raises:
-            UnreachableError: That cannot be known any more.
+            UnreachableError: The object store cannot say so any more.
+            psycopg.Error: The database cannot; `reaching` says it readably.
         """
 
     def close(self) -> None:
@@ -50,7 +51,7 @@ class Claims(Protocol):
 
 
 class OneDriver:
-    """What there is to claim where the whole study belongs to one driver: nothing more."""
+    """What there is to hold where the whole study belongs to one driver: nothing more."""
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -73,11 +74,17 @@ class FolderLock(OneDriver):
 
     Raises:
         CpcError: Another process holds it.
+        ConfigError: The folder cannot be written.
     """
 
     def __init__(self, study: Path) -> None:
         self._journal = study / JOURNAL
-        self._file = (study / LOCK).open("a+", encoding="ascii")
+        try:
+            self._file = (study / LOCK).open("a+", encoding="ascii")
+        except OSError as error:
+            raise ConfigError(
+                f"the study folder {study} cannot be written ({error.strerror}): choose another one with -o, or have its owner run it"
+            ) from error
         if not self._acquired():
             self._file.seek(0)
             holder = self._file.read().strip()
@@ -101,7 +108,7 @@ class FolderLock(OneDriver):
     def storage(self, name: str) -> BaseStorage:
         """The journal in the folder."""
         _heal(self._journal)
-        return JournalStorage(JournalFileBackend(str(self._journal)))
+        return JournalStorage(_WholeLines(self._journal))
 
     def hold(self) -> None:
         """A lock of the operating system is never lost."""
@@ -109,6 +116,23 @@ class FolderLock(OneDriver):
     def close(self) -> None:
         """Lets another driver in."""
         self._file.close()
+
+
+class _WholeLines(JournalFileBackend):
+    """The journal of the one driver that writes. What a full disk cuts off is removed at once: the next line would be glued to it."""
+
+    def __init__(self, journal: Path) -> None:
+        super().__init__(str(journal))
+        self._journal = journal
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Adds entries after the last one, all of them or none."""
+        before = self._journal.stat().st_size
+        try:
+            super().append_logs(logs)
+        except BaseException:
+            os.truncate(self._journal, before)
+            raise
 
 
 def _heal(journal: Path) -> None:

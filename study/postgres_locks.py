@@ -1,4 +1,4 @@
-"""Claims on trials as advisory locks of a PostgreSQL server, which drops them with the connection of a driver that has ended."""
+"""Trials held by advisory locks of a PostgreSQL server, which drops them with the connection of a driver that has ended."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import psycopg
 from optuna.storages import BaseStorage, JournalStorage
 
 from cpc_core.errors import CpcError
-from study.postgres import PostgresJournal, connect
+from study.postgres import Connection, PostgresJournal, connect
 
 GRACE_S = 5.0
 """How long a running trial must have had no driver before another one takes it: its worker processes end a moment after its driver."""
@@ -68,8 +68,8 @@ class PostgresLocks:
         return JournalStorage(journal)
 
     def take(self, trial: str) -> None:
-        """Takes a trial that nobody else knows of yet."""
-        self._try(trial)
+        """Takes a trial that nobody else trains yet, and waits should its lock be held for a moment all the same."""
+        self._connection.execute("SELECT pg_advisory_lock(%s)", (_key(trial),))
 
     def adopt(self, trial: str) -> bool:
         """Takes a trial whose lock has been free for a while."""
@@ -99,15 +99,18 @@ class PostgresLocks:
         """Drops all locks with the connection."""
         self._connection.close()
 
-    def is_taken(self, trial: str) -> bool:
-        """Whether a driver has that trial now."""
-        if self._try(trial):
-            self.let_go(trial)
-            return False
-        return True
-
     def _try(self, trial: str) -> bool:
         return self._connection.execute("SELECT pg_try_advisory_lock(%s)", (_key(trial),)).fetchone() == (True,)
+
+
+def is_taken(connection: Connection, trial: str) -> bool:
+    """Whether a driver has that trial now. Only looks: an observer that locked it, if for a moment, would be taken for its driver."""
+    query = (
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+        "AND (classid::bigint << 32) | objid::bigint = %s)"
+    )
+    return connection.execute(query, (_key(trial),)).fetchone() == (True,)
 
 
 def _key(name: str) -> int:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import optuna
 from optuna.trial import FrozenTrial, Trial
+from pydantic import ValidationError
 
-from study.assignment import Assignment
+from search_spaces.space import Sample
+from study.assignment import Assignment, bare_description
 from study.points import POINT
 from study.sampling import planned_pairs
 from study.searching import GridSampler
@@ -40,19 +42,24 @@ class Queue:
                 known.add((planned.cell_id, planned.seed))
                 self.study.enqueue_trial(dict(sample), user_attrs=planned.description)
 
-    def add_replicates(self, first: Assignment, trial: Trial, known: Sequence[FrozenTrial]) -> None:
-        """Queues a proposed point again for every other seed.
+    def add_replicates(self, trial: Trial, sample: Sample, known: Sequence[FrozenTrial]) -> None:
+        """Queues a proposed point again for every other seed, also where it cannot be trained: it was planned with all of them.
 
         Args:
-            first: What the trial means.
             trial: The one that was asked for; one that repeats a point itself has no replicates.
+            sample: Its point.
             known: All trials.
         """
         others = self.spec.seeds[1:]
         if not others or isinstance(self.spec.sampler, GridSampler) or POINT in trial.user_attrs:
             return
-        queued = {other.user_attrs["seed"] for other in known if other.user_attrs.get(POINT) == first.number}
+        queued = {other.user_attrs["seed"] for other in known if other.user_attrs.get(POINT) == trial.number}
         for seed in others:
             if seed not in queued:
-                replicate = Assignment.of(self.spec, self.corpus_hash, 0, first.sample, seed)
-                self.study.enqueue_trial(dict(first.sample), user_attrs={**replicate.description, POINT: first.number})
+                self.study.enqueue_trial(dict(sample), user_attrs={**self._description(sample, seed), POINT: trial.number})
+
+    def _description(self, sample: Sample, seed: int) -> dict[str, object]:
+        try:
+            return Assignment.of(self.spec, self.corpus_hash, 0, sample, seed).description
+        except ValidationError:
+            return bare_description(sample, seed)

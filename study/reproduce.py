@@ -127,9 +127,9 @@ def reproduction(study: Place, number: int, steps: int | None) -> Reproduction:
     recorded_attempts = attempts(folder)
     provenance = read_provenance(study)
     last: Mapping[str, Any] = recorded_attempts[-1] if recorded_attempts else provenance
-    resources = stored.resources.model_copy(
-        update={"share": False, "concurrent_trials": 1, "workers": last.get("workers", stored.resources.workers)}
-    )
+    workers, threads = last.get("workers", stored.resources.workers), last.get("threads", stored.resources.threads)
+    as_then = {} if threads == stored.resources.threads else {"cpus_per_worker": float(threads)}
+    resources = stored.resources.model_copy(update={"share": False, "concurrent_trials": 1, "workers": workers} | as_then)
     spec = StudySpec(
         name=f"{stored.name[:48]}-{folder.name}-again",
         question=f"Does trial {number} of {stored.name} give the same numbers again?",
@@ -145,7 +145,7 @@ def reproduction(study: Place, number: int, steps: int | None) -> Reproduction:
         attempts=tuple(recorded_attempts or [provenance]),
         spec=spec,
         whole=length == config.training.steps,
-        threads=last.get("threads", max(1, int(stored.resources.cpus_per_worker))),
+        threads=threads,
         device=last.get("device"),
         corpus_hash=last["corpus_hash"],
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from optuna.trial import FrozenTrial
@@ -20,12 +20,6 @@ RETRY_OF, CONTINUES = "retry_of", "continues"
 def successors(trials: Iterable[FrozenTrial]) -> dict[int, int]:
     """Number of each trial that was retried → number of its retry."""
     return {trial.user_attrs[RETRY_OF]: trial.number for trial in trials if RETRY_OF in trial.user_attrs}
-
-
-def standing(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """Trials that count: those that were not retried."""
-    retried = successors(trials)
-    return [trial for trial in trials if trial.number not in retried]
 
 
 def retry_attributes(trial: FrozenTrial, folder: TrialFolder, *, fresh: bool) -> dict[str, Any]:

@@ -19,6 +19,9 @@ from study.trial_folder import Identity, LogEntry, TrialFolder
 
 _TRIAL = re.compile(r"t\d+")
 
+_UNREADABLE = (OSError, ValueError, TypeError)
+"""What reading another study's files may raise: they may be damaged, another version's, or not for everybody to see."""
+
 
 @dataclass(frozen=True)
 class Donor:
@@ -57,18 +60,18 @@ class SharedTrials:
         """
         self._look_around()
         others = [found for found in self._alike.get(trajectory_id, ()) if found[0] != own.absolute()]
-        alike = [_donor(_folder(path), identity, config) for path, identity in others]
+        alike = [_donor(path, identity, config) for path, identity in others]
         donors = [donor for donor in alike if donor is not None]
         return max(donors, key=lambda donor: (donor.ended, donor.step), default=None)
 
     def adopt(self, trajectory_id: str, config: CpcConfig, own: TrialFolder) -> bool:
         """Begins a trial with what another one has trained; returns whether there was such a trial."""
-        # A trial that is in training drops old checkpoints: then the next best is taken.
+        # A trial that is in training drops old checkpoints: then the next best is taken. An error of the disk is this study's own.
         for _ in range(3):
             donor = self.donor(trajectory_id, config, own.path)
             if donor is None:
                 return False
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, ValueError, TypeError):
                 own.adopt(donor.folder, config, donor.step, ended=donor.ended)
                 return True
         return False
@@ -78,11 +81,11 @@ class SharedTrials:
         for trials in self._parent.glob("*/trials"):
             known = self._known.setdefault(trials, set())
             names: set[str] = set()
-            with suppress(FileNotFoundError, NotADirectoryError), os.scandir(trials) as entries:
+            with suppress(OSError), os.scandir(trials) as entries:
                 names = {entry.name for entry in entries}
             for name in sorted(names - known):
                 path = trials / name
-                identity = _folder(path).identity() if _TRIAL.fullmatch(name) else None
+                identity = _identity(path) if _TRIAL.fullmatch(name) else None
                 # A folder that was made a moment ago gets its identity in the next one.
                 if identity is not None:
                     known.add(name)
@@ -127,7 +130,19 @@ def _folder(path: Path) -> TrialFolder:
     return TrialFolder(path.parents[1], int(path.name.removeprefix("t")))
 
 
-def _donor(folder: TrialFolder, identity: Identity, config: CpcConfig) -> Donor | None:
+def _identity(path: Path) -> Identity | None:
+    with suppress(*_UNREADABLE):
+        return _folder(path).identity()
+    return None
+
+
+def _donor(path: Path, identity: Identity, config: CpcConfig) -> Donor | None:
+    with suppress(*_UNREADABLE):
+        return _read_donor(_folder(path), identity, config)
+    return None
+
+
+def _read_donor(folder: TrialFolder, identity: Identity, config: CpcConfig) -> Donor | None:
     # The folder may have been deleted and made again since its identity was read.
     if folder.identity() != identity:
         return None

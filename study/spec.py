@@ -47,7 +47,7 @@ class Resources(Section):
     """How often a crashed trial is taken up again from its last checkpoint before it counts as failed."""
 
     share: bool = True
-    """Take over what this study or one beside it has trained already: whole trials, and checkpoints to go on from."""
+    """Take over what this study or one beside it on a disk has trained already: whole trials, and checkpoints to go on from."""
 
     @model_validator(mode="after")
     def _inline_is_alone(self) -> Resources:
@@ -201,8 +201,8 @@ class StudySpec(Section):
 
     @property
     def hash(self) -> str:
-        """Twelve hex digits over what changes results: not `resources`, `store` and `claims`, nor the place of the corpus, which
-        counts by its content.
+        """Twelve hex digits over what changes results: not `resources`, `store`, `budget`, `claims` and `scales`, nor the place of
+        the corpus, which counts by its content.
         """
         unhashed = {"resources", "store", "budget", "claims", "scales", "corpus"}
         content = json.dumps(self.model_dump(mode="json", exclude=unhashed), sort_keys=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, fmean, stdev
+from statistics import fmean, stdev
 
 import numpy as np
 
@@ -118,25 +118,6 @@ def bootstrap_interval(values: Sequence[float]) -> Interval:
     below, above = np.quantile(t, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     spread = stdev(values)
     return Interval(mean, mean - float(above) * spread, mean - float(below) * spread, n)
-
-
-def wilson_interval(successes: int, n: int) -> Interval:
-    """Share of successes with Wilson's 95 % score interval, for accuracies on few test clips.
-
-    Args:
-        successes: Clips classified rightly.
-        n: Clips in all.
-
-    Raises:
-        ValueError: `n` is not positive, or `successes` is outside 0 … n.
-    """
-    if n < 1 or not 0 <= successes <= n:
-        raise ValueError(f"{successes} successes of {n}: need n ≥ 1 and 0 ≤ successes ≤ n")
-    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-    share, scale = successes / n, 1 + z * z / n
-    centre = (share + z * z / (2 * n)) / scale
-    half = z / scale * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return Interval(share, max(0.0, centre - half), min(1.0, centre + half), n)
 
 
 def paired_difference(

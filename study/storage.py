@@ -22,16 +22,19 @@ from optuna.trial import FrozenTrial
 from cpc_core.corpus.location import Location
 from cpc_core.errors import ConfigError
 from study.lease import Lease
-from study.lock import JOURNAL, Claims, FolderLock
+from study.lock import JOURNAL, FolderLock, Tenure
 from study.object_journal import ObjectJournal
 from study.spec import StudySpec
 
 
-def claims(folder: Location, spec: StudySpec, corpus_hash: str) -> Claims:
+def tenure(folder: Location, spec: StudySpec, corpus_hash: str) -> Tenure:
     """What lets a driver work on the study in `folder`.
 
     Raises:
-        CpcError: Another driver holds the whole study, or the database cannot be reached.
+        CpcError: Another driver holds the whole study.
+        ConfigError: The folder cannot be written.
+        psycopg.Error: The database does not answer, or refuses; `reaching` says it readably.
+        OSError: The object store does not answer; the same.
     """
     if spec.store is not None:
         from study.postgres_locks import PostgresLocks
@@ -40,7 +43,7 @@ def claims(folder: Location, spec: StudySpec, corpus_hash: str) -> Claims:
     return FolderLock(Path(folder)) if folder.is_local else Lease(folder)
 
 
-def opened(held: Claims, spec: StudySpec, provenance: Mapping[str, Any]) -> optuna.Study:
+def opened(held: Tenure, spec: StudySpec, provenance: Mapping[str, Any]) -> optuna.Study:
     """The Optuna study of a folder, made where it is missing.
 
     Args:
@@ -91,6 +94,16 @@ def database_revision(spec: StudySpec, provenance: Mapping[str, Any]) -> str:
 def study_name(spec: StudySpec, provenance: Mapping[str, Any]) -> str:
     """The name of a study in its store. A journal holds one; a database many, also of the same name and spec."""
     return spec.name if spec.store is None else f"{spec.name}-{spec.hash}-{provenance['study_id']}"
+
+
+def trial_lock(study: str, number: int) -> str:
+    """The name of the lock on a trial.
+
+    Args:
+        study: Name of the study in its store.
+        number: The trial's.
+    """
+    return f"{study} trial {number}"
 
 
 def _content(storage: JournalStorage, name: str) -> tuple[list[FrozenTrial], Mapping[str, Any]]:

@@ -10,15 +10,12 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import optuna
-from optuna.pruners import NopPruner
 from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import ValidationError
 
@@ -26,15 +23,16 @@ from cpc_core.config import trajectory
 from cpc_core.corpus.location import Location
 from cpc_core.errors import ConfigError
 from study.admission import refuse_another
-from study.assignment import Assignment
+from study.assignment import Assignment, bare_description, described
 from study.budget import Budget, Clock, spent
 from study.files import Place, write_atomically
-from study.lock import Claims
+from study.lock import Tenure
 from study.points import POINT, PointSampler
 from study.provenance import collect
 from study.queueing import Queue
 from study.reaching import reached
 from study.reading import PROVENANCE, SPEC, read_provenance
+from study.recorder import Ending, Recorder
 from study.records import CANCELLED_BY_USER
 from study.replicates import cell_given_up
 from study.retries import RETRY_OF, retry_attributes, successors, take_over
@@ -44,32 +42,29 @@ from study.searching import GridSampler
 from study.sharing import SharedTrials
 from study.spec import StudySpec
 from study.spending import Spending
-from study.storage import claims, opened
+from study.storage import opened, tenure, trial_lock
 from study.trial_folder import Identity, TrialFolder
 
 POLL_S = 1.0
 """Seconds between looks at what other drivers do."""
 
-Ending = Literal["complete", "pruned", "diverged", "failed", "cancelled"]
-
 
 class StudyStore:
-    """Asks for trials and records how they went. Holds the claims of this driver until it is closed.
+    """Asks for trials and records how they went. Keeps what this driver holds of the study until it is closed.
 
     Use `create_or_open`. Trials that a killed driver left running are handed out again first, under the same number.
     """
 
-    def __init__(self, folder: Location, spec: StudySpec, corpus_hash: str, study: optuna.Study, held: Claims) -> None:
+    def __init__(self, folder: Location, spec: StudySpec, corpus_hash: str, study: optuna.Study, held: Tenure) -> None:
         self.folder, self.spec = folder, spec
-        self._corpus_hash, self._claims, self._study, self._clock = corpus_hash, held, study, Clock(study)
+        self._corpus_hash, self._tenure, self._study, self._clock = corpus_hash, held, study, Clock(study)
         openings: int = study.user_attrs.get("openings", 0)
         study.set_user_attr("openings", openings + 1)
         study.pruner = build_pruner(spec)
         # Drivers that open the study before any trial was asked for must not draw the same ones.
         proposing = build_sampler(spec, asked=len(self._frozen()) + openings)
         study.sampler = PointSampler(proposing, study, points_modelled(spec))
-        self._live: dict[int, Trial] = {}
-        self._reported: dict[int, set[int]] = {}
+        self._recorder = Recorder(study, spec.objectives)
         self._ready: list[Assignment] = []
         self._spending = Spending(folder)
         self._roster, self._queue = Roster(), Queue(study, spec, corpus_hash)
@@ -77,8 +72,8 @@ class StudyStore:
         self._shared = SharedTrials(Path(folder)) if spec.resources.share and folder.is_local else None
         for interrupted in self._frozen(TrialState.RUNNING):
             # One may be taken that has had no driver for a while, which is counted from here, where Ray has not been started yet.
-            if self._claims.adopt(self._claim(interrupted.number)):
-                self._claims.let_go(self._claim(interrupted.number))
+            if self._tenure.adopt(self._lock(interrupted.number)):
+                self._tenure.let_go(self._lock(interrupted.number))
         self._queue.add_grid()
 
     @classmethod
@@ -92,7 +87,7 @@ class StudyStore:
             corpus_caption: Corpus name and totals in words, for reports.
 
         Raises:
-            ConfigError: The folder holds a study of another spec or corpus.
+            ConfigError: The folder holds a study of another spec or corpus, or cannot be written.
             CpcError: Another driver is running the study.
         """
         place = Location.of(folder)
@@ -102,7 +97,7 @@ class StudyStore:
             except OSError as error:
                 raise ConfigError(f"the study folder {folder} cannot be made ({error.strerror}): choose another one with -o") from error
         with reached(place, spec.store):
-            held = claims(place, spec, corpus_hash)
+            held = tenure(place, spec, corpus_hash)
             try:
                 with held.alone():
                     if (place / SPEC).exists():
@@ -121,7 +116,7 @@ class StudyStore:
         try:
             self._clock.keep()
         finally:
-            self._claims.close()
+            self._tenure.close()
 
     @property
     def ended(self) -> int:
@@ -162,10 +157,9 @@ class StudyStore:
         """The next trial to train, or None while there is none: all are running, here or elsewhere, or have ended."""
         if self._ready:
             return self._ready.pop()
-        with self._claims.alone():
+        with self._tenure.alone():
             while (trial := self._next(known := self._frozen())) is not None:
-                self._live[trial.number] = trial
-                self._reported[trial.number] = set(self._study._storage.get_trial(trial._trial_id).intermediate_values)
+                self._recorder.begin(trial)
                 assignment = self._assign(trial, known)
                 if assignment is not None:
                     return assignment
@@ -193,24 +187,15 @@ class StudyStore:
             psycopg.Error: The database cannot say so any more; `reaching` says it readably.
             UnreachableError: The object store cannot.
         """
-        self._claims.hold()
+        self._tenure.hold()
 
     def report(self, number: int, step: int, metrics: Mapping[str, float]) -> None:
         """Records the (first) objective's value at a step; the first value of a step stays, so that a repeat changes nothing."""
-        value = metrics.get(self.spec.objectives[0].metric)
-        if value is None or step in self._reported[number]:
-            return
-        self._reported[number].add(step)
-        trial = self._live[number]
-        if len(self.spec.objectives) == 1:
-            trial.report(value, step)
-        else:
-            # Optuna's Trial takes no reports towards several objectives; its storages do.
-            self._study._storage.set_trial_intermediate_value(trial._trial_id, step, value)
+        self._recorder.report(number, step, metrics)
 
     def should_prune(self, number: int) -> bool:
         """Whether the pruner gives the trial up, judged from what the store knows of all trials."""
-        return not isinstance(self._study.pruner, NopPruner) and self._live[number].should_prune()
+        return self._recorder.should_prune(number)
 
     def tell(self, number: int, outcome: Ending, metrics: Mapping[str, float], reason: str = "") -> None:
         """Ends a trial.
@@ -221,20 +206,8 @@ class StudyStore:
             metrics: Final metrics of a complete trial, the latest ones otherwise.
             reason: Why, where the outcome is not plain success.
         """
-        for entry in self.trial_folder(number).log():
-            self.report(number, entry.step, entry.metrics)
-        values = {objective.metric: metrics.get(objective.metric) for objective in self.spec.objectives}
-        missing = next((name for name, value in values.items() if value is None or not math.isfinite(value)), None)
-        if outcome == "complete" and missing is not None:
-            outcome, reason = "failed", f"the final report gives no finite {missing}, but {values[missing]}"
-        trial = self._live.pop(number)
-        del self._reported[number]
-        trial.set_user_attr("ending", _ending(outcome, reason, metrics))
-        if outcome == "complete":
-            self._study.tell(trial, [value for value in values.values() if value is not None])
-        else:
-            self._study.tell(trial, state=TrialState.PRUNED if outcome == "pruned" else TrialState.FAIL)
-        self._claims.let_go(self._claim(number))
+        self._recorder.end(number, outcome, metrics, reason, self.trial_folder(number).log())
+        self._tenure.let_go(self._lock(number))
         self._roster.ended += 1
         self._clock.keep()
 
@@ -243,14 +216,15 @@ class StudyStore:
 
         A trial that is being trained is not ended here: whoever trains it ends it, and then tells.
         """
-        with self._claims.alone():
+        with self._tenure.alone():
             trial = self._frozen()[number]
             if trial.state == TrialState.WAITING:
-                storage = self._study._storage
-                storage.set_trial_user_attr(trial._trial_id, "ending", _ending("cancelled", CANCELLED_BY_USER, {}))
-                storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-            elif trial.state == TrialState.RUNNING and number not in self._live and self._claims.adopt(self._claim(number)):
-                self._live[number], self._reported[number] = Trial(self._study, trial._trial_id), set(trial.intermediate_values)
+                self._recorder.cancel_waiting(trial, CANCELLED_BY_USER)
+            elif trial.state == TrialState.RUNNING and self._adopts(number):
+                self._recorder.begin(Trial(self._study, trial._trial_id))
+                if not described(trial):
+                    # Left while it was being proposed. It names itself as its point, so that another one is proposed instead.
+                    self._recorder.describe(number, {**bare_description({}, self.spec.seeds[0]), POINT: number})
                 log = self.trial_folder(number).log()
                 self.tell(number, "cancelled", log[-1].metrics if log else {}, CANCELLED_BY_USER)
             self._roster.read(self._frozen())
@@ -262,7 +236,7 @@ class StudyStore:
             number: The trial; one that was retried before stays as it is.
             fresh: Whether to train from scratch although there is a checkpoint to go on from.
         """
-        with self._claims.alone():
+        with self._tenure.alone():
             trials = self._frozen()
             if number in successors(trials):
                 return
@@ -276,17 +250,21 @@ class StudyStore:
 
     def _next(self, known: Sequence[FrozenTrial]) -> Trial | None:
         for running in known:
-            if running.state == TrialState.RUNNING and running.number not in self._live and self._claims.adopt(self._claim(running.number)):
+            if running.state == TrialState.RUNNING and self._adopts(running.number):
                 self._roster.read(known)
                 return Trial(self._study, running._trial_id)
         if not self._starts_more(known):
             return None
         trial = self._study.ask()
-        self._claims.take(self._claim(trial.number))
+        self._tenure.take(self._lock(trial.number))
         return trial
 
-    def _claim(self, number: int) -> str:
-        return f"{self._study.study_name} trial {number}"
+    def _adopts(self, number: int) -> bool:
+        """Takes a running trial whose driver was killed; returns whether it is this driver's now."""
+        return number not in self._recorder and self._tenure.adopt(self._lock(number))
+
+    def _lock(self, number: int) -> str:
+        return trial_lock(self._study.study_name, number)
 
     @property
     def _proposes(self) -> bool:
@@ -300,11 +278,12 @@ class StudyStore:
         try:
             assignment = Assignment.of(self.spec, self._corpus_hash, trial.number, sample, seed)
         except ValidationError as error:
-            self._describe(trial, {"seed": seed, "knobs": sample, "trial_id": "", "cell_id": ""})
+            self._recorder.describe(trial.number, bare_description(sample, seed))
+            self._queue.add_replicates(trial, sample, known)
             self.tell(trial.number, "failed", {}, f"the sampled configuration cannot be trained: {error.errors()[0]['msg']}")
             return None
-        self._describe(trial, assignment.description)
-        self._queue.add_replicates(assignment, trial, known)
+        self._recorder.describe(trial.number, assignment.description)
+        self._queue.add_replicates(trial, sample, known)
         if self._tell_ending(trial.number):
             return None
         given_up = cell_given_up(known, assignment.cell_id, self.spec)
@@ -326,7 +305,7 @@ class StudyStore:
         folder.identify(Identity(assignment.trial_id, trajectory_id, steps, self.spec.hash, self._corpus_hash, assignment.seed))
         if folder.newest_step() is not None:
             return True
-        attributes = self._live[number].user_attrs
+        attributes = self._recorder.attributes(number)
         if RETRY_OF in attributes:
             # Never shared: from scratch it would find the trial that it repeats.
             adopted = take_over(attributes, self.trial_folder(attributes[RETRY_OF]), folder, assignment.config)
@@ -349,15 +328,5 @@ class StudyStore:
         self.tell(number, ending.outcome, ending.metrics, ending.reason)
         return True
 
-    @staticmethod
-    def _describe(trial: Trial, description: Mapping[str, object]) -> None:
-        for name, value in description.items():
-            if name not in trial.user_attrs:
-                trial.set_user_attr(name, value)
-
     def _frozen(self, *states: TrialState) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=states or None)
-
-
-def _ending(outcome: Ending, reason: str, metrics: Mapping[str, float]) -> dict[str, object]:
-    return {"outcome": outcome, "reason": reason, "metrics": dict(metrics)}

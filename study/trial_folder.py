@@ -97,7 +97,8 @@ class Origin:
 
 
 class TrialFolder:
-    """Reads and writes the files of one trial. One process writes: rank 0 of the trial's workers.
+    """Reads and writes the files of one trial. One process writes at a time: the driver, which prepares it, then the
+    first of the trial's workers.
 
     Args:
         study: The study folder.
@@ -171,9 +172,10 @@ class TrialFolder:
         checkpoint = max((saved for saved in donor.steps() if saved <= step), default=None)
         before = donor.origin()
         origin = before if before is not None and before.step >= step else Origin(donor.study.name, donor.number, step)
+        # First, so that whatever else is here is known to be another's, should this end half-way.
+        write_atomically(self.place / ORIGIN, json.dumps(asdict(origin)) + "\n")
         if (donor.place / PROVENANCE).exists():
             write_atomically(self.place / PROVENANCE, (donor.place / PROVENANCE).read_bytes())
-        write_atomically(self.place / ORIGIN, json.dumps(asdict(origin)) + "\n")
         write_atomically(self.place / LOG, "".join(map(_line, entries)))
         if checkpoint is not None:
             source = donor.checkpoint_at(checkpoint)
@@ -192,9 +194,11 @@ class TrialFolder:
         append(self.place / LOG, _line(entry).encode())
 
     def rewind(self, step: int) -> None:
-        """Forgets the lines after `step`: those steps are about to be taken again."""
+        """Forgets the lines after `step`: those steps are about to be taken again. A start from scratch forgets a donor, too."""
         origin = self.origin()
         if origin is not None and origin.step > step:
+            if step < 0:
+                (self.place / PROVENANCE).remove()
             (self.place / ORIGIN).remove()
         kept = [entry for entry in self.log() if entry.step <= step]
         write_atomically(self.place / LOG, "".join(_line(entry) for entry in kept))

@@ -16,8 +16,8 @@ HELP = (
 )
 
 EXIT_CODES = (
-    "Exit codes: 0 done · 1 the study or trial failed · 2 wrong usage, spec or input · 3 not found · 4 cluster unreachable · "
-    "130 interrupted. `--debug` shows the traceback of an error."
+    "Exit codes: 0 done · 1 the study or trial failed · 2 wrong usage, spec or input · 3 not found · "
+    "4 cluster, database or object store unreachable · 130 interrupted. `--debug` shows the traceback of an error."
 )
 
 app = App(

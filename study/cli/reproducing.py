@@ -66,8 +66,9 @@ def reproduce(
     if again.ending() is not None:
         say(f"trained again already, on {attempts(again)[-1]['started']}; to do it once more, delete {folder} or name another with -o")
     trained = _train_here(wanted, folder, corpus) if wanted.spec.resources.workers == 1 else _train_on_ray(wanted, folder, address)
-    if trained.outcome == "failed":
-        raise StudyFailedError(f"trial {trial} of {study} could not be trained again: {trained.reason}")
+    if trained.outcome not in ("complete", "diverged"):
+        why = f": {trained.reason}" if trained.reason else ", the same command goes on"
+        raise StudyFailedError(f"trial {trial} of {study} was not trained again to its end ({trained.outcome}{why})")
     comparison = compare(wanted, again.log(), tolerance)
     changed = changed_since(wanted, attempts(again)[-1])
     _emit(comparison, changed, output)

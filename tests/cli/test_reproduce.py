@@ -10,8 +10,12 @@ from typing import Any
 
 import pytest
 
+from study.cli import reproducing
+from study.errors import StudyFailedError
 from tests.cli.running import Result, cpc
 from tests.cluster.tones import one_trial, tones
+from tests.study.folders import ended_study
+from tests.study.specs import tiny_spec
 
 Edit = Callable[[list[dict[str, Any]]], None]
 
@@ -113,3 +117,10 @@ def test_a_trial_is_shown_with_where_its_numbers_come_from(home: Path) -> None:
     assert attempt["started"] in table and f"torch {attempt['versions']['torch']}" in table
     missing = cpc("study", "show", "one", "--trial", "9", cwd=home)
     assert (missing.code, "has no trial 9" in missing.err) == (3, True)
+
+
+def test_a_training_that_was_stopped_is_not_one_with_other_numbers(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unfinished = ended_study(tmp_path, tiny_spec(), lambda assignment: {"dev_map": 0.5}, trials=0).trials[0]
+    monkeypatch.setattr(reproducing, "_train_here", lambda *_: unfinished)
+    with pytest.raises(StudyFailedError, match=r"was not trained again to its end \(waiting, the same command goes on\)"):
+        reproducing.reproduce(str(home / "studies" / "one"), 0, out=tmp_path / "again")

@@ -73,7 +73,7 @@ def test_trial_stopped_at_a_report_takes_no_further_step_and_leaves_nothing_runn
 
 @pytest.mark.parametrize(
     ("changes", "outcome", "reason"),
-    [({"optimizer": WILD}, "diverged", "at step"), ({"data": {"batch_size": 4, "crop_s": 9.0}}, "failed", "data.crop_s must lie between")],
+    [({"optimizer": WILD}, "diverged", "after"), ({"data": {"batch_size": 4, "crop_s": 9.0}}, "failed", "data.crop_s must lie between")],
 )
 def test_trial_that_ends_badly_does_no_harm_to_the_next(
     tmp_path: Path, corpus: Corpus, alone: Path, changes: dict[str, Any], outcome: str, reason: str

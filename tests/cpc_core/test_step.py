@@ -164,7 +164,7 @@ def test_a_number_that_is_not_finite_stops_before_the_weights_change() -> None:
     batch = tiny_batch()
     batch.audio[0, 3] = math.nan
     before = {name: value.clone() for name, value in state.model.state_dict().items()}
-    with pytest.raises(NonFiniteError, match="audio became nan at step 0: the corpus holds samples that are no numbers"):
+    with pytest.raises(NonFiniteError, match="audio became nan after 0 steps: the corpus holds samples that are no numbers"):
         train_step(state, batch)
     assert all(torch.equal(value, before[name]) for name, value in state.model.state_dict().items())
 
@@ -173,7 +173,7 @@ def test_a_loss_that_is_not_finite_names_itself() -> None:
     state = TrainState.create(tiny_config(similarity={"kind": "dot"}), CPU)
     with torch.no_grad():
         state.model.objective.predictors[0].weight.fill_(math.inf)  # type: ignore[operator]
-    with pytest.raises(NonFiniteError, match="loss became nan at step 0: lower optimizer"):
+    with pytest.raises(NonFiniteError, match="loss became nan after 0 steps: lower optimizer"):
         train_step(state, tiny_batch())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -18,9 +19,9 @@ from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.importer import import_folder
 from cpc_core.corpus.manifest import ImportOptions
-from cpc_core.corpus.stream import batches_in_process
-from cpc_core.errors import CheckpointError, ConfigError
-from cpc_core.step import TrainState
+from cpc_core.corpus.stream import Batch, batches_in_process
+from cpc_core.errors import CheckpointError, ConfigError, NonFiniteError
+from cpc_core.step import StepMetrics, TrainState, train_step
 from cpc_core.training import Progress, pretrain
 from tests.cpc_core.tiny import tiny_config
 
@@ -119,6 +120,20 @@ def test_a_non_finite_loss_is_an_ending_too(corpus: Corpus, tmp_path: Path) -> N
     log = train(config, corpus, tmp_path)
     assert log.reports[-1].outcome == "diverged"
     assert "became" in log.reports[-1].reason
+
+
+def test_a_step_that_diverges_right_after_a_report_is_not_that_reports_step(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fifth_diverges(state: TrainState, batch: Batch) -> StepMetrics:
+        if state.step == 4:
+            raise NonFiniteError(state.step, "loss", math.nan)
+        return train_step(state, batch)
+
+    monkeypatch.setattr("cpc_core.training.train_step", fifth_diverges)
+    log = train(tiny_config(), corpus, tmp_path)
+    assert [(report.step, report.outcome) for report in log.reports] == [(4, "running"), (5, "diverged")]
+    assert "became nan after 4 steps" in log.reports[-1].reason
 
 
 def test_clips_that_are_too_short_are_refused_before_training(corpus: Corpus, tmp_path: Path) -> None:

@@ -33,9 +33,19 @@ def test_lifting_a_pause_keeps_the_other_orders(tmp_path: Path) -> None:
 def test_a_new_run_forgets_orders_to_an_earlier_one(tmp_path: Path) -> None:
     forget(tmp_path)
     assert list(tmp_path.iterdir()) == []
+    ended_study(tmp_path, tiny_spec(), lambda assignment: {"dev_map": 0.5}, trials=0)
     give(tmp_path, Orders(wanted="stop", cancel=(3,)))
     forget(tmp_path)
     assert read_orders(tmp_path) == Orders()
+
+
+def test_orders_to_a_running_driver_are_not_for_another_to_forget(tmp_path: Path) -> None:
+    ended_study(tmp_path, tiny_spec(), lambda assignment: {"dev_map": 0.5}, trials=0)
+    lock = FolderLock(tmp_path)
+    give(tmp_path, Orders(wanted="stop"))
+    forget(tmp_path)
+    lock.close()
+    assert read_orders(tmp_path) == Orders(wanted="stop")
 
 
 def test_a_damaged_file_is_named_to_a_verb_and_asks_nothing_of_a_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,11 +25,11 @@ def test_orders_to_a_study_in_an_object_store(bucket: str) -> None:
         assert (driver_of(folder) or "").startswith("process ")
         give(folder, Orders(wanted="pause"))
         assert study_state(folder, read_study(folder)) == "pausing"
-        forget(folder)
-        assert read_orders(folder) == Orders()
     finally:
         store.close()
     assert driver_of(folder) is None
+    forget(folder)
+    assert read_orders(folder) == Orders()
     assert have_carried_out(folder, Orders(cancel=(1,))).trial(1).outcome == "cancelled"
     assert have_carried_out(folder, Orders(retry=(1,))).trial(1).retried_as == 2
 

@@ -12,7 +12,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from study.assignment import Assignment
 from study.points import POINT, PointSampler, PointView, observation
-from study.store import Ending, StudyStore
+from study.recorder import Ending
+from study.store import StudyStore
 from tests.study.specs import tiny_spec
 from tests.study.test_store import opened
 

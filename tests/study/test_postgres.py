@@ -7,6 +7,8 @@ import re
 import signal
 import subprocess
 import sys
+import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from study import postgres_locks, store
 from study.errors import NotFoundError, UnreachableError
 from study.live import revision
 from study.postgres import PostgresJournal, connect
+from study.postgres_locks import PostgresLocks, is_taken
 from study.reaching import reached
 from study.reading import read_provenance, read_study
 from study.spec import StudySpec
@@ -86,7 +89,7 @@ def test_running_trial_is_taken_only_from_a_driver_that_has_ended(
             assert two.ask() is None
             assert not two.finished
             one.tell(second.number, "complete", {"dev_map": 0.5})
-            one._claims.close()
+            one._tenure.close()
             assert two.ask() is None, "its workers may still be writing"
             monkeypatch.setattr(postgres_locks, "GRACE_S", 0)
             assert two.wait(lambda: False)
@@ -94,6 +97,32 @@ def test_running_trial_is_taken_only_from_a_driver_that_has_ended(
             two.tell(first.number, "complete", {"dev_map": 0.5})
             assert not two.wait(lambda: False)
     assert [trial.outcome for trial in read_study(tmp_path).trials] == ["complete"] * 2
+
+
+def test_whoever_takes_a_trial_holds_it_however_busy_its_lock_was(postgres: Server) -> None:
+    with closing(PostgresLocks(postgres.url(), "turn")) as driver, connect(postgres.url()) as observer:
+        other = PostgresLocks(postgres.url(), "turn")
+        other.take("busy")
+        threading.Timer(0.3, other.close).start()
+        driver.take("busy")
+        assert is_taken(observer, "busy")
+        driver.let_go("busy")
+        assert not is_taken(observer, "busy")
+
+
+def test_an_observer_sees_which_trials_of_its_database_are_taken(postgres: Server) -> None:
+    names = [f"study trial {number}" for number in range(16)]
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE beside")
+    with (
+        closing(PostgresLocks(postgres.url(), "turn")) as driver,
+        connect(postgres.url()) as observer,
+        connect(postgres.url("beside")) as far,
+    ):
+        for name in names[::2]:
+            driver.take(name)
+        assert [is_taken(observer, name) for name in names] == [True, False] * 8
+        assert not any(is_taken(far, name) for name in names)
 
 
 def test_waiting_for_others_can_be_interrupted(tmp_path: Path, postgres: Server) -> None:

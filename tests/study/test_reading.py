@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -113,6 +114,30 @@ def test_checkpoint_is_seen_whole_or_not_at_all(tmp_path: Path) -> None:
     newest = checkpoint_folder(tmp_path, 3)
     assert checkpoint_step(newest) == 1000
     assert (newest / "state.pt").read_bytes() == b"again"
+
+
+def test_checkpoint_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, done = TrialFolder(tmp_path, 0), list[str]()
+    fsync, rename = os.fsync, Path.rename
+
+    def synced(descriptor: int) -> None:
+        done.append(str(Path(f"/proc/self/fd/{descriptor}").readlink().relative_to(folder.path)))
+        fsync(descriptor)
+
+    def renamed(path: Path, target: Path) -> Path:
+        done.append(f"renamed to {target.name}")
+        return rename(path, target)
+
+    def fill(target: Path) -> None:
+        (target / "a").write_bytes(b"a")
+        (target / "b").write_bytes(b"b")
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "rename", renamed)
+    folder.save_checkpoint(10, fill)
+    partial = ".checkpoint-000000010.partial"
+    assert sorted(done[:2]) == [f"{partial}/a", f"{partial}/b"]
+    assert done[2:] == [partial, "renamed to checkpoint-000000010", "."]
 
 
 def test_newest_two_checkpoints_stay_and_nothing_else(tmp_path: Path) -> None:

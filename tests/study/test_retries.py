@@ -16,10 +16,11 @@ from study.errors import NotFoundError
 from study.lock import FolderLock
 from study.ordering import have_carried_out
 from study.reading import read_study
+from study.recorder import Ending
 from study.records import CANCELLED_BY_USER, Outcome
 from study.retries import cancellable, retriable
 from study.spec import StudySpec
-from study.store import Ending, StudyStore
+from study.store import StudyStore
 from tests.study.specs import tiny_spec
 from tests.study.test_store import asked, log_up_to, opened, run_through, states
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,11 @@ from typing import Any
 import pytest
 
 from cpc_core.config import trajectory
+from cpc_core.corpus.location import Location
 from cpc_core.errors import ConfigError
 from study.assignment import Assignment
 from study.budget import Budget
+from study.provenance import attempts
 from study.reading import read_study
 from study.records import Outcome, TrialRecord
 from study.sharing import Foreseen, SharedTrials, foreseen
@@ -244,6 +248,32 @@ def test_a_kill_while_a_trial_is_taken_over_leaves_nothing_half_done(tmp_path: P
     assert checkpoint is not None and checkpoint.name == "checkpoint-000000020"
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "step"),
+    [
+        ("trial.json", "", 20),
+        ("trial.json", '{"of": "another version"}', 20),
+        ("trial.json", None, 20),
+        ("metrics.jsonl", "\0\n", 20),
+        ("metrics.jsonl", None, 20),
+        ("checkpoint-1.copy", "", 20),
+        ("origin.json", '{"of": "another version"}', 0),
+    ],
+)
+def test_a_damaged_file_of_another_study_is_no_reason_to_end_this_one(tmp_path: Path, file: str, content: str | None, step: int) -> None:
+    trained(tmp_path / "healthy", spec(20), 10, 20)
+    trained(tmp_path / "damaged", spec(40, resources={"share": False}), 20, 30, 40)
+    damaged = tmp_path / "damaged/trials/t00000" / file
+    damaged.unlink(missing_ok=True)
+    if content is None:
+        damaged.mkdir()
+    else:
+        damaged.write_text(content)
+    assignment, record = asked(tmp_path / "own", spec(50))
+    assert assignment is not None
+    assert record.reason == (f"continued from step {step} of trial 0 of study healthy" if step else "")
+
+
 def test_training_from_the_start_forgets_the_donor(tmp_path: Path) -> None:
     trained(tmp_path / "first", spec(20), 10, 20)
     asked(tmp_path / "second", spec(40))
@@ -252,6 +282,43 @@ def test_training_from_the_start_forgets_the_donor(tmp_path: Path) -> None:
     assert folder.origin() is not None
     folder.rewind(-1)
     assert (folder.origin(), folder.log()) == (None, ())
+
+
+@pytest.mark.parametrize("moment", range(7))
+def test_a_start_from_scratch_after_a_donor_was_lost_keeps_none_of_its_attempts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    trained(tmp_path / "first", spec(20), 10, 20)
+    donor, own = TrialFolder(tmp_path / "first", 0), TrialFolder(tmp_path / "second", 0)
+    (donor.path / "provenance.json").write_text('{"attempts": [{"of": "the donor"}]}')
+    moments = iter(range(7))
+
+    def or_killed(change: Callable[..., None]) -> Callable[..., None]:
+        def changed(*arguments: object) -> None:
+            if next(moments) == moment:
+                raise KeyboardInterrupt
+            change(*arguments)
+
+        return changed
+
+    with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
+        patched.setattr(os, "link", lambda *_: (_ for _ in ()).throw(FileNotFoundError()))
+        for name in ("write_bytes", "remove"):
+            patched.setattr(Location, name, or_killed(vars(Location)[name]))
+        with pytest.raises(FileNotFoundError):
+            own.adopt(donor, spec(40).config({}, 0), 20, ended=False)
+        own.rewind(-1)
+        assert next(moments) == moment == 6
+    own.rewind(-1)
+    assert (own.checkpoint(), own.log(), own.origin(), attempts(own)) == (None, (), None, [])
+
+
+def test_a_start_from_scratch_keeps_the_attempts_before_it(tmp_path: Path) -> None:
+    own = TrialFolder(tmp_path, 0)
+    own.create(spec().config({}, 0))
+    (own.path / "provenance.json").write_text('{"attempts": [{"device": "its own"}]}')
+    own.rewind(-1)
+    assert attempts(own) == [{"device": "its own"}]
 
 
 def test_a_checkpoint_that_vanishes_meanwhile_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from study.statistics import BOOTSTRAP_SEEDS, Interval, bootstrap_interval, paired_difference, t_interval, wilson_interval
+from study.statistics import BOOTSTRAP_SEEDS, Interval, bootstrap_interval, paired_difference, t_interval
 
 FINITE = st.integers(-(10**6), 10**6).map(lambda thousandths: thousandths / 1000)
 
@@ -72,20 +72,6 @@ def test_few_or_equal_values_have_no_bootstrap() -> None:
     few = bootstrap_interval([0.1, 0.2, 0.3, 0.4])
     assert (few.low, few.high, few.n) == (None, None, 4)
     assert bootstrap_interval([0.25] * 6) == Interval(0.25, 0.25, 0.25, 6)
-
-
-@settings(deadline=None)
-@given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_is_scipys(case: tuple[int, int]) -> None:
-    successes, n = case
-    expected = stats.binomtest(successes, n).proportion_ci(method="wilson")
-    interval = wilson_interval(successes, n)
-    assert (interval.mean, interval.low, interval.high) == pytest.approx((successes / n, expected.low, expected.high), abs=1e-12)
-
-
-def test_dcase_accuracies_of_the_paper_are_within_each_others_noise() -> None:
-    worst, best = wilson_interval(94, 100), wilson_interval(98, 100)
-    assert worst.overlaps(best)
 
 
 def test_overlap_is_unknown_without_an_interval() -> None:
@@ -162,9 +148,3 @@ def test_pairing_removes_what_seeds_share() -> None:
 def test_what_is_not_a_number_is_refused(values: list[float]) -> None:
     with pytest.raises(ValueError, match=r"no values|not a finite value"):
         t_interval(values)
-
-
-@pytest.mark.parametrize(("successes", "n"), [(1, 0), (3, 2), (-1, 4)])
-def test_impossible_counts_are_refused(successes: int, n: int) -> None:
-    with pytest.raises(ValueError, match=f"{successes} successes of {n}"):
-        wilson_interval(successes, n)

@@ -15,9 +15,10 @@ from study import postgres_locks
 from study.assignment import Assignment
 from study.files import Place
 from study.reading import read_study
+from study.recorder import Ending
 from study.records import Outcome
 from study.spec import StudySpec
-from study.store import Ending, StudyStore
+from study.store import StudyStore
 from study.trial_folder import LogEntry
 from tests.postgres import Server
 from tests.study import specs
@@ -205,10 +206,8 @@ def test_point_proposed_just_before_a_kill_still_gets_all_its_seeds(tmp_path: Pa
         assert store.ask() is None
 
 
-@pytest.mark.parametrize("known", range(4))
-def test_kill_while_a_proposal_is_described_neither_hinders_readers_nor_loses_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: int
-) -> None:
+def killed_while_describing(folder: Path, known: int) -> dict[str, object]:
+    """Leaves a proposal of which a killed driver stored so many descriptions; returns its parameters."""
     described: list[str] = []
 
     def until_killed(trial: Trial, name: str, value: object) -> None:
@@ -217,16 +216,33 @@ def test_kill_while_a_proposal_is_described_neither_hinders_readers_nor_loses_it
         described.append(name)
         trial.study._storage.set_trial_user_attr(trial._trial_id, name, value)
 
-    with opened(tmp_path, search_spec(1)) as store, monkeypatch.context() as killed_early:
+    with opened(folder, search_spec(1)) as store, pytest.MonkeyPatch.context() as killed_early:
         killed_early.setattr("optuna.trial.Trial.set_user_attr", until_killed)
         with pytest.raises(InterruptedError):
             store.ask()
-        drawn = store._frozen()[0].params
-    assert len(described) == known and read_study(tmp_path).trials == ()
+        assert len(described) == known
+        return store._frozen()[0].params
+
+
+@pytest.mark.parametrize("known", range(4))
+def test_kill_while_a_proposal_is_described_neither_hinders_readers_nor_loses_it(tmp_path: Path, known: int) -> None:
+    drawn = killed_while_describing(tmp_path, known)
+    assert read_study(tmp_path).trials == ()
     with opened(tmp_path, search_spec(1)) as store:
         first = asked(store)
         assert first.number == 0 and store._frozen()[0].params == drawn
     assert [trial.seed for trial in read_study(tmp_path).trials] == [0, 1]
+
+
+@pytest.mark.parametrize("known", range(4))
+def test_what_a_kill_left_half_described_can_be_cancelled(tmp_path: Path, known: int) -> None:
+    killed_while_describing(tmp_path, known)
+    with opened(tmp_path, search_spec(1)) as store:
+        store.cancel(0)
+    with opened(tmp_path, search_spec(1)) as store:
+        assert [asked(store).seed, asked(store).seed] == [0, 1]
+        assert store.ask() is None
+    assert [trial.outcome for trial in read_study(tmp_path).trials] == ["cancelled", "running", "running"]
 
 
 def test_same_configuration_is_trained_once(tmp_path: Path) -> None:
@@ -277,6 +293,15 @@ def test_proposal_that_cannot_be_trained_is_recorded_and_passed_over(tmp_path: P
         store.ask()
     outcomes = {trial.outcome for trial in read_study(tmp_path).trials if trial.knobs["learning_rate"] == 1e-5}
     assert outcomes == {"failed"}
+
+
+def test_point_that_cannot_be_trained_is_counted_with_every_seed(tmp_path: Path) -> None:
+    spec = tiny_spec(space={"learning_rate": [1e-5]}, seeds=[0, 1], sampler={"kind": "random", "trials": 1})
+    with opened(tmp_path, spec) as store:
+        assert store.ask() is None
+    study = read_study(tmp_path)
+    assert study.finished
+    assert [(trial.seed, trial.outcome) for trial in study.trials] == [(0, "failed"), (1, "failed")]
 
 
 def test_median_pruner_stops_what_falls_behind(tmp_path: Path) -> None:

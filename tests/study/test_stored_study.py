@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
 from uuid import uuid4
 
@@ -170,6 +171,49 @@ def test_driver_that_lost_its_lease_writes_nothing_more(place: Location, monkeyp
         with pytest.raises(UnreachableError):
             store.tell(0, "complete", {"dev_map": 0.5})
     assert {trial.outcome for trial in read_study(place).trials} == {"running", "waiting"}
+
+
+class Suspended:
+    """The clocks of a machine that was suspended: the one that counts that time goes on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seconds, self._clock = 0.0, time.clock_gettime
+        monkeypatch.setattr(time, "clock_gettime", self._gettime)
+
+    def _gettime(self, clock: int) -> float:
+        return self._clock(clock) + (self.seconds if clock == time.CLOCK_BOOTTIME else 0.0)
+
+
+def test_driver_that_slept_for_an_hour_has_lost_its_lease(place: Location, monkeypatch: pytest.MonkeyPatch) -> None:
+    suspended = Suspended(monkeypatch)
+    with pytest.raises(UnreachableError, match="this process was suspended"), opened(place, tiny_spec()) as store:
+        store.hold()
+        suspended.seconds = 3600.0
+        store.hold()
+
+
+def test_sleep_while_a_lease_is_renewed_does_not_revive_it(place: Location, monkeypatch: pytest.MonkeyPatch) -> None:
+    suspended, looked = Suspended(monkeypatch), Event()
+    is_file = Location.is_file
+
+    def sleeps(location: Location) -> bool:
+        found = is_file(location)
+        if location.beside("").name == "drivers" and not looked.is_set():
+            suspended.seconds = 3600.0
+            looked.set()
+        return found
+
+    monkeypatch.setattr(lease, "RENEW_S", 0.05)
+    held = lease.Lease(place)
+    try:
+        monkeypatch.setattr(Location, "is_file", sleeps)
+        assert looked.wait(10)
+        for _ in range(10):
+            with pytest.raises(UnreachableError, match="this process was suspended"):
+                held.hold()
+            time.sleep(0.05)
+    finally:
+        held.close()
 
 
 def test_killed_driver_on_s3_is_followed_at_once_on_the_same_machine(bucket: str, tmp_path: Path) -> None:
