@@ -88,6 +88,29 @@ def test_what_comes_before_a_damaged_block_is_given(tmp_path: Path, monkeypatch:
         next(blocks)
 
 
+def test_an_mp3_that_is_read_piece_by_piece_is_the_one_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    soundfile.write(tmp_path / "a.mp3", noise(8.0, rate=24_000), 24_000)
+    monkeypatch.setattr(audio, "BLOCK_S", 3)
+    monkeypatch.setattr(audio, "_DECODE_SAMPLES", 10_000)
+    at_once, _ = soundfile.read(tmp_path / "a.mp3", dtype="float32")
+    expected = Resample(24_000, 16_000)(torch.from_numpy(at_once)).numpy()
+    assert np.abs(read_audio(tmp_path / "a.mp3").samples - expected).max() < 1e-6
+
+
+@pytest.mark.parametrize("channels", [2, 3])
+def test_channels_that_cancel_only_in_places_are_not_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, channels: int) -> None:
+    monkeypatch.setattr(audio, "_DECODE_SAMPLES", 1_000)
+    samples = np.stack((noise(0.2), -noise(0.2)) + (channels - 2) * (0 * noise(0.2),), axis=1)
+    write_recording(tmp_path / "cancel.wav", samples)
+    write_recording(tmp_path / "silent.wav", 0 * samples)
+    samples[2_000, 0] += 0.5
+    write_recording(tmp_path / "click.wav", samples)
+    cancel, silent, click = (read_audio(tmp_path / f"{name}.wav") for name in ("cancel", "silent", "click"))
+    assert cancel.notes == ("its channels cancel each other: the mono mix is silent",)
+    assert silent.notes == click.notes == ()
+    assert np.flatnonzero(click.samples).tolist() == [2_000]
+
+
 def test_a_part_is_read_from_where_it_starts(tmp_path: Path) -> None:
     samples = noise(2.0)
     write_recording(tmp_path / "a.wav", samples)
@@ -137,6 +160,15 @@ def test_an_unusable_file_is_an_error_with_its_name_and_reason(tmp_path: Path, n
     path, reason = bad_files(tmp_path)[name]
     with pytest.raises(AudioError, match=f"{name}.wav: {reason}"):
         read_audio(path)
+
+
+@pytest.mark.parametrize("start", [4_000, 31_003, 70_007, 101_010])
+def test_a_part_of_an_mp3_is_the_part_of_the_whole(tmp_path: Path, start: int) -> None:
+    soundfile.write(tmp_path / "a.mp3", noise(8.0, rate=24_000), 24_000)
+    whole, _ = soundfile.read(tmp_path / "a.mp3", dtype="float32")
+    expected = Resample(24_000, 16_000)(torch.from_numpy(whole[start : start + 24_000])).numpy()
+    part = read_audio(tmp_path / "a.mp3", start_s=start / 24_000, max_s=1)
+    assert np.abs(part.samples - expected).max() < 1e-6
 
 
 def test_a_part_behind_the_end_is_an_error(tmp_path: Path) -> None:
