@@ -7,7 +7,7 @@ import time
 
 import ray
 from ray.exceptions import RayActorError
-from ray.train.v2.api.exceptions import TrainingFailedError
+from ray.train.v2.api.exceptions import ControllerError, TrainingFailedError
 
 from cluster.process_group import TrialTrainer
 
@@ -40,6 +40,9 @@ class TrainRun:
         Raises:
             Exception: What else ended it, such as the death of its controller: trying again may help.
         """
+        if isinstance(self._error, ControllerError) and isinstance(self._error.controller_failure, RayActorError):
+            # Ray Train takes up again what a worker leaves that dies in training, but not one that dies just before.
+            raise RuntimeError("a worker was lost while it was being started") from self._error
         if self._error is None or isinstance(self._error, TrainingFailedError):
             return self._error
         raise self._error

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
+from ray.exceptions import ActorDiedError
+from ray.train.v2.api.exceptions import ControllerError, TrainingFailedError, WorkerGroupError
 
 from cluster.nested import results, worker_resources
 from cluster.train_run import TrainRun
@@ -103,9 +104,12 @@ def test_trial_whose_end_was_not_told_gives_its_last_report(trial: TrialFolder) 
     assert reported(trial) == [(8, "complete")]
 
 
-def test_failed_run_says_why_and_a_lost_controller_is_an_error(trial: TrialFolder) -> None:
+def test_failed_run_says_why_and_what_was_lost_at_its_start_is_an_error(trial: TrialFolder) -> None:
     damaged = WorkerGroupError("a worker failed", {0: CorpusError("row group 3 cannot be read")})
     assert reported(trial, logs(4), keeps(4), error=damaged) == [(4, "running"), "row group 3 cannot be read"]
     assert reported(trial, error=TrainingFailedError("first\nthe last line")) == ["the last line"]
+    lost = ControllerError(ActorDiedError())
+    with pytest.raises(RuntimeError, match="a worker was lost while it was being started"):
+        reported(trial, error=lost)
     with pytest.raises(ConnectionError):
         reported(trial, error=ConnectionError())
