@@ -8,8 +8,9 @@ from typing import Any
 import ray.tune
 import torch
 
-from cluster.driver import worker_resources
-from cluster.recording import as_result, in_process, recorded_training
+from cluster.nested import worker_resources
+from cluster.recording import in_process, recorded_training
+from cluster.results import as_result, failed, finished
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.location import Location
 from cpc_core.errors import CpcError
@@ -63,10 +64,9 @@ class InlineTrial(ray.tune.Trainable):
         try:
             return as_result(next(self._reports))
         except StopIteration:
-            return {"done": True}
+            return finished()
         except CpcError as error:
-            # Trying again cannot help, so this is an ending, not a crash.
-            return {"outcome": "failed", "reason": str(error)}
+            return failed(error)
 
     def cleanup(self) -> None:
         """Gives up what is left."""

@@ -18,20 +18,43 @@ from ray.train import Result
 from ray.train._internal.base_worker_group import BaseWorkerGroup
 from ray.train._internal.utils import get_address_and_port
 from ray.train.backend import Backend, BackendConfig
+from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
+from ray.train.v2._internal.execution.controller import TrainController
+from ray.train.v2.api.callback import RayTrainCallback
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from cluster.failures import OnceIfFinal
+
+NODE_ID = "ray.io/node-id"
+"""Label by which Ray names a node."""
 
 DISCONNECT_S = 5.0
 """How long workers may take to part; those that cannot are killed anyway."""
 
 
 class TrialTrainer(DataParallelTrainer):
-    """A Ray Train run that does not try again what cannot help, for which Ray Train has no setting."""
+    """A Ray Train run that can be aborted, that does not try again what cannot help, and that starts no process for datasets.
+
+    Ray Train has no settings for these.
+
+    Attributes:
+        controller: The actor that leads the workers, None before it is there.
+    """
+
+    controller: Any = None
+
+    def _create_default_callbacks(self) -> list[RayTrainCallback]:
+        return [callback for callback in super()._create_default_callbacks() if not isinstance(callback, DatasetsCallback)]
 
     def _initialize_and_run_controller(self, **arguments: Any) -> Result:
         policy = OnceIfFinal(arguments["failure_policy"].failure_config)
-        return super()._initialize_and_run_controller(**{**arguments, "failure_policy": policy})
+        here = {NODE_ID: ray.get_runtime_context().get_node_id()}
+        # Without an environment of its own, so that it can start in a process that Ray has ready.
+        controller: Any = ray.remote(num_cpus=0, label_selector=here)(TrainController).remote(**{**arguments, "failure_policy": policy})
+        self.controller = controller
+        ray.get(controller.run.remote())
+        result: Result = ray.get(controller.get_result.remote())
+        return result
 
 
 @dataclass

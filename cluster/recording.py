@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from typing import Any, cast
+from typing import cast
 
 import torch
 
@@ -74,11 +74,6 @@ def recorded_training(
 def in_process(corpus: Corpus, config: CpcConfig, first: int) -> Iterator[Batch]:
     """The batches of a trial's only worker, read by a thread of its own."""
     return batches_in_process(corpus, config.seed, config.data.batch_size, first, config.batches)
-
-
-def as_result(progress: Progress) -> dict[str, Any]:
-    """A report in the form in which Ray hands it to the driver."""
-    return {"step": progress.step, "outcome": progress.outcome, "reason": progress.reason, "metrics": progress.metrics}
 
 
 def _take_up(trial: TrialFolder) -> tuple[Progress | None, int | None]:

@@ -10,8 +10,8 @@ from types import FrameType
 
 from ray import tune
 
-from cluster.driver import nested_trials
 from cluster.inline import inline_trials
+from cluster.nested import nested_trials
 from cluster.scratch import scratch_folder
 from cluster.search import StudyEvent, StudySearch
 from cluster.session import connected
@@ -107,8 +107,7 @@ def _train(
             inline_trials(store.folder, corpus.folder, resources)
             if inline
             else nested_trials(store.folder, corpus.folder, resources, scratch),
-            # The actor of a nested trial must go: reused after a stop, it would fail its next trial unrun.
-            tune_config=tune.TuneConfig(search_alg=search, scheduler=SteeredPruning(search, steering), num_samples=-1, reuse_actors=inline),
+            tune_config=tune.TuneConfig(search_alg=search, scheduler=SteeredPruning(search, steering), num_samples=-1, reuse_actors=True),
             run_config=tune.RunConfig(
                 name=store.spec.name,
                 storage_path=scratch,

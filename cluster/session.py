@@ -37,9 +37,10 @@ PROMPT = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
+    "RAY_WARN_BLOCKING_GET_INSIDE_ASYNC": "0",
     "OMP_NUM_THREADS": "1",
 }
-"""A report waits for the next health check, two seconds by default. The watcher is one more process per trial. Workers that
+"""The end of a run is seen at the next health check, two seconds by default. The watcher is one more process per trial. Workers that
 reserve no GPU see none. Threads are set by each worker."""
 
 API_SERVER = "RAY_API_SERVER_ADDRESS"
@@ -58,7 +59,7 @@ def connected(address: str | None, resources: Resources | None = None) -> Iterat
         UnreachableError: No cluster answers there.
         ClusterError: It is too small.
     """
-    saved = dict(os.environ)
+    saved, not_ours = dict(os.environ), set(descendants())
     os.environ.update({**QUIET, **PROMPT})
     temporary = tempfile.mkdtemp(prefix="cpc-ray-")
     # The study says how each trial ended; Tune would print a traceback for every process that it lost.
@@ -72,7 +73,7 @@ def connected(address: str | None, resources: Resources | None = None) -> Iterat
             _join(address, resources)
         yield
     finally:
-        own = descendants() if address is None else []
+        own = [] if address is not None else [process for process in descendants() if process not in not_ours]
         ray.shutdown()
         await_end(own)
         ray_worker._worker_logs_enabled = True

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import ray.train
 import torch
 from ray.train.torch import get_device
 
-from cluster.recording import as_result, recorded_training
+from cluster.recording import recorded_training
 from cluster.stream import ray_batches
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
@@ -32,8 +32,8 @@ def train_worker(task: Mapping[str, Any]) -> None:
         # The workers of a node see each other's GPUs, which NCCL wants; this one's is chosen per thread.
         torch.cuda.set_device(get_device())
     trial = TrialFolder(task["study"], task["number"])
-    for progress in recorded_training(trial, Corpus.open(task["corpus"]), _share):
-        ray.train.report(as_result(progress))
+    # The trial's log is where the reports are read: Ray Train is told of none.
+    deque(recorded_training(trial, Corpus.open(task["corpus"]), _share), maxlen=0)
 
 
 def _share(corpus: Corpus, config: CpcConfig, first: int) -> Iterator[Batch]:

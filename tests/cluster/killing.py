@@ -19,7 +19,7 @@ Kind = Literal["worker", "controller", "trial", "driver", "raylet"]
 TITLES: dict[Kind, tuple[str, ...]] = {
     "worker": ("ray::RayTrainWorker", "ray::execute."),
     "controller": ("ray::TrainController",),
-    "trial": ("ray::ImplicitFunc", "ray::InlineTrial", "ray::ResourceTrainable"),
+    "trial": ("ray::NestedTrial", "ray::InlineTrial", "ray::ResourceTrainable"),
 }
 """How Ray names the processes, whatever method they are in."""
 

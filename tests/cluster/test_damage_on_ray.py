@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.driver import COLLECTIVE_TIMEOUT_S
+from cluster.nested import COLLECTIVE_TIMEOUT_S
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.plan import ReadPlan
 from study.reading import read_study
