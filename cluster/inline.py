@@ -54,8 +54,8 @@ class InlineTrial(ray.tune.Trainable):
         self._reports = self._training(config["number"])
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Gives up what is left of the trial before, and prepares the next."""
-        self._reports.close()
+        """Prepares the next trial."""
+        self.give_up()
         self._reports = self._training(new_config["number"])
         return True
 
@@ -68,9 +68,13 @@ class InlineTrial(ray.tune.Trainable):
         except CpcError as error:
             return failed(error)
 
-    def cleanup(self) -> None:
-        """Gives up what is left."""
+    def give_up(self) -> None:
+        """Frees what the trial holds: nobody waits for what is left of it."""
         self._reports.close()
+
+    def cleanup(self) -> None:
+        """Leaves no reader behind."""
+        self.give_up()
 
     def _training(self, number: int) -> Generator[Progress, None, None]:
         yield from recorded_training(TrialFolder(self._study, number), Corpus.open(self._corpus), in_process)

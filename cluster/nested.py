@@ -65,8 +65,8 @@ class NestedTrial(ray.tune.Trainable):
         self._begin(config["number"])
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Gives up what is left of the trial before, and begins the next."""
-        self._run.give_up()
+        """Begins the next trial."""
+        self.give_up()
         self._begin(new_config["number"])
         return True
 
@@ -75,9 +75,13 @@ class NestedTrial(ray.tune.Trainable):
         result = next(self._results, None)
         return finished() if result is None else result
 
-    def cleanup(self) -> None:
-        """Gives up what is left."""
+    def give_up(self) -> None:
+        """Ends the run, if it has not ended: nobody waits for what is left of the trial."""
         self._run.give_up()
+
+    def cleanup(self) -> None:
+        """Leaves no run behind."""
+        self.give_up()
 
     def _begin(self, number: int) -> None:
         trial = TrialFolder(self._study, number)

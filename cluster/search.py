@@ -207,6 +207,9 @@ class StorePruning(FIFOScheduler):
     def on_trial_result(self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]) -> str:
         # A trainable that returns makes Tune repeat its last result, marked as done.
         stop = not result["done"] and self._search.record(trial.trial_id, result)
+        if stop and (actor := trial.temporary_state.ray_actor) is not None:
+            # Tune may keep the actor for a trial to come, and tells it nothing until there is one.
+            actor.give_up.remote()
         return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
 
 

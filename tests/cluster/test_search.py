@@ -66,7 +66,9 @@ def test_stopped_trial_is_pruned_and_keeps_its_last_value(store: StudyStore) -> 
     tune.result("a", 30, "complete", dev_accuracy=0.9)
     tune.returned("a")
     tune.start("b")
+    assert tune.given_up == []
     assert tune.result("b", 10, dev_accuracy=0.1) == "STOP"
+    assert tune.given_up == ["b"]
     tune.search.on_trial_complete(trial_id="b", result={"step": 10})
     assert record(store, 1).outcome == "pruned"
     assert "step 10" in record(store, 1).reason

@@ -18,6 +18,7 @@ from study.control import Orders, give, lift
 from study.reading import read_study
 from study.records import CANCELLED_BY_USER
 from study.store import StudyStore
+from tests.cluster.tune import TrialActor
 from tests.study.specs import tiny_spec
 
 
@@ -27,9 +28,10 @@ class Tune:
     def __init__(self, store: StudyStore, monkeypatch: pytest.MonkeyPatch) -> None:
         self.events: list[StudyEvent] = []
         self.notices: list[Notice] = []
-        self.killed: list[object] = []
+        self.killed: list[str] = []
+        self.given_up: list[str] = []
         self.trials: dict[str, SimpleNamespace] = {}
-        monkeypatch.setattr("cluster.steering.ray.kill", self.killed.append)
+        monkeypatch.setattr("cluster.steering.ray.kill", lambda actor: self.killed.append(actor.trial_id))
         self.search = StudySearch(store, 2, self.events.append)
         self.asked = Asked(store.folder)
         self.steering = Steering(store, self.search, self.asked, self.notices.append)
@@ -41,13 +43,13 @@ class Tune:
     def start(self, name: str, status: str = "RUNNING") -> object:
         suggested = self.search.suggest(trial_id=name)
         if isinstance(suggested, dict):
-            state = SimpleNamespace(ray_actor=f"actor {name}")
+            state = SimpleNamespace(ray_actor=TrialActor(name, self.given_up))
             self.trials[name] = SimpleNamespace(trial_id=name, status=status, temporary_state=state)
         return suggested
 
     def report(self, name: str, step: int, outcome: str = "running") -> str:
         result = {"step": step, "outcome": outcome, "reason": "", "done": False, "metrics/dev_map": 0.5}
-        decision = self.scheduler.on_trial_result(None, SimpleNamespace(trial_id=name), result)  # type: ignore[arg-type]
+        decision = self.scheduler.on_trial_result(None, self.trials[name], result)  # type: ignore[arg-type]
         if decision == "STOP":
             self.stop_trial(self.trials[name])
         return decision
@@ -152,13 +154,13 @@ def test_cancelled_trials_end_at_once_and_the_others_go_on(store: StudyStore, tu
     give(store.folder, Orders(cancel=(0, 3)))
     for _ in range(3):
         tune.step()
-    assert tune.killed == ["actor a"]
+    assert tune.killed == ["a"]
     tune.ended("a", error=True)
     assert outcomes(store) == ["cancelled", "running", "waiting", "cancelled"]
     assert read_study(store.folder).trial(0).reason == CANCELLED_BY_USER
     give(store.folder, Orders(cancel=(1,)))
     tune.step()
-    assert (list(tune.trials), tune.killed) == ([], ["actor a"])
+    assert (list(tune.trials), tune.killed) == ([], ["a"])
     assert outcomes(store) == ["cancelled", "cancelled", "waiting", "cancelled"]
     assert tune.start("c") == {"number": 2}
     assert tune.notices == []

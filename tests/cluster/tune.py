@@ -10,6 +10,14 @@ from study.assignment import Assignment
 from study.store import StudyStore
 
 
+class TrialActor:
+    """The handle of a trial's actor, which notes what it is told."""
+
+    def __init__(self, trial_id: str, given_up: list[str]) -> None:
+        self.trial_id = trial_id
+        self.give_up = SimpleNamespace(remote=lambda: given_up.append(trial_id))
+
+
 class Tune:
     """Tune's controller, as far as our searcher and scheduler see of it."""
 
@@ -18,6 +26,7 @@ class Tune:
         self.events: list[StudyEvent] = []
         self.search = StudySearch(store, concurrent, self.events.append)
         self.scheduler = StorePruning(self.search)
+        self.given_up: list[str] = []
 
     def start(self, trial_id: str) -> object:
         return self.search.suggest(trial_id=trial_id)
@@ -35,7 +44,9 @@ class Tune:
         self.search.on_trial_complete(trial_id=trial_id, result={"done": True})
 
     def _hand_on(self, trial_id: str, result: dict[str, Any]) -> str:
-        decision = self.scheduler.on_trial_result(None, SimpleNamespace(trial_id=trial_id), result)  # type: ignore[arg-type]
+        state = SimpleNamespace(ray_actor=TrialActor(trial_id, self.given_up))
+        trial: Any = SimpleNamespace(trial_id=trial_id, temporary_state=state)
+        decision = self.scheduler.on_trial_result(None, trial, result)  # type: ignore[arg-type]
         if decision != "STOP":
             self.search.on_trial_result(trial_id=trial_id, result=result)
         return decision
