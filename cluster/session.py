@@ -53,7 +53,7 @@ def connected(address: str | None, resources: Resources | None = None) -> Iterat
 
     Args:
         address: Of a running cluster, or None to start one here that ends with the block.
-        resources: What a study needs at the same time; None to take what there is.
+        resources: What a study needs at the same time; None to take what there is, without a dashboard where Ray is started here.
 
     Raises:
         UnreachableError: No cluster answers there.
@@ -94,7 +94,8 @@ def _start(resources: Resources | None, temporary: str) -> None:
         num_cpus=int(profile.cpus),
         num_gpus=int(profile.gpus),
         object_store_memory=OBJECT_STORE_BYTES,
-        include_dashboard=True,
+        # Seconds of its start; only Ray Train asks it for anything.
+        include_dashboard=resources is not None,
         dashboard_host="127.0.0.1",
         dashboard_port=port,
         log_to_driver=False,
