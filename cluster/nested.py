@@ -85,29 +85,36 @@ class NestedTrial(ray.tune.Trainable):
 
     def _begin(self, number: int) -> None:
         trial = TrialFolder(self._study, number)
+        told = told_step(trial)
         self._run = TrainRun(_trainer(trial, self._corpus, self._resources, self._scratch))
-        self._results = results(trial, self._run, POLL_S if self._study.is_local else STORED_POLL_S)
+        self._results = results(trial, told, self._run, POLL_S if self._study.is_local else STORED_POLL_S)
 
 
-def results(trial: TrialFolder, run: TrainRun, poll_s: float) -> Generator[dict[str, Any], None, None]:
+def told_step(trial: TrialFolder) -> int:
+    """Up to which step the reports of a trial were told, before a run begins that goes on with it."""
+    ending = trial.ending()
+    # A run for a trial that has ended trains nothing: what is missing is that its end is told.
+    return trial.newest_step() or 0 if ending is None else ending.step - 1
+
+
+def results(trial: TrialFolder, told: int, run: TrainRun, poll_s: float) -> Generator[dict[str, Any], None, None]:
     """The reports of a run in step order, each once: workers that are tried again repeat some.
 
     Args:
         trial: The trial that the run trains.
+        told: The step up to which they are known.
         run: The run.
         poll_s: Seconds between two looks at the trial's log.
     """
-    ending = trial.ending()
-    # A run for a trial that has ended trains nothing: what is missing is that its end is told.
-    seen = trial.newest_step() or 0 if ending is None else ending.step - 1
     running = True
     while running:
         running = run.running
         kept = trial.newest_step() or 0
-        for entry in trial.log():
-            # A line is there before its checkpoint. Until that is, too, workers may be lost that would have to take the steps again.
-            if entry.step > seen and (entry.step <= kept or entry.outcome == "diverged"):
-                seen = entry.step
+        # The log is read only where a report is new: a line counts once its checkpoint is there, because until then workers may be
+        # lost that would have to take the steps again. A divergence has none, and ends the run.
+        for entry in trial.log() if kept > told or not running else ():
+            if entry.step > told and (entry.step <= kept or entry.outcome == "diverged"):
+                told = entry.step
                 yield as_result(entry)
         time.sleep(poll_s if running else 0)
     error = run.failure()

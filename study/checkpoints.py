@@ -10,8 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
-from cpc_core.corpus.location import Location
-from study.files import sync
+from cpc_core.corpus.location import Location, sync
 
 COMPLETE = "complete.json"
 """Written after the files of a checkpoint in an object store; one without it is none. It lists them."""

@@ -29,12 +29,3 @@ def append(place: Location, line: bytes) -> None:
     with suppress(FileNotFoundError):
         before = place.read_bytes()
     place.write_bytes(before + line)
-
-
-def sync(path: Path) -> None:
-    """Has the content of a file, or the names in a folder, on the disk before this returns."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -210,3 +210,12 @@ def _store(uri: str, query: str) -> tuple[fs.FileSystem, str]:
         return fs.PyFileSystem(fs.FSSpecHandler(spec)), root.rstrip("/")
     except (ValueError, ImportError) as error:
         raise CorpusError(f"{uri} is in no store that pyarrow or fsspec knows ({error})") from error
+
+
+def sync(path: Path) -> None:
+    """Has the content of a file, or the names in a folder, on the disk before this returns."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cpc_core.corpus.location import Location
+from cpc_core.corpus.location import Location, sync
 from cpc_core.corpus.manifest import MANIFEST_NAME, Shard
 from cpc_core.corpus.parts import Part
 from cpc_core.errors import CorpusError, StorageError
@@ -198,14 +197,6 @@ def _swap(folder: Path, target: Path) -> None:
         if old.exists():
             old.rename(target)
         raise
-    _sync(target.parent)
+    # A rename is on the disk when its folder is.
+    sync(target.parent)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _sync(folder: Path) -> None:
-    """A rename is on the disk when its folder is."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

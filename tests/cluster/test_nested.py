@@ -8,7 +8,7 @@ import pytest
 from ray.exceptions import ActorDiedError
 from ray.train.v2.api.exceptions import ControllerError, TrainingFailedError, WorkerGroupError
 
-from cluster.nested import results, worker_resources
+from cluster.nested import results, told_step, worker_resources
 from cluster.train_run import TrainRun
 from cpc_core.errors import CorpusError
 from study.records import Outcome
@@ -52,7 +52,7 @@ def rewinds(step: int) -> Deed:
 
 def reported(trial: TrialFolder, *deeds: Deed, error: Exception | None = None) -> list[Any]:
     """What a run's results are: step and outcome of each report, or the reason of a failure."""
-    found = results(trial, Scripted(trial, *deeds, error=error), poll_s=0)
+    found = results(trial, told_step(trial), Scripted(trial, *deeds, error=error), poll_s=0)
     return [(result["step"], result["outcome"]) if "step" in result else result["reason"] for result in found]
 
 
@@ -64,7 +64,7 @@ def trial(tmp_path: Path) -> TrialFolder:
 
 
 def test_each_report_is_a_result_once_its_checkpoint_is_there(trial: TrialFolder) -> None:
-    found = results(trial, Scripted(trial, logs(4), keeps(4), logs(8, "complete"), keeps(8)), poll_s=0)
+    found = results(trial, told_step(trial), Scripted(trial, logs(4), keeps(4), logs(8, "complete"), keeps(8)), poll_s=0)
     assert next(found) == {"step": 4, "outcome": "running", "reason": "", "metrics": {"dev_map": 0.4}}
     assert trial.newest_step() == 4
     assert [(result["step"], result["outcome"]) for result in found] == [(8, "complete")]
