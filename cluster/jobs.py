@@ -17,24 +17,37 @@ from typing import Any, Literal, cast
 import requests
 from ray.job_submission import JobDetails, JobSubmissionClient
 
-from cluster.profile import ClusterError
-from cpc_core.corpus.location import Location
+from cluster.kinds.capacity import ClusterError
 from cpc_core.corpus.sample import SAMPLE_NAME
+from cpc_core.storage_path import Place, StoragePath
 from study.errors import NotFoundError, UnreachableError
-from study.files import Place
-from study.spec import StudySpec
+from study.spec.study_spec import StudySpec
 
 Status = Literal["PENDING", "RUNNING", "STOPPED", "SUCCEEDED", "FAILED"]
 """Ray's own words; the last three are final."""
 
+
 POLL_S = 1.0
+
+
 STOP_TIMEOUT_S = 30.0
+
+
 AGENT_START_S = 60.0
 """How long a job waits for a node that has only just started."""
 
+
 _PACKAGES = ("cpc_core", "search_spaces", "study", "cluster", "dashboards")
+
+
 _FOLDER = "study_folder"
-_CHATTY = ("ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk", "ray._private.runtime_env.packaging")
+
+
+_CHATTY = (
+    "ray.dashboard.modules.dashboard_sdk",
+    "ray.dashboard.modules.job.sdk",
+    "ray._private.runtime_env.packaging",
+)
 """Loggers that set their own level and print a line per uploaded package."""
 
 
@@ -70,7 +83,8 @@ class Submission:
 
     Attributes:
         job: The job.
-        is_new: False where this study was already running into that folder, so that nothing was submitted.
+        is_new: False where this study was already running into that folder, so that nothing was
+            submitted.
     """
 
     job: Job
@@ -78,7 +92,8 @@ class Submission:
 
 
 def submit(spec: StudySpec, folder: Place, *, address: str) -> Submission:
-    """Starts `cpc study run` on a cluster. It needs the dependencies only: our packages travel with the job.
+    """Starts `cpc study run` on a cluster. It needs the dependencies only: our packages travel with
+    the job.
 
     Args:
         spec: What is asked, resolved.
@@ -89,12 +104,14 @@ def submit(spec: StudySpec, folder: Place, *, address: str) -> Submission:
         UnreachableError: No cluster answers at the address.
         ClusterError: It refuses the job.
     """
-    folder = Location.of(folder)
+    folder = StoragePath.of(folder)
     if spec.corpus != SAMPLE_NAME:
-        spec = spec.model_copy(update={"corpus": str(Location.of(spec.corpus))})
+        spec = spec.model_copy(update={"corpus": str(StoragePath.of(spec.corpus))})
     base = f"cpc-{spec.name}-{spec.hash}"
     with _client(address) as client, tempfile.TemporaryDirectory(prefix="cpc-job-") as working_dir:
-        earlier = [job for job in _jobs(client) if job.job_id == base or job.job_id.startswith(f"{base}-")]
+        earlier = [
+            job for job in _jobs(client) if job.job_id == base or job.job_id.startswith(f"{base}-")
+        ]
         for job in earlier:
             if not job.ended and job.folder == str(folder):
                 return Submission(job, is_new=False)
@@ -103,7 +120,10 @@ def submit(spec: StudySpec, folder: Place, *, address: str) -> Submission:
             client.submit_job,
             entrypoint=f"python -m study.cli study run spec.yaml -o {shlex.quote(str(folder))} --address auto",
             submission_id=_next_id(base, [job.job_id for job in earlier]),
-            runtime_env={"working_dir": working_dir, "py_modules": [_folder_of(package) for package in _PACKAGES]},
+            runtime_env={
+                "working_dir": working_dir,
+                "py_modules": [_folder_of(package) for package in _PACKAGES],
+            },
             metadata={_FOLDER: str(folder)},
         )
         return Submission(_job(client.get_job_info(job_id)), is_new=True)
@@ -152,9 +172,11 @@ def logs(job_id: str, *, address: str, follow: bool) -> Iterator[str]:
 
 
 def stop(job_id: str, *, address: str) -> Job:
-    """Stops a job and waits until Ray calls it ended; the study can be resumed. A job that has ended stays as it is.
+    """Stops a job and waits until Ray calls it ended; the study can be resumed. A job that has
+    ended stays as it is.
 
-    Ray says so up to three seconds before the process is gone; until then the study's lock refuses another driver.
+    Ray says so up to three seconds before the process is gone; until then the study's lock refuses
+    another driver.
 
     Raises:
         UnreachableError: No cluster answers at the address.
@@ -167,7 +189,9 @@ def stop(job_id: str, *, address: str) -> Job:
         deadline = time.monotonic() + STOP_TIMEOUT_S
         while not (job := _known(client, job_id)).ended:
             if time.monotonic() > deadline:
-                raise ClusterError(f"job {job_id} still runs {STOP_TIMEOUT_S:g} s after it was told to stop: look at its logs")
+                raise ClusterError(
+                    f"job {job_id} still runs {STOP_TIMEOUT_S:g} s after it was told to stop: look at its logs"
+                )
             time.sleep(POLL_S)
         return job
 
@@ -201,7 +225,9 @@ def _client(address: str) -> Iterator[JobSubmissionClient]:
 
 
 def _once_ready(submit: Callable[..., str], **job: Any) -> str:
-    """Submits to a cluster that may have been started a moment ago: its node's job agent is there only some seconds later."""
+    """Submits to a cluster that may have been started a moment ago: its node's job agent is there
+    only some seconds later.
+    """
     deadline = time.monotonic() + AGENT_START_S
     while True:
         try:
@@ -222,7 +248,9 @@ def _known(client: JobSubmissionClient, job_id: str) -> Job:
     for job in _jobs(client):
         if job.job_id == job_id:
             return job
-    raise NotFoundError(f"the cluster knows no study job {job_id}: `cpc study status` without a job lists them")
+    raise NotFoundError(
+        f"the cluster knows no study job {job_id}: `cpc study status` without a job lists them"
+    )
 
 
 def _jobs(client: JobSubmissionClient) -> list[Job]:
@@ -241,5 +269,7 @@ def _job(details: JobDetails) -> Job:
 
 
 def _folder_of(package: str) -> str:
-    """Where a package lies; found, not imported, because the dashboards are no business of this process."""
+    """Where a package lies; found, not imported, because the dashboards are no business of this
+    process.
+    """
     return str(Path(cast(str, cast(ModuleSpec, find_spec(package)).origin)).parent)

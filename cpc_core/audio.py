@@ -1,7 +1,8 @@
 """Recordings of any format, rate and channel count, as mono float32 samples at 16 kHz.
 
-libsndfile accepts what training must never see: non-finite samples, a rate of 1 Hz, an Ogg that was cut and reads as
-empty. Those become an `AudioError` here. Files are decoded by content, whatever their name ends in.
+libsndfile accepts what training must never see: non-finite samples, a rate of 1 Hz, an Ogg that was
+cut and reads as empty. Those become an `AudioError` here. Files are decoded by content, whatever
+their name ends in.
 """
 
 from __future__ import annotations
@@ -26,22 +27,32 @@ from cpc_core.errors import AudioError
 from cpc_core.geometry import SAMPLE_RATE_HZ
 
 LOWEST_RATE_HZ = 2_000
+
+
 HIGHEST_RATE_HZ = 768_000
 """Rates outside these are damage: a header of 1 Hz makes 32 million samples of 2000."""
+
 
 BLOCK_S = 60
 """Seconds decoded at once: bounds memory for recordings of any length."""
 
+
 _KERNEL_TAPS = 20_000_000
-"""Largest resampling filter: 44 099 Hz has no common factor with 16 kHz and would take 2.8 GB of them."""
+"""Largest resampling filter: 44 099 Hz has no common factor with 16 kHz and would take 2.8 GB of
+them.
+"""
+
 
 _DECODE_SAMPLES = 2**19
 """Samples of all channels that are read at once: bounds memory for recordings of many channels."""
 
+
 _SHORT_DATA = re.compile(r"^data : (\d+) \(should be (\d+)\)$", re.MULTILINE)
+
 
 _STREAMED = 0xFFFFFFFF
 """Size that a program writes which does not know yet how long a recording will be."""
+
 
 _Block: TypeAlias = tuple[NDArray[np.float32], tuple[str, ...], bool]
 """Samples, the notes about them, and whether more are expected."""
@@ -68,7 +79,8 @@ def read_audio(path: Path, *, start_s: float = 0.0, max_s: float | None = None) 
     """Read a recording whole, or at most `max_s` seconds of it from `start_s` on.
 
     Raises:
-        AudioError: It cannot be decoded, holds no samples or non-finite ones, or has an absurd rate; names file and reason.
+        AudioError: It cannot be decoded, holds no samples or non-finite ones, or has an absurd
+            rate; names file and reason.
     """
     blocks = list(read_blocks(path, start_s=start_s, max_s=max_s))
     notes = dict.fromkeys(note for block in blocks for note in block.notes)
@@ -76,8 +88,11 @@ def read_audio(path: Path, *, start_s: float = 0.0, max_s: float | None = None) 
     return Recording(samples, SAMPLE_RATE_HZ, blocks[0].source_rate_hz, tuple(notes))
 
 
-def read_blocks(path: Path, *, start_s: float = 0.0, max_s: float | None = None) -> Iterator[Recording]:
-    """The samples of `read_audio` in consecutive blocks of about `BLOCK_S` seconds: joined, they are the same.
+def read_blocks(
+    path: Path, *, start_s: float = 0.0, max_s: float | None = None
+) -> Iterator[Recording]:
+    """The samples of `read_audio` in consecutive blocks of about `BLOCK_S` seconds: joined, they
+    are the same.
 
     Raises:
         AudioError: As `read_audio`, at the block where it is found.
@@ -86,7 +101,9 @@ def read_blocks(path: Path, *, start_s: float = 0.0, max_s: float | None = None)
         rate, header_notes = _usable_rate(path, file.samplerate)
         header_notes += _cut_wav(file)
         start, stop = _frame_range(path, file, start_s, max_s)
-        for samples, notes, _ in _resampled(_mono_blocks(path, file, start, stop, BLOCK_S * rate), rate):
+        for samples, notes, _ in _resampled(
+            _mono_blocks(path, file, start, stop, BLOCK_S * rate), rate
+        ):
             yield Recording(samples, SAMPLE_RATE_HZ, file.samplerate, header_notes + notes)
 
 
@@ -107,7 +124,9 @@ def require_file(path: Path) -> None:
         AudioError: It is not there, or is something else.
     """
     if not path.is_file():
-        raise AudioError(f"{printable(path)}: {'is not a regular file' if path.exists() else 'there is no such file'}")
+        raise AudioError(
+            f"{printable(path)}: {'is not a regular file' if path.exists() else 'there is no such file'}"
+        )
 
 
 def printable(path: Path) -> str:
@@ -115,11 +134,12 @@ def printable(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-class _Forward(soundfile.SoundFile):  # type: ignore[misc]
+class _NonSeekingFile(soundfile.SoundFile):  # type: ignore[misc]
     """A file that is read on and on.
 
-    soundfile seeks behind every read of a seekable file, to where it is. An MP3 frame that is decoded after that lacks what
-    frames before it hold of it: it was wrong by up to half of full scale. Other decoders only lose time.
+    soundfile seeks behind every read of a seekable file, to where it is. An MP3 frame that is
+    decoded after that lacks what frames before it hold of it: it was wrong by up to half of full
+    scale. Other decoders only lose time.
     """
 
     def seekable(self) -> bool:
@@ -132,7 +152,7 @@ def _decoding(path: Path) -> Iterator[soundfile.SoundFile]:
     try:
         require_file(path)
         # As bytes, because soundfile refuses names that are not UTF-8.
-        with _Forward(os.fsencode(path)) as file:
+        with _NonSeekingFile(os.fsencode(path)) as file:
             yield file
     except (soundfile.SoundFileError, OSError) as error:
         reason = str(error).removeprefix(f"Error opening {os.fsencode(path)!r}: ").rstrip(".")
@@ -141,7 +161,9 @@ def _decoding(path: Path) -> Iterator[soundfile.SoundFile]:
 
 def _usable_rate(path: Path, rate: int) -> tuple[int, tuple[str, ...]]:
     if not LOWEST_RATE_HZ <= rate <= HIGHEST_RATE_HZ:
-        raise AudioError(f"{printable(path)}: a rate of {rate} Hz is not audio; {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz are read")
+        raise AudioError(
+            f"{printable(path)}: a rate of {rate} Hz is not audio; {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz are read"
+        )
     common = gcd(rate, SAMPLE_RATE_HZ)
     if rate // common * (SAMPLE_RATE_HZ // common) <= _KERNEL_TAPS:
         return rate, ()
@@ -157,18 +179,28 @@ def _cut_wav(file: soundfile.SoundFile) -> tuple[str, ...]:
     return (f"ends early: its header promises {found[1]} bytes of samples, {found[2]} are there",)
 
 
-def _frame_range(path: Path, file: soundfile.SoundFile, start_s: float, max_s: float | None) -> tuple[int, int]:
+def _frame_range(
+    path: Path, file: soundfile.SoundFile, start_s: float, max_s: float | None
+) -> tuple[int, int]:
     start = round(start_s * file.samplerate)
     if file.frames == 0:
         raise AudioError(f"{printable(path)}: holds no samples")
     if start >= file.frames:
-        raise AudioError(f"{printable(path)}: start_s {start_s:g} lies behind its end at {file.frames / file.samplerate:g} s")
-    stop = file.frames if max_s is None else min(file.frames, start + round(max_s * file.samplerate))
+        raise AudioError(
+            f"{printable(path)}: start_s {start_s:g} lies behind its end at {file.frames / file.samplerate:g} s"
+        )
+    stop = (
+        file.frames if max_s is None else min(file.frames, start + round(max_s * file.samplerate))
+    )
     return start, stop
 
 
-def _mono_blocks(path: Path, file: soundfile.SoundFile, start: int, stop: int, frames: int) -> Iterator[_Block]:
-    """Frames [start, stop) in blocks of `frames`, the last one shorter, and what is odd about each."""
+def _mono_blocks(
+    path: Path, file: soundfile.SoundFile, start: int, stop: int, frames: int
+) -> Iterator[_Block]:
+    """Frames [start, stop) in blocks of `frames`, the last one shorter, and what is odd about
+    each.
+    """
     if start:
         # What an MP3's decoder gives right behind a seek is wrong, too: it runs in for a second.
         run_in = min(start, file.samplerate) if file.subtype.startswith("MPEG") else 0
@@ -183,7 +215,9 @@ def _mono_blocks(path: Path, file: soundfile.SoundFile, start: int, stop: int, f
         if not np.isfinite(mono).all():
             raise AudioError(f"{printable(path)}: has samples that are not finite numbers")
         if len(mono) < wanted:
-            notes.append(f"ends early: its header promises {file.frames} frames, {position} are there")
+            notes.append(
+                f"ends early: its header promises {file.frames} frames, {position} are there"
+            )
             stop = position
         if position == start:
             raise AudioError(f"{printable(path)}: holds no samples")
@@ -191,11 +225,15 @@ def _mono_blocks(path: Path, file: soundfile.SoundFile, start: int, stop: int, f
 
 
 def _decode_mono(file: soundfile.SoundFile, frames: int) -> tuple[NDArray[np.float32], bool]:
-    """The mean of the channels of the next `frames` frames, and whether it is silent although the channels are not."""
+    """The mean of the channels of the next `frames` frames, and whether it is silent although the
+    channels are not.
+    """
     mono = np.empty(frames, np.float32)
     filled, sounding, audible = 0, False, False
     while filled < frames:
-        channels = file.read(min(_DECODE_SAMPLES // file.channels, frames - filled), dtype="float32", always_2d=True)
+        channels = file.read(
+            min(_DECODE_SAMPLES // file.channels, frames - filled), dtype="float32", always_2d=True
+        )
         if not len(channels):
             break
         mix = mono[filled : filled + len(channels)]
@@ -207,7 +245,9 @@ def _decode_mono(file: soundfile.SoundFile, frames: int) -> tuple[NDArray[np.flo
 
 
 def _mix(channels: NDArray[np.float32], out: NDArray[np.float32]) -> None:
-    """`channels.mean(axis=1)`, which takes ten times as long where there are few columns: two thirds of the time of decoding."""
+    """`channels.mean(axis=1)`, which takes ten times as long where there are few columns: two
+    thirds of the time of decoding.
+    """
     if channels.shape[1] == 1:
         out[:] = channels[:, 0]
         return
@@ -220,8 +260,8 @@ def _mix(channels: NDArray[np.float32], out: NDArray[np.float32]) -> None:
 def _resampled(blocks: Iterator[_Block], rate: int) -> Iterator[_Block]:
     """Blocks of whole seconds at `rate`, at 16 kHz, as if resampled in one piece.
 
-    Every inner edge is resampled with a second of neighbours on both sides, far more than the filter reaches; a second is
-    a whole number of samples at both rates, so that nothing shifts.
+    Every inner edge is resampled with a second of neighbours on both sides, far more than the
+    filter reaches; a second is a whole number of samples at both rates, so that nothing shifts.
     """
     if rate == SAMPLE_RATE_HZ:
         yield from blocks

@@ -1,4 +1,6 @@
-"""Checkpoints (to go on training) and exports (to use the model elsewhere). Both are complete or absent."""
+"""Checkpoints (to go on training) and exports (to use the model elsewhere). Both are complete or
+absent.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +19,23 @@ from safetensors.torch import load_file, save_file
 
 from cpc_core.config import CpcConfig, canonical_json
 from cpc_core.errors import CheckpointError
-from cpc_core.model import CpcModel
+from cpc_core.model.cpc_model import CpcModel
 from cpc_core.step import TrainState
 
 STATE_NAME = "state.pt"
+
+
 CONFIG_NAME = "config.json"
+
+
 WEIGHTS_NAME = "model.safetensors"
 
 
 @contextmanager
 def written_whole(folder: Path) -> Iterator[Path]:
-    """Yields an empty folder beside `folder` that takes its place when the block ends without an error."""
+    """Yields an empty folder beside `folder` that takes its place when the block ends without an
+    error.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -42,7 +50,12 @@ def written_whole(folder: Path) -> Iterator[Path]:
 
 def save_checkpoint(state: TrainState, history: dict[str, Any], folder: Path) -> None:
     """Writes everything that the next step depends on into the existing `folder`."""
-    content = {"model": state.model.state_dict(), "optimizer": state.optimizer.state_dict(), "step": state.step, "history": history}
+    content = {
+        "model": state.model.state_dict(),
+        "optimizer": state.optimizer.state_dict(),
+        "step": state.step,
+        "history": history,
+    }
     torch.save(content, folder / STATE_NAME)
     (folder / CONFIG_NAME).write_text(canonical_json(state.config))
 
@@ -55,12 +68,16 @@ def load_checkpoint(state: TrainState, folder: Path) -> dict[str, Any]:
     """
     saved = read_config(folder)
     if saved != state.config:
-        raise CheckpointError(f"the checkpoint {folder} belongs to another configuration: use another output folder for this one")
+        raise CheckpointError(
+            f"the checkpoint {folder} belongs to another configuration: use another output folder for this one"
+        )
     device = next(state.model.parameters()).device
     try:
         content = torch.load(folder / STATE_NAME, map_location=device, weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, KeyError, ValueError) as error:
-        raise CheckpointError(f"the checkpoint {folder / STATE_NAME} cannot be read ({error}): delete the folder to start over") from error
+        raise CheckpointError(
+            f"the checkpoint {folder / STATE_NAME} cannot be read ({error}): delete the folder to start over"
+        ) from error
     state.model.load_state_dict(content["model"])
     state.optimizer.load_state_dict(content["optimizer"])
     state.step = content["step"]
@@ -78,14 +95,19 @@ def read_config(folder: Path) -> CpcConfig:
     try:
         return CpcConfig.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise CheckpointError(f"{folder} is no checkpoint or export: it has no readable {CONFIG_NAME}") from error
+        raise CheckpointError(
+            f"{folder} is no checkpoint or export: it has no readable {CONFIG_NAME}"
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
-        raise CheckpointError(f"{path} is not a configuration of this version: {first['msg']}") from error
+        raise CheckpointError(
+            f"{path} is not a configuration of this version: {first['msg']}"
+        ) from error
 
 
 def export_model(checkpoint: Path, out: Path, provenance: dict[str, Any]) -> None:
-    """Turns a checkpoint into an export: weights as safetensors, the configuration, and where it came from.
+    """Turns a checkpoint into an export: weights as safetensors, the configuration, and where it
+    came from.
 
     Raises:
         CheckpointError: The checkpoint is missing or damaged.
@@ -97,7 +119,9 @@ def export_model(checkpoint: Path, out: Path, provenance: dict[str, Any]) -> Non
         weights = {name: tensor.contiguous() for name, tensor in state.model.state_dict().items()}
         save_file(weights, partial / WEIGHTS_NAME, metadata={"format": "pt"})
         (partial / CONFIG_NAME).write_text(canonical_json(config))
-        (partial / "provenance.json").write_text(json.dumps({**provenance, "step": state.step}, indent=2))
+        (partial / "provenance.json").write_text(
+            json.dumps({**provenance, "step": state.step}, indent=2)
+        )
 
 
 def load_model(folder: Path) -> CpcModel:
@@ -111,5 +135,7 @@ def load_model(folder: Path) -> CpcModel:
     try:
         model.load_state_dict(load_file(folder / WEIGHTS_NAME))
     except (OSError, RuntimeError, SafetensorError) as error:
-        raise CheckpointError(f"{folder / WEIGHTS_NAME} cannot be read ({error}): export the model again") from error
+        raise CheckpointError(
+            f"{folder / WEIGHTS_NAME} cannot be read ({error}): export the model again"
+        ) from error
     return model.eval()

@@ -1,4 +1,6 @@
-"""The few collective operations of data-parallel training. Without a process group each is the identity."""
+"""The few collective operations of data-parallel training. Without a process group each is the
+identity.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,11 @@ T = TypeVar("T")
 
 def world() -> tuple[int, int]:
     """This worker's rank and the number of workers."""
-    return (dist.get_rank(), dist.get_world_size()) if dist.is_available() and dist.is_initialized() else (0, 1)
+    return (
+        (dist.get_rank(), dist.get_world_size())
+        if dist.is_available() and dist.is_initialized()
+        else (0, 1)
+    )
 
 
 def mean_over_workers(value: Tensor) -> Tensor:
@@ -39,19 +45,24 @@ def from_first_worker(value: T) -> T:
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replaces each gradient by its mean over the workers, in one collective.
 
-    It is called once a step, after the update's backward pass; hooks on the parameters would also fire for the adversary's.
+    It is called once a step, after the update's backward pass; hooks on the parameters would also
+    fire for the adversary's.
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if world()[1] > 1:
         flat = mean_over_workers(torch.cat([gradient.reshape(-1) for gradient in gradients]))
-        for gradient, averaged in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
+        for gradient, averaged in zip(
+            gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True
+        ):
             gradient.copy_(averaged.view_as(gradient))
 
 
 def gather_clips(own: Tensor) -> Tensor:
-    """Every worker's `[B, …]`, one after the other: `[W·B, …]`, with gradients that reach the worker a clip came from.
+    """Every worker's `[B, …]`, one after the other: `[W·B, …]`, with gradients that reach the
+    worker a clip came from.
 
-    A worker's gradient is then the sum over all workers' losses: averaged over workers, it is that of their mean loss.
+    A worker's gradient is then the sum over all workers' losses: averaged over workers, it is that
+    of their mean loss.
     """
     gathered: Tensor = _Gather.apply(own) if world()[1] > 1 else own
     return gathered
@@ -60,7 +71,9 @@ def gather_clips(own: Tensor) -> Tensor:
 class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, own: Tensor) -> Tensor:
-        parts = [torch.empty_like(own, memory_format=torch.contiguous_format) for _ in range(world()[1])]
+        parts = [
+            torch.empty_like(own, memory_format=torch.contiguous_format) for _ in range(world()[1])
+        ]
         dist.all_gather(parts, own.contiguous())
         ctx.clips = len(own)
         return torch.cat(parts)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 
 class CpcError(Exception):
-    """Base of every error a user can cause or meet; the command line prints it without a traceback."""
+    """Base of every error a user can cause or meet; the command line prints it without a
+    traceback.
+    """
 
 
 class ConfigError(CpcError):
@@ -16,11 +18,15 @@ class AudioError(CpcError):
 
 
 class CorpusError(CpcError):
-    """A corpus folder that is missing, empty, damaged or of another schema; and any location in no usable store, a study's as well."""
+    """A corpus folder that is missing, empty, damaged or of another schema; and any location in no
+    usable store, a study's as well.
+    """
 
 
 class StorageError(CorpusError):
-    """A place that cannot be written or does not answer: a full disk, a missing right, a store that is away."""
+    """A place that cannot be written or does not answer: a full disk, a missing right, a store that
+    is away.
+    """
 
 
 class RejectedError(CorpusError):

@@ -33,8 +33,17 @@ class Geometry:
     padded: bool = False
 
     @classmethod
-    def of(cls, kernels: Sequence[int], strides: Sequence[int], context_kernels: Sequence[int], *, padded: bool = False) -> Geometry:
-        """Geometry of convolutions `kernels`/`strides` followed by causal convolutions `context_kernels`."""
+    def of(
+        cls,
+        kernels: Sequence[int],
+        strides: Sequence[int],
+        context_kernels: Sequence[int],
+        *,
+        padded: bool = False,
+    ) -> Geometry:
+        """Geometry of convolutions `kernels`/`strides` followed by causal convolutions
+        `context_kernels`.
+        """
         hop, patch, lead = 1, 1, 0
         for kernel, stride in zip(kernels, strides, strict=True):
             patch += (kernel - 1) * hop
@@ -49,10 +58,11 @@ class Geometry:
 
     @property
     def first_safe_step(self) -> int:
-        """Smallest k for which z_{t+k} and c_t share no sample (section 2.1: skipping avoids the leak).
+        """Smallest k for which z_{t+k} and c_t share no sample (section 2.1: skipping avoids the
+        leak).
 
-        z_{t+k} begins at sample (t+k)·hop - lead; c_t ends before sample t·hop - lead + patch. Both directions agree,
-        because the reversed latents keep the same hop and patch.
+        z_{t+k} begins at sample (t+k)·hop - lead; c_t ends before sample t·hop - lead + patch. Both
+        directions agree, because the reversed latents keep the same hop and patch.
         """
         return -(-self.patch_samples // self.hop_samples)
 

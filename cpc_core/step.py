@@ -8,16 +8,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cpc_core.adversary import Adversary, CleanPass, build_adversary
-from cpc_core.compute import compile_networks, precision
+from cpc_core.adversary import Adversary, build_adversary
+from cpc_core.clean_pass import CleanPass
 from cpc_core.config import CpcConfig, OptimizerConfig
-from cpc_core.corpus.stream import Batch
+from cpc_core.corpus.reading.batches import Batch
 from cpc_core.distributed import average_gradients, gather_clips, world
-from cpc_core.draws import Key, Purpose
 from cpc_core.errors import NonFiniteError
-from cpc_core.model import CpcModel
-from cpc_core.negatives import Pool, draw_negatives
-from cpc_core.objective import own_clips
+from cpc_core.model.cpc_model import CpcModel
+from cpc_core.objective.negatives import Pool, draw_negatives
+from cpc_core.objective.objective import own_clips
+from cpc_core.precision import compile_networks, precision
+from cpc_core.stateless_random import Key, Purpose
 
 SNR_QUANTILES = (0.05, 0.5, 0.95)
 
@@ -32,8 +33,10 @@ class StepMetrics:
         balanced_accuracy: Likewise.
         ranking_accuracy: Likewise.
         gradient_norm: Length of the whole gradient.
-        latent_spread: Standard deviation of the clean latents over the batch's frames, by their root mean square.
-        snr_db_p05: 5 % quantile over clips of the audio's power over the perturbation's, in decibels; infinite without one.
+        latent_spread: Standard deviation of the clean latents over the batch's frames, by their
+            root mean square.
+        snr_db_p05: 5 % quantile over clips of the audio's power over the perturbation's, in
+            decibels; infinite without one.
         snr_db: Its median.
         snr_db_p95: Its 95 % quantile.
     """
@@ -73,15 +76,21 @@ class TrainState:
         model = CpcModel(config).to(device)
         if config.compute.compile:
             compile_networks(model)
-        optimizer = torch.optim.Adam(model.parameters(), lr=config.optimizer.learning_rate, betas=config.optimizer.betas, fused=True)
+        optimizer = torch.optim.Adam(
+            model.parameters(),
+            lr=config.optimizer.learning_rate,
+            betas=config.optimizer.betas,
+            fused=True,
+        )
         return cls(config, model, optimizer, build_adversary(config.adversary))
 
 
 def train_step(state: TrainState, batch: Batch) -> StepMetrics:
     """Takes one optimizer step on a batch, as Algorithm 1 has it.
 
-    The contexts c of the clean audio serve both the perturbation and the update. The first backward pass computes ∂L/∂x
-    alone. Latents and negatives of the update come from the perturbed audio, with negatives drawn anew.
+    The contexts c of the clean audio serve both the perturbation and the update. The first backward
+    pass computes ∂L/∂x alone. Latents and negatives of the update come from the perturbed audio,
+    with negatives drawn anew.
 
     Raises:
         NonFiniteError: The audio, the loss or the gradient is not finite; no weight was changed.
@@ -96,7 +105,9 @@ def train_step(state: TrainState, batch: Batch) -> StepMetrics:
             result, loss = clean.result, clean.result.loss
         else:
             contexts, latents = clean.views(perturbed, adversary.branch)
-            result = clean.objective(contexts, latents, step_negatives(state, batch, Purpose.PERTURBED_NEGATIVES))
+            result = clean.objective(
+                contexts, latents, step_negatives(state, batch, Purpose.PERTURBED_NEGATIVES)
+            )
             loss = result.loss
             if adversary.clean_weight:
                 loss = torch.lerp(loss, clean.result.loss, adversary.clean_weight)
@@ -104,7 +115,9 @@ def train_step(state: TrainState, batch: Batch) -> StepMetrics:
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()
     average_gradients(model.parameters())
-    gradient_norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+    gradient_norm = torch.nn.utils.get_total_norm(
+        [p.grad for p in model.parameters() if p.grad is not None]
+    )
     _require_finite(state.step, audio=batch.audio.detach().sum(), loss=loss, gradient=gradient_norm)
     if perturbed is not None:
         adversary.after_update(perturbed)
@@ -113,7 +126,10 @@ def train_step(state: TrainState, batch: Batch) -> StepMetrics:
         group["lr"] = learning_rate(state.config.optimizer, state.step, state.config.decay_steps)
     state.optimizer.step()
     state.step += 1
-    snr_db = _snr_db(clean.audio.detach(), perturbed.detach() if perturbed is not None and adversary.additive else None)
+    snr_db = _snr_db(
+        clean.audio.detach(),
+        perturbed.detach() if perturbed is not None and adversary.additive else None,
+    )
     return StepMetrics(
         loss.detach(),
         result.accuracy,
@@ -140,15 +156,24 @@ def clean_pass(state: TrainState, batch: Batch) -> CleanPass:
 
 
 def learning_rate(config: OptimizerConfig, step: int, decay_steps: int) -> float:
-    """Learning rate of step `step` (from 0): linear warm-up, half a cosine down to step `decay_steps`, then the final rate."""
+    """Learning rate of step `step` (from 0): linear warm-up, half a cosine down to step
+    `decay_steps`, then the final rate.
+    """
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
     progress = min(1.0, (step - config.warmup_steps) / max(1, decay_steps - config.warmup_steps))
-    return config.final_learning_rate + (config.learning_rate - config.final_learning_rate) * (1 + math.cos(math.pi * progress)) / 2
+    return (
+        config.final_learning_rate
+        + (config.learning_rate - config.final_learning_rate)
+        * (1 + math.cos(math.pi * progress))
+        / 2
+    )
 
 
 def relative_spread(latents: Tensor) -> Tensor:
-    """Standard deviation of latents `[B, T, C]` over frames, by their root mean square: 0 where they all are alike."""
+    """Standard deviation of latents `[B, T, C]` over frames, by their root mean square: 0 where
+    they all are alike.
+    """
     latents = latents.float()
     centred = latents - latents.mean(dim=(0, 1))
     return (centred.square().mean() / latents.square().mean().clamp_min(1e-12)).sqrt()
@@ -175,7 +200,11 @@ def step_negatives(state: TrainState, batch: Batch, purpose: Purpose) -> Tensor:
 
 def _require_finite(step: int, **terms: Tensor) -> None:
     """Waits for the device once, whatever the number of terms."""
-    for term, value in zip(terms, torch.stack([term.detach().double() for term in terms.values()]).tolist(), strict=True):
+    for term, value in zip(
+        terms,
+        torch.stack([term.detach().double() for term in terms.values()]).tolist(),
+        strict=True,
+    ):
         if not math.isfinite(value):
             raise NonFiniteError(step, term, value)
 

@@ -1,4 +1,6 @@
-"""The training loop of one trial: the same one in a local run, in a trial's actor, in a Ray Train worker, and in tests."""
+"""The training loop of one trial: the same one in a local run, in a trial's actor, in a Ray Train
+worker, and in tests.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,43 +17,27 @@ from torch import Tensor
 from cpc_core.checkpoint import load_checkpoint, save_checkpoint
 from cpc_core.config import PROBE_METRICS, CpcConfig
 from cpc_core.corpus.corpus import Clips, Corpus
-from cpc_core.corpus.stream import Batch, crop
+from cpc_core.corpus.reading.batches import Batch, crop
 from cpc_core.distributed import mean_over_workers, world
 from cpc_core.errors import ConfigError, NonFiniteError
-from cpc_core.evaluate import evaluate, evaluate_attacked
+from cpc_core.evaluation.held_out import evaluate, evaluate_attacked
+from cpc_core.evaluation.probe import PROBE_CLIPS, probe
 from cpc_core.geometry import SAMPLE_RATE_HZ
-from cpc_core.initialise import initialise
-from cpc_core.objective import constant_answer_loss
-from cpc_core.probe import PROBE_CLIPS, probe
+from cpc_core.model.initialise import initialise
+from cpc_core.objective.objective import constant_answer_loss
+from cpc_core.report import Progress
 from cpc_core.step import StepMetrics, TrainState, learning_rate, train_step, training_pool
 
 CONSTANT_MARGIN = 0.01
-"""How near the constant answer's loss, relative to it, a collapsed model is. A loss far above it is a model that has not
-learnt yet, not one that has given up."""
+"""How near the constant answer's loss, relative to it, a collapsed model is. A loss far above it is
+a model that has not learnt yet, not one that has given up.
+"""
+
 
 RANKING_MARGIN = 0.03
-"""How far above chance the ranking of a collapsed model can be. A cosine at τ = 1 can rank well long before any of its
-logits crosses zero, with the loss and the accuracy of a constant answer."""
-
-
-Standing = Literal["running", "complete", "diverged"]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How a trial stands at a report.
-
-    Attributes:
-        step: Optimizer steps taken.
-        metrics: The metrics log's entry, by the names of `study.records`.
-        outcome: `complete` after the last step, `diverged` when it cannot go on.
-        reason: Why it diverged.
-    """
-
-    step: int
-    metrics: dict[str, float]
-    outcome: Standing = "running"
-    reason: str = ""
+"""How far above chance the ranking of a collapsed model can be. A cosine at τ = 1 can rank well
+long before any of its logits crosses zero, with the loss and the accuracy of a constant answer.
+"""
 
 
 @dataclass(frozen=True)
@@ -68,10 +54,15 @@ class TrainingReport:
 
 
 Batches = Callable[[int], Iterator[Batch]]
-"""This worker's batches from the one with that number on; a batch serves `CpcConfig.updates_per_batch` steps."""
+"""This worker's batches from the one with that number on; a batch serves
+`CpcConfig.updates_per_batch` steps.
+"""
+
 
 OnReport = Callable[[Progress, Callable[[Path], None]], None]
-"""Called on every worker at the same steps; the second argument writes a checkpoint into an existing folder."""
+"""Called on every worker at the same steps; the second argument writes a checkpoint into an
+existing folder.
+"""
 
 
 def pretrain(
@@ -105,17 +96,20 @@ def training_reports(
 ) -> Generator[TrainingReport, None, None]:
     """Trains one model to the end of its budget, to a collapse, or to a number that is not finite.
 
-    Training stands still between two reports: it goes on when the next one is asked for, and is given up by closing this.
+    Training stands still between two reports: it goes on when the next one is asked for, and is
+    given up by closing this.
 
     Args:
         config: The trial.
         corpus: Where the held-out and probe clips come from.
         batches: This worker's share of each step's batch.
-        resume: A checkpoint to go on from; the steps after it are the ones an uninterrupted run would have taken.
+        resume: A checkpoint to go on from; the steps after it are the ones an uninterrupted run
+            would have taken.
         on_step: Called after each step, on this worker alone.
 
     Yields:
-        The metrics every `training.report_every` steps and at the end, on every worker at the same steps.
+        The metrics every `training.report_every` steps and at the end, on every worker at the same
+        steps.
 
     Raises:
         ConfigError: The corpus's clips are shorter than the configuration needs.
@@ -126,14 +120,14 @@ def training_reports(
     held_out = corpus.read_split("dev", limit=config.training.dev_clips)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     state = TrainState.create(config, device)
-    history = _History(config)
+    history = _CollapseDetector(config)
     if resume is not None:
         history.streak = load_checkpoint(state, resume)["collapsed_reports"]
 
     def save(folder: Path) -> None:
         save_checkpoint(state, history.saved(), folder)
 
-    running = _Running()
+    running = _MetricMeans()
     replays = config.updates_per_batch
     for stored in (batch for batch in batches(state.step // replays) for _ in range(replays)):
         batch = _prepared(stored, crop_samples, config.seed, device)
@@ -151,13 +145,22 @@ def training_reports(
         if state.step % config.training.report_every == 0 or state.step == config.training.steps:
             progress = _report(state, corpus, held_out, crop_samples, running, history)
             yield TrainingReport(progress, save)
-            running = _Running()
+            running = _MetricMeans()
             if progress.outcome != "running":
                 return
 
 
-def _report(state: TrainState, corpus: Corpus, held_out: Clips, crop_samples: int, running: _Running, history: _History) -> Progress:
-    """Measures the held-out metrics, and the probe's at the end; only the first worker does, its metrics are the trial's."""
+def _report(
+    state: TrainState,
+    corpus: Corpus,
+    held_out: Clips,
+    crop_samples: int,
+    running: _MetricMeans,
+    history: _CollapseDetector,
+) -> Progress:
+    """Measures the held-out metrics, and the probe's at the end; only the first worker does, its
+    metrics are the trial's.
+    """
     config = state.config
     metrics = running.metrics()
     metrics["learning_rate"] = learning_rate(config.optimizer, state.step - 1, config.decay_steps)
@@ -182,13 +185,24 @@ def _report(state: TrainState, corpus: Corpus, held_out: Clips, crop_samples: in
                 "dev_attack_accuracy": attacked.attack_accuracy,
             }
         if finished and not reason:
-            scores = probe(state.model, corpus.read_split("train", limit=PROBE_CLIPS), corpus.read_split("dev"), config.probe)
-            measured_at_end = (scores.mean_average_precision, scores.accuracy, scores.balanced_accuracy)
+            scores = probe(
+                state.model,
+                corpus.read_split("train", limit=PROBE_CLIPS),
+                corpus.read_split("dev"),
+                config.probe,
+            )
+            measured_at_end = (
+                scores.mean_average_precision,
+                scores.accuracy,
+                scores.balanced_accuracy,
+            )
             metrics |= dict(zip(PROBE_METRICS, measured_at_end, strict=True))
-    return Progress(state.step, metrics, "diverged" if reason else "complete" if finished else "running", reason)
+    return Progress(
+        state.step, metrics, "diverged" if reason else "complete" if finished else "running", reason
+    )
 
 
-class _Running:
+class _MetricMeans:
     """Training metrics since the last report, kept on the device until then."""
 
     def __init__(self) -> None:
@@ -201,16 +215,25 @@ class _Running:
         self.steps.append(torch.stack([value.double() for value in vars(measured).values()]))
 
     def metrics(self) -> dict[str, float]:
-        """Means over the steps and the workers; a ratio to no perturbation is infinite and left out."""
+        """Means over the steps and the workers; a ratio to no perturbation is infinite and left
+        out.
+        """
         table = torch.stack(self.steps)
         known = table.isfinite()
         means = mean_over_workers(torch.where(known, table, 0).sum(0) / known.sum(0)).tolist()
-        metrics = {f"train_{column.name}": mean for column, mean in zip(fields(StepMetrics), means, strict=True) if math.isfinite(mean)}
-        return {**metrics, "clips_per_s": self.clips * world()[1] / (time.monotonic() - self.started)}
+        metrics = {
+            f"train_{column.name}": mean
+            for column, mean in zip(fields(StepMetrics), means, strict=True)
+            if math.isfinite(mean)
+        }
+        return {
+            **metrics,
+            "clips_per_s": self.clips * world()[1] / (time.monotonic() - self.started),
+        }
 
 
 @dataclass
-class _History:
+class _CollapseDetector:
     """Counts reports in a row at which the model has given up."""
 
     config: CpcConfig
@@ -220,7 +243,9 @@ class _History:
         return {"collapsed_reports": self.streak}
 
     def collapse(self, step: int, metrics: dict[str, float]) -> str:
-        """Why the model counts as collapsed, or nothing: too many reports in a row, or a run that ends there."""
+        """Why the model counts as collapsed, or nothing: too many reports in a row, or a run that
+        ends there.
+        """
         symptom = self._symptom(metrics)
         self.streak = self.streak + 1 if symptom else 0
         training = self.config.training
@@ -230,12 +255,20 @@ class _History:
 
     def _symptom(self, metrics: dict[str, float]) -> str:
         constant = constant_answer_loss(self.config.objective, self.config.negatives.count)
-        loss, spread, limit = metrics["train_loss"], metrics["train_latent_spread"], self.config.training.collapse_spread
+        loss, spread, limit = (
+            metrics["train_loss"],
+            metrics["train_latent_spread"],
+            self.config.training.collapse_spread,
+        )
         if spread < limit:
             return f"with latents all alike: relative spread {spread:.2g}, below training.collapse_spread {limit:g}"
         chance = 1 / (self.config.negatives.count + 1)
         unranked = metrics["train_ranking_accuracy"] < chance + RANKING_MARGIN
-        if abs(loss / constant - 1) < CONSTANT_MARGIN and metrics["train_balanced_accuracy"] < 0.51 and unranked:
+        if (
+            abs(loss / constant - 1) < CONSTANT_MARGIN
+            and metrics["train_balanced_accuracy"] < 0.51
+            and unranked
+        ):
             return f"at the constant answer: loss {loss:.3f}, which it reaches without listening at {constant:.3f}"
         return ""
 
@@ -253,5 +286,9 @@ def _crop_samples(config: CpcConfig, corpus: Corpus) -> int:
 
 def _prepared(batch: Batch, crop_samples: int, seed: int, device: torch.device) -> Batch:
     """The batch on its device, cropped where the configuration asks for less than whole clips."""
-    moved = Batch(batch.step, batch.clip_ids.to(device, non_blocking=True), batch.audio.to(device, non_blocking=True))
+    moved = Batch(
+        batch.step,
+        batch.clip_ids.to(device, non_blocking=True),
+        batch.audio.to(device, non_blocking=True),
+    )
     return moved if crop_samples == moved.audio.shape[1] else crop(moved, crop_samples, seed)

@@ -14,12 +14,12 @@ from dash.exceptions import PreventUpdate
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from cpc_core.errors import CpcError
-from dashboards.page import FIRST_SORT, page
+from cpc_core.storage_path import Place
+from dashboards.study_page import FIRST_SORT, page
 from dashboards.tables import Sort, trial_table
 from study.analysis import NotShown, trial_table_info
-from study.files import Place
-from study.live import LiveStudy
-from study.reading import read_study
+from study.results.reader import read_study
+from study.results.watcher import LiveStudy
 
 POLL_MS = 2500
 """A callback slower than its interval never renders, and drawing a large study takes a second."""
@@ -34,7 +34,9 @@ class PortTakenError(CpcError):
     """
 
     def __init__(self, host: str, port: int) -> None:
-        super().__init__(f"port {port} on {host} is taken: choose another one with --port, for example --port {port + 1}")
+        super().__init__(
+            f"port {port} on {host} is taken: choose another one with --port, for example --port {port + 1}"
+        )
         self.host, self.port = host, port
 
 
@@ -43,7 +45,8 @@ class ListenError(CpcError):
 
 
 def create_app(study_folder: Place) -> dash.Dash:
-    """The app of one study. It only reads the folder, serves all its files itself, and contacts nobody.
+    """The app of one study. It only reads the folder, serves all its files itself, and contacts
+    nobody.
 
     Raises:
         CpcError: The folder holds no study, or a damaged one.
@@ -127,7 +130,8 @@ class _QuietHandler(WSGIRequestHandler):
 
 
 def open_server(app: dash.Dash, host: str, port: int) -> BaseWSGIServer:
-    """A server that already listens; `serve_forever` runs it, `port` says where (0 asks for any free one).
+    """A server that already listens; `serve_forever` runs it, `port` says where (0 asks for any
+    free one).
 
     Raises:
         PortTakenError: Something else listens there.
@@ -145,10 +149,23 @@ def open_server(app: dash.Dash, host: str, port: int) -> BaseWSGIServer:
             f"cannot listen at {host}, port {port} ({error.strerror}): try --host 127.0.0.1 and a --port from 1024"
         ) from error
     with listener:
-        return make_server(host, port, app.server, threaded=True, request_handler=_QuietHandler, fd=listener.fileno())
+        return make_server(
+            host,
+            port,
+            app.server,
+            threaded=True,
+            request_handler=_QuietHandler,
+            fd=listener.fileno(),
+        )
 
 
-def serve(study_folder: Place, host: str = "127.0.0.1", port: int = 8050, *, on_ready: Callable[[str], None]) -> None:
+def serve(
+    study_folder: Place,
+    host: str = "127.0.0.1",
+    port: int = 8050,
+    *,
+    on_ready: Callable[[str], None],
+) -> None:
     """Show a study until interrupted.
 
     Args:

@@ -1,4 +1,6 @@
-"""Tables as HTML components: published beside ours, cells with their intervals, every trial, provenance."""
+"""Tables as HTML components: published beside ours, cells with their intervals, every trial,
+provenance.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,17 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
+from dashboards.drawing.panels import Panel, Point
 from study.analysis.cost import duration_text
-from study.analysis.labels import interval_text, knob_label, metric_label, number, sentence_case, value_label
-from study.analysis.panels import Panel, Point
-from study.analysis.tables import RankingInfo, TrialRow, TrialTableInfo
+from study.analysis.labels import (
+    interval_text,
+    knob_label,
+    metric_label,
+    number,
+    sentence_case,
+    value_label,
+)
+from study.analysis.tables import TrialRow, TrialTableInfo
 
 LONG_TEXT = 120
 """Provenance longer than this is folded away."""
@@ -31,9 +40,17 @@ class Sort:
     descending: bool
 
 
-def beside_published(first_column: str, ours: Sequence[Panel], published: Sequence[Panel]) -> Component:
-    """A row per setting, two columns per metric: this study with its interval, and the paper's value."""
-    printed = {(_place(point), column): point for column, panel in enumerate(published) for point in (*panel.levels, *panel.points)}
+def beside_published(
+    first_column: str, ours: Sequence[Panel], published: Sequence[Panel]
+) -> Component:
+    """A row per setting, two columns per metric: this study with its interval, and the paper's
+    value.
+    """
+    printed = {
+        (_place(point), column): point
+        for column, panel in enumerate(published)
+        for point in (*panel.levels, *panel.points)
+    }
     printed_kinds = {series.key for panel in published for series in panel.series}
     rows: dict[str, tuple[str, dict[int, Point]]] = {}
     for column, panel in enumerate(ours):
@@ -50,25 +67,45 @@ def beside_published(first_column: str, ours: Sequence[Panel], published: Sequen
     body = []
     for name, (place, own) in rows.items():
         pairs = [(own.get(column), printed.get((place, column))) for column in range(len(ours))]
-        cells = [cell for measured, paper in pairs for cell in (_source_cell(measured, 0), _source_cell(paper, 1))]
+        cells = [
+            cell
+            for measured, paper in pairs
+            for cell in (_source_cell(measured, 0), _source_cell(paper, 1))
+        ]
         body.append(html.Tr([html.Th(name, scope="row"), *cells]))
     top = [html.Th(first_column, rowSpan=2, scope="col")]
-    top += [html.Th(html.Span(sentence_case(panel.label)), colSpan=2, scope="colgroup", className="group") for panel in ours]
+    top += [
+        html.Th(
+            html.Span(sentence_case(panel.label)), colSpan=2, scope="colgroup", className="group"
+        )
+        for panel in ours
+    ]
     sources = (("This study", "number"), ("Paper", "number paper"))
     second = [html.Th(name, scope="col", className=style) for _ in ours for name, style in sources]
-    return _scrolling(html.Table([html.Thead([html.Tr(top), html.Tr(second)]), html.Tbody(body)], className="data beside"))
+    return _scrolling(
+        html.Table(
+            [html.Thead([html.Tr(top), html.Tr(second)]), html.Tbody(body)], className="data beside"
+        )
+    )
 
 
 def _place(point: Point) -> str:
     """What a measured and a printed row share."""
-    return f"{value_label('epsilon_db', point.x)} dB" if isinstance(point.x, float | int) else str(point.x)
+    return (
+        f"{value_label('epsilon_db', point.x)} dB"
+        if isinstance(point.x, float | int)
+        else str(point.x)
+    )
 
 
 def _source_cell(point: Point | None, source: int) -> Component:
     style = "number paper" if source else "number"
     if point is None:
         return html.Td("–", className=style)
-    return html.Td(number(point.interval.mean) if source else _with_interval(interval_text(point.interval)), className=style)
+    return html.Td(
+        number(point.interval.mean) if source else _with_interval(interval_text(point.interval)),
+        className=style,
+    )
 
 
 def _with_interval(text: str) -> list[Any]:
@@ -77,42 +114,19 @@ def _with_interval(text: str) -> list[Any]:
     return [mean, html.Span(f" {rest}", className="interval")]
 
 
-def cell_table(info: RankingInfo) -> Component:
-    """A row per cell, best first, then the cells without a result; those on the front between several objectives are marked."""
-    columns = dict.fromkeys((info.metric, *info.objectives, "dev_accuracy", "train_accuracy"))
-    metrics = [metric for metric in columns if any(metric in cell.metrics for cell in info.cells)]
-    head = [
-        html.Th("Setting", scope="col"),
-        *(html.Th(sentence_case(metric_label(metric)), scope="col", className="number") for metric in metrics),
-    ]
-    head += [html.Th("Seeds", scope="col", className="number"), html.Th("Other trials", scope="col")]
-    body = []
-    for cell in (*info.cells, *info.unranked):
-        shown = [
-            html.Td(_with_interval(interval_text(cell.metrics[metric])) if metric in cell.metrics else "–", className="number")
-            for metric in metrics
-        ]
-        seeds = cell.metrics[info.metric].n if info.metric in cell.metrics else 0
-        rest = ", ".join(f"{count} {outcome}" for outcome, count in cell.outcomes.items() if outcome != "complete")
-        mark = [html.Span(" on the front", className="quiet")] if cell.cell_id in info.front else []
-        body.append(
-            html.Tr(
-                [
-                    html.Th([cell.label, *mark] if mark else cell.label, scope="row"),
-                    *shown,
-                    html.Td(str(seeds), className="number"),
-                    html.Td(rest, className="quiet"),
-                ]
-            )
-        )
-    return _scrolling(html.Table([html.Thead(html.Tr(head)), html.Tbody(body)], className="data"))
-
-
 def trial_columns(info: TrialTableInfo) -> dict[str, str]:
     """Key → heading of the trial table's columns."""
     knobs = {f"knob:{name}": knob_label(name) for name in info.knobs}
     metrics = {f"metric:{name}": metric_label(name) for name in info.metrics}
-    return {"number": "trial", **knobs, "seed": "seed", "outcome": "outcome", **metrics, "step": "step", "duration_s": "time"}
+    return {
+        "number": "trial",
+        **knobs,
+        "seed": "seed",
+        "outcome": "outcome",
+        **metrics,
+        "step": "step",
+        "duration_s": "time",
+    }
 
 
 def trial_table(info: TrialTableInfo, sort: Sort) -> Component:
@@ -120,16 +134,25 @@ def trial_table(info: TrialTableInfo, sort: Sort) -> Component:
     columns = trial_columns(info)
     rows = sorted(info.rows, key=lambda row: _sort_key(row, sort.column), reverse=sort.descending)
     rows.sort(key=lambda row: _value(row, sort.column) is None)
-    numeric = {key: all(isinstance(_value(row, key), float | int | None) for row in info.rows) for key in columns}
+    numeric = {
+        key: all(isinstance(_value(row, key), float | int | None) for row in info.rows)
+        for key in columns
+    }
     head = [_heading(key, label, sort, numeric=numeric[key]) for key, label in columns.items()]
-    body = [html.Tr([_trial_cell(row, key, numeric=numeric[key]) for key in columns]) for row in rows]
-    return _scrolling(html.Table([html.Thead(html.Tr(head)), html.Tbody(body)], className="data trials"))
+    body = [
+        html.Tr([_trial_cell(row, key, numeric=numeric[key]) for key in columns]) for row in rows
+    ]
+    return _scrolling(
+        html.Table([html.Thead(html.Tr(head)), html.Tbody(body)], className="data trials")
+    )
 
 
 def _heading(key: str, label: str, sort: Sort, *, numeric: bool) -> Component:
     order = ("descending" if sort.descending else "ascending") if key == sort.column else "none"
     state: dict[str, Any] = {"aria-sort": order}
-    button = html.Button(sentence_case(label), id={"type": "sort", "column": key}, className="sort", n_clicks=0)
+    button = html.Button(
+        sentence_case(label), id={"type": "sort", "column": key}, className="sort", n_clicks=0
+    )
     return html.Th(button, scope="col", className="number" if numeric else "", **state)
 
 
@@ -176,7 +199,11 @@ def provenance_list(provenance: Mapping[str, Any]) -> Component:
     """Versions, hardware and hashes; long values are folded."""
     items = []
     for name, value in _flat(provenance, ""):
-        folded = html.Details([html.Summary(f"{len(value):,} characters"), html.Pre(value)]) if len(value) > LONG_TEXT else value
+        folded = (
+            html.Details([html.Summary(f"{len(value):,} characters"), html.Pre(value)])
+            if len(value) > LONG_TEXT
+            else value
+        )
         items += [html.Dt(name), html.Dd(folded)]
     return html.Dl(items, className="provenance")
 

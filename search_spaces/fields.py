@@ -1,4 +1,6 @@
-"""Finds fields of `CpcConfig` by dotted path, through sections and through choices that carry their own fields."""
+"""Finds fields of `CpcConfig` by dotted path, through sections and through choices that carry their
+own fields.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +18,25 @@ from search_spaces.knobs import KNOBS, resolve
 
 
 def sections(annotation: Any) -> tuple[type[BaseModel], ...]:
-    """The models an annotation may hold: one for a section or a list of it, several for a discriminated choice, none for a value."""
+    """The models an annotation may hold: one for a section or a list of it, several for a
+    discriminated choice, none for a value.
+    """
     if isinstance(annotation, type):
         return (annotation,) if issubclass(annotation, BaseModel) else ()
     origin = get_origin(annotation)
     if origin is Annotated:
         return sections(get_args(annotation)[0])
     if origin in (Union, types.UnionType, tuple):
-        return tuple(dict.fromkeys(model for member in get_args(annotation) for model in sections(member)))
+        return tuple(
+            dict.fromkeys(model for member in get_args(annotation) for model in sections(member))
+        )
     return ()
 
 
 def walk(model: type[BaseModel] = CpcConfig, prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Every settable field below `model`, with its dotted path; alternatives of a choice are listed together."""
+    """Every settable field below `model`, with its dotted path; alternatives of a choice are listed
+    together.
+    """
     for name, field in model.model_fields.items():
         inner = sections(field.annotation)
         if not inner:
@@ -38,7 +46,8 @@ def walk(model: type[BaseModel] = CpcConfig, prefix: str = "") -> Iterator[tuple
 
 
 def fields_at(name: str) -> tuple[FieldInfo, ...]:
-    """The fields that a knob name or dotted path means; several where alternatives of a choice share a name.
+    """The fields that a knob name or dotted path means; several where alternatives of a choice
+    share a name.
 
     Raises:
         ConfigError: Nothing has that name; the nearest valid one is proposed.
@@ -46,7 +55,9 @@ def fields_at(name: str) -> tuple[FieldInfo, ...]:
     path = resolve(name)
     found = tuple(field for candidate, field in walk() if candidate == path)
     if not found:
-        raise ConfigError(f"'{name}' is not a knob or a field{nearest(name, [*KNOBS, *dict.fromkeys(path for path, _ in walk())])}")
+        raise ConfigError(
+            f"'{name}' is not a knob or a field{nearest(name, [*KNOBS, *dict.fromkeys(path for path, _ in walk())])}"
+        )
     return found
 
 
@@ -57,17 +68,26 @@ def is_integer(name: str) -> bool:
 
 def is_numeric(name: str) -> bool:
     """Whether the field takes numbers."""
-    return all({int, float} & {field.annotation, *get_args(field.annotation)} for field in fields_at(name))
+    return all(
+        {int, float} & {field.annotation, *get_args(field.annotation)} for field in fields_at(name)
+    )
 
 
 def allowed_values(name: str) -> tuple[Any, ...] | None:
     """The values a field may take where they are listed (a choice or a literal), else None."""
-    values = [value for field in fields_at(name) for value in get_args(field.annotation) if get_origin(field.annotation) is Literal]
+    values = [
+        value
+        for field in fields_at(name)
+        for value in get_args(field.annotation)
+        if get_origin(field.annotation) is Literal
+    ]
     return tuple(dict.fromkeys(values)) or None
 
 
 def nearest(name: str, valid: list[str]) -> str:
-    """A hint naming the closest valid name, or the short list of them, to end an error message with."""
+    """A hint naming the closest valid name, or the short list of them, to end an error message
+    with.
+    """
     close = difflib.get_close_matches(name, valid, n=1, cutoff=0.55)
     if close:
         return f"; did you mean '{close[0]}'?"

@@ -1,4 +1,6 @@
-"""The catalog of knobs: short names for the fields people study, with their units and how figures label them."""
+"""The catalog of knobs: short names for the fields people study, with their units and how figures
+label them.
+"""
 
 from __future__ import annotations
 
@@ -53,5 +55,7 @@ KNOBS: dict[str, Knob] = {
 
 
 def resolve(name: str) -> str:
-    """Path of the field that `name` means: a knob's path, or `name` itself when it is already dotted."""
+    """Path of the field that `name` means: a knob's path, or `name` itself when it is already
+    dotted.
+    """
     return KNOBS[name].path if name in KNOBS else name

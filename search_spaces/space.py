@@ -1,11 +1,18 @@
-"""The search space of a study: dimensions over knobs, their conditions, and the configuration a sample means."""
+"""The search space of a study: dimensions over knobs, their conditions, and the configuration a
+sample means.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from pydantic import Discriminator, Field, RootModel, Tag, field_validator, model_validator
 
 from cpc_core.config import CpcConfig, Section
@@ -14,6 +21,8 @@ from search_spaces.fields import allowed_values, is_integer, is_numeric, nearest
 from search_spaces.knobs import resolve
 
 Value = bool | int | float | str | None
+
+
 Sample = Mapping[str, Value]
 """Knob name → value. A conditional knob whose condition does not hold is absent."""
 
@@ -26,7 +35,9 @@ class Condition(RootModel[dict[str, tuple[Value, ...]]]):
 
 
 class Values(Section):
-    """A knob that takes one of the listed values; the only dimension a grid may have. A bare list means the same."""
+    """A knob that takes one of the listed values; the only dimension a grid may have. A bare list
+    means the same.
+    """
 
     values: tuple[Value, ...] = Field(min_length=1)
     """The values, in the order a grid visits them."""
@@ -73,22 +84,35 @@ class Range(Section):
 
 def _kind(dimension: Any) -> str:
     """Chooses the dimension's kind by its keys, so that an error speaks of that kind alone."""
-    return "<values>" if isinstance(dimension, Values) or (isinstance(dimension, Mapping) and "values" in dimension) else "<range>"
+    return (
+        "<values>"
+        if isinstance(dimension, Values)
+        or (isinstance(dimension, Mapping) and "values" in dimension)
+        else "<range>"
+    )
 
 
-# The brackets tell the tags, which pydantic puts into the paths of its errors, from anything a spec can contain.
-Dimension = Annotated[Annotated[Values, Tag("<values>")] | Annotated[Range, Tag("<range>")], Discriminator(_kind)]
+# The brackets tell the tags, which pydantic puts into the paths of its errors, from anything a spec
+# can contain.
+Dimension = Annotated[
+    Annotated[Values, Tag("<values>")] | Annotated[Range, Tag("<range>")], Discriminator(_kind)
+]
 
 
 class SearchSpace(RootModel[dict[str, Dimension]]):
-    """Knob name (or dotted field path) → dimension. Conditions may only name knobs listed earlier."""
+    """Knob name (or dotted field path) → dimension. Conditions may only name knobs listed
+    earlier.
+    """
 
     @model_validator(mode="before")
     @classmethod
     def _lists_are_values(cls, data: Any) -> Any:
         if not isinstance(data, Mapping):
             return data
-        return {name: {"values": dimension} if isinstance(dimension, list | tuple) else dimension for name, dimension in data.items()}
+        return {
+            name: {"values": dimension} if isinstance(dimension, list | tuple) else dimension
+            for name, dimension in data.items()
+        }
 
     @property
     def knobs(self) -> tuple[str, ...]:
@@ -110,14 +134,27 @@ class SearchSpace(RootModel[dict[str, Dimension]]):
             if isinstance(dimension, Range) and not numeric:
                 yield (name,), f"'{name}' is not a number{_choices(name)}: list its values"
             elif isinstance(dimension, Range) and grid:
-                yield (name,), f"'{name}' is a range, but a grid needs listed values: list them, or set sampler.kind to tpe"
+                yield (
+                    (name,),
+                    f"'{name}' is a range, but a grid needs listed values: list them, or set sampler.kind to tpe",
+                )
             for knob, values in dimension.when.root.items():
                 controller = self.root.get(knob)
                 if knob not in self.knobs[:position] or not isinstance(controller, Values):
-                    earlier = [other for other in self.knobs[:position] if isinstance(self.root[other], Values)]
-                    yield (name, "when", knob), f"'{knob}' is not a knob with listed values above '{name}'{nearest(knob, earlier)}"
+                    earlier = [
+                        other
+                        for other in self.knobs[:position]
+                        if isinstance(self.root[other], Values)
+                    ]
+                    yield (
+                        (name, "when", knob),
+                        f"'{knob}' is not a knob with listed values above '{name}'{nearest(knob, earlier)}",
+                    )
                 elif unknown := [value for value in values if value not in controller.values]:
-                    yield (name, "when", knob), f"{unknown[0]!r} is not among the values of '{knob}': {list(controller.values)}"
+                    yield (
+                        (name, "when", knob),
+                        f"{unknown[0]!r} is not among the values of '{knob}': {list(controller.values)}",
+                    )
 
     def distribution(self, name: str) -> BaseDistribution:
         """The Optuna distribution of one dimension."""
@@ -125,8 +162,15 @@ class SearchSpace(RootModel[dict[str, Dimension]]):
         if isinstance(dimension, Values):
             return CategoricalDistribution(dimension.values)
         if is_integer(name):
-            return IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log, step=int(dimension.step or 1))
-        return FloatDistribution(dimension.low, dimension.high, log=dimension.log, step=dimension.step)
+            return IntDistribution(
+                int(dimension.low),
+                int(dimension.high),
+                log=dimension.log,
+                step=int(dimension.step or 1),
+            )
+        return FloatDistribution(
+            dimension.low, dimension.high, log=dimension.log, step=dimension.step
+        )
 
     def sample(self, suggest: Callable[[str, BaseDistribution], Value]) -> dict[str, Value]:
         """Draws one sample, asking `suggest` for each dimension whose condition holds."""
@@ -146,15 +190,21 @@ class SearchSpace(RootModel[dict[str, Dimension]]):
         for name, dimension in self.root.items():
             if isinstance(dimension, Range):
                 raise ConfigError(_not_listed(name))
-            options = [[{**cell, name: value} for value in dimension.values] if dimension.when.holds(cell) else [cell] for cell in cells]
+            options = [
+                [{**cell, name: value} for value in dimension.values]
+                if dimension.when.holds(cell)
+                else [cell]
+                for cell in cells
+            ]
             cells = [cell for group in options for cell in group]
         return cells
 
     def one_at_a_time(self) -> list[dict[str, Value]]:
-        """The cell of every dimension's first value, then for each other value the cell that differs from it in that one.
+        """The cell of every dimension's first value, then for each other value the cell that
+        differs from it in that one.
 
-        A value that makes other dimensions appear or vanish brings their first values, or takes them away. Dimensions that the
-        first cell does not have are not varied.
+        A value that makes other dimensions appear or vanish brings their first values, or takes
+        them away. Dimensions that the first cell does not have are not varied.
 
         Raises:
             ConfigError: A dimension is a range.
@@ -176,23 +226,32 @@ class SearchSpace(RootModel[dict[str, Dimension]]):
         return cell
 
     def corners(self) -> Iterator[dict[str, Value]]:
-        """Samples that reach every listed value and every bound: what validation tries before anything starts."""
+        """Samples that reach every listed value and every bound: what validation tries before
+        anything starts.
+        """
         ends: dict[str, Dimension] = {
-            name: dimension if isinstance(dimension, Values) else Values(values=self._bounds(name, dimension), when=dimension.when)
+            name: dimension
+            if isinstance(dimension, Values)
+            else Values(values=self._bounds(name, dimension), when=dimension.when)
             for name, dimension in self.root.items()
         }
         yield from SearchSpace(ends).grid()
 
     @staticmethod
     def _bounds(name: str, dimension: Range) -> tuple[Value, ...]:
-        return (int(dimension.low), int(dimension.high)) if is_integer(name) else (dimension.low, dimension.high)
+        return (
+            (int(dimension.low), int(dimension.high))
+            if is_integer(name)
+            else (dimension.low, dimension.high)
+        )
 
 
 def apply(base: Mapping[str, Any], sample: Sample, seed: int) -> CpcConfig:
     """The configuration of one trial.
 
-    Where a sample chooses another `kind` than the base (say, another adversary), the base's fields that the new kind
-    does not have are left behind; fields that the sample itself sets are never dropped.
+    Where a sample chooses another `kind` than the base (say, another adversary), the base's fields
+    that the new kind does not have are left behind; fields that the sample itself sets are never
+    dropped.
 
     Args:
         base: Nested fields of `CpcConfig`, as a spec's `base` gives them.
@@ -202,7 +261,9 @@ def apply(base: Mapping[str, Any], sample: Sample, seed: int) -> CpcConfig:
     Raises:
         pydantic.ValidationError: The combination cannot be trained.
     """
-    config: dict[str, Any] = {name: dict(value) if isinstance(value, Mapping) else value for name, value in base.items()}
+    config: dict[str, Any] = {
+        name: dict(value) if isinstance(value, Mapping) else value for name, value in base.items()
+    }
     paths = {resolve(name): value for name, value in sample.items()}
     for path, value in paths.items():
         section_name, _, field_name = path.rpartition(".")

@@ -1,1 +1,3 @@
-"""Studies: what is asked, what was recorded, and what it says. Imports neither Ray, torch nor plotly."""
+"""Studies: what is asked, what was recorded, and what it says. Imports neither Ray, torch nor
+plotly.
+"""

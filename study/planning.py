@@ -1,4 +1,6 @@
-"""What a study will cost, before it is started; kept in its folder, so that it can be held against what it did cost."""
+"""What a study will cost, before it is started; kept in its folder, so that it can be held against
+what it did cost.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +10,28 @@ from dataclasses import asdict, dataclass
 from statistics import fmean
 
 from cpc_core.config import CpcConfig, SizedAdversary, canonical_json
+from cpc_core.storage_path import Place, write_atomically
+from search_spaces.pruners.asha import HalvingPruner, _halving
+from search_spaces.pruners.base import Rung
+from search_spaces.pruners.hyperband import HyperbandPruner, _bracket_shares
 from study.analysis.labels import cell_name
-from study.files import Place, write_atomically
-from study.reading import PREDICTION
-from study.records import Prediction
-from study.rungs import share_of_steps
-from study.spec import StudySpec
-from study.trial_folder import CHECKPOINTS_KEPT
+from study.folders.study_folder import PREDICTION, Prediction
+from study.folders.trial_folder import CHECKPOINTS_KEPT
+from study.spec.study_spec import StudySpec
 
 START_S = 8.0
 """Seconds to start Ray on two cores."""
 
+
 INLINE_TRIAL_S = 1.0
-"""Seconds of an inline trial outside its training loop: the probe is fitted, records are written."""
+"""Seconds of an inline trial outside its training loop: the probe is fitted, records are
+written.
+"""
+
 
 RAY_TRAIN_TRIAL_S = 14.0
 """The same of a trial that is a Ray Train run, whose processes start."""
+
 
 SecondsPerStep = Callable[[CpcConfig, int, int], float]
 """Measures a training step: configuration, samples of a corpus clip, CPU threads → seconds."""
@@ -48,7 +56,9 @@ class PlannedCell:
     minutes_per_trial: float | None
 
 
-def planned_cells(spec: StudySpec, clip_samples: int, seconds_per_step: SecondsPerStep | None) -> list[PlannedCell]:
+def planned_cells(
+    spec: StudySpec, clip_samples: int, seconds_per_step: SecondsPerStep | None
+) -> list[PlannedCell]:
     """The cells of a grid; the corners of a search, whose proposals lie between them.
 
     Args:
@@ -71,13 +81,19 @@ def planned_cells(spec: StudySpec, clip_samples: int, seconds_per_step: SecondsP
             seconds = measured[cost] / spec.resources.workers
         steps = config.training.steps
         minutes = None if seconds is None else (steps * seconds + overhead_s(spec)) / 60
-        cells.append(PlannedCell(cell_name(sample, spec.reference), trials, steps, seconds, minutes))
+        cells.append(
+            PlannedCell(cell_name(sample, spec.reference), trials, steps, seconds, minutes)
+        )
     return cells
 
 
 def predicted(spec: StudySpec, cells: list[PlannedCell]) -> Prediction:
     """The whole study's expected cost on this machine, from calibrated cells."""
-    training_s = {cell.cell: cell.steps * cell.seconds_per_step for cell in cells if cell.seconds_per_step is not None}
+    training_s = {
+        cell.cell: cell.steps * cell.seconds_per_step
+        for cell in cells
+        if cell.seconds_per_step is not None
+    }
     mean_s = fmean(training_s.values())
     resources = spec.resources
     trial_s = mean_s * share_of_steps(spec) + overhead_s(spec)
@@ -95,7 +111,8 @@ def overhead_s(spec: StudySpec) -> float:
 
 
 def checkpoint_bytes(spec: StudySpec, parameters: Callable[[CpcConfig], int]) -> float:
-    """Disk that the study's checkpoints take: of each parameter its value and Adam's two moments, and each trial keeps two.
+    """Disk that the study's checkpoints take: of each parameter its value and Adam's two moments,
+    and each trial keeps two.
 
     Args:
         spec: The study.
@@ -104,17 +121,25 @@ def checkpoint_bytes(spec: StudySpec, parameters: Callable[[CpcConfig], int]) ->
     counted: dict[str, int] = {}
     for sample in spec.tried:
         config = spec.config(sample, spec.seeds[0])
-        model = canonical_json(CpcConfig(encoder=config.encoder, context=config.context, similarity=config.similarity))
+        model = canonical_json(
+            CpcConfig(encoder=config.encoder, context=config.context, similarity=config.similarity)
+        )
         if model not in counted:
             counted[model] = parameters(config)
     return fmean(counted.values()) * 3 * 4 * CHECKPOINTS_KEPT * spec.planned_trials
 
 
-def keep_prediction(folder: Place, spec: StudySpec, clip_samples: int, seconds_per_step: SecondsPerStep) -> None:
-    """Predicts a study's cost into its folder. The first run's prediction stays: that is what the plan had promised."""
+def keep_prediction(
+    folder: Place, spec: StudySpec, clip_samples: int, seconds_per_step: SecondsPerStep
+) -> None:
+    """Predicts a study's cost into its folder. The first run's prediction stays: that is what the
+    plan had promised.
+    """
     if not (folder / PREDICTION).exists():
         prediction = predicted(spec, planned_cells(spec, clip_samples, seconds_per_step))
-        write_atomically(folder / PREDICTION, json.dumps(asdict(prediction), indent=2, ensure_ascii=False) + "\n")
+        write_atomically(
+            folder / PREDICTION, json.dumps(asdict(prediction), indent=2, ensure_ascii=False) + "\n"
+        )
 
 
 def _alike(config: CpcConfig) -> CpcConfig:
@@ -124,4 +149,41 @@ def _alike(config: CpcConfig) -> CpcConfig:
     adversary = config.adversary
     if isinstance(adversary, SizedAdversary):
         adversary = adversary.model_copy(update={"epsilon_db": -55.0})
-    return config.model_copy(update={"objective": objective, "optimizer": optimizer, "adversary": adversary, "seed": 0})
+    return config.model_copy(
+        update={"objective": objective, "optimizer": optimizer, "adversary": adversary, "seed": 0}
+    )
+
+
+def rungs(spec: StudySpec) -> list[Rung]:
+    """The rungs of a study, the last of each bracket being the end of its trials; none without
+    successive halving.
+    """
+    match spec.pruner:
+        case HalvingPruner(first_rung=first, reduction=reduction):
+            return _halving(0, spec.planned_trials, first, reduction, spec.longest)
+        case HyperbandPruner(first_rung=first, reduction=reduction):
+            shares = _bracket_shares(first, reduction, spec.longest)
+            brackets = [
+                _halving(
+                    bracket,
+                    spec.planned_trials * share,
+                    first * reduction**bracket,
+                    reduction,
+                    spec.longest,
+                )
+                for bracket, share in enumerate(shares)
+            ]
+            return [rung for bracket in brackets for rung in bracket]
+        case _:
+            return []
+
+
+def share_of_steps(spec: StudySpec) -> float:
+    """Expected share of the steps that the study would take if every trial ran to its end."""
+    expected, before = 0.0, Rung(0, 0, 0)
+    for rung in rungs(spec):
+        if rung.bracket != before.bracket:
+            before = Rung(rung.bracket, 0, 0)
+        expected += rung.trials * (rung.steps - before.steps)
+        before = rung
+    return expected / (spec.planned_trials * spec.longest) if expected else 1.0

@@ -1,4 +1,6 @@
-"""A trial trained again from what was recorded of it, and the first step at which the numbers part."""
+"""A trial trained again from what was recorded of it, and the first step at which the numbers
+part.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +11,30 @@ from typing import Any
 
 from cpc_core.config import PROBE_METRICS, CpcConfig
 from cpc_core.errors import ConfigError
+from cpc_core.report import LogEntry
+from cpc_core.storage_path import Place
+from search_spaces.samplers.grid import GridSampler
 from search_spaces.space import SearchSpace
 from study.errors import NotFoundError
-from study.files import Place
-from study.provenance import attempts
-from study.reading import read_provenance, read_spec
-from study.searching import GridSampler
-from study.spec import StudySpec
-from study.trial_folder import LogEntry, TrialFolder
+from study.folders.provenance import attempts
+from study.folders.study_folder import read_provenance, read_spec
+from study.folders.trial_folder import TrialFolder
+from study.spec.study_spec import StudySpec
 
 TIMING_METRICS = ("clips_per_s",)
 """What the clock decides, and not the seed."""
 
-_OF_ITS_OWN = ("started", "from_step", "spec_hash", "corpus", "trial_id", "trajectory_id", "steps", "git.diff")
+
+_OF_ITS_OWN = (
+    "started",
+    "from_step",
+    "spec_hash",
+    "corpus",
+    "trial_id",
+    "trajectory_id",
+    "steps",
+    "git.diff",
+)
 """Entries of an attempt that say nothing about where its numbers come from."""
 
 
@@ -65,7 +78,8 @@ class Difference:
     """One value that is not the same.
 
     Attributes:
-        metric: Its name; `outcome` and `report` stand for how a step ended and whether it was reported at all.
+        metric: Its name; `outcome` and `report` stand for how a step ended and whether it was
+            reported at all.
         recorded: As it was.
         again: As it is now; None where one of the two lacks it.
     """
@@ -101,7 +115,11 @@ class Comparison:
         """The result as one sentence."""
         if self.step is None:
             return f"identical through step {self.through}"
-        before = f"identical through step {self.through}" if self.through else "nothing before it is the same"
+        before = (
+            f"identical through step {self.through}"
+            if self.through
+            else "nothing before it is the same"
+        )
         return f"differs first at step {self.step}, in {', '.join(each.metric for each in self.differences)}; {before}"
 
 
@@ -121,15 +139,22 @@ def reproduction(study: Place, number: int, steps: int | None) -> Reproduction:
     stored, folder = read_spec(study), TrialFolder(study, number)
     log = folder.log()
     if not log:
-        raise NotFoundError(f"trial {number} of {study} has logged nothing to compare with: `cpc study show {study}` lists the trials")
+        raise NotFoundError(
+            f"trial {number} of {study} has logged nothing to compare with: `cpc study show {study}` lists the trials"
+        )
     config = folder.config()
     length = _length(log[-1], config, steps)
     recorded_attempts = attempts(folder)
     provenance = read_provenance(study)
     last: Mapping[str, Any] = recorded_attempts[-1] if recorded_attempts else provenance
-    workers, threads = last.get("workers", stored.resources.workers), last.get("threads", stored.resources.threads)
+    workers, threads = (
+        last.get("workers", stored.resources.workers),
+        last.get("threads", stored.resources.threads),
+    )
     as_then = {} if threads == stored.resources.threads else {"cpus_per_worker": float(threads)}
-    resources = stored.resources.model_copy(update={"share": False, "concurrent_trials": 1, "workers": workers} | as_then)
+    resources = stored.resources.model_copy(
+        update={"share": False, "concurrent_trials": 1, "workers": workers} | as_then
+    )
     spec = StudySpec(
         name=f"{stored.name[:48]}-{folder.name}-again",
         question=f"Does trial {number} of {stored.name} give the same numbers again?",
@@ -163,7 +188,9 @@ def compare(wanted: Reproduction, again: Sequence[LogEntry], tolerance: float = 
     old, new = ({entry.step: entry for entry in log} for log in (wanted.recorded, again))
     through = 0
     for step in sorted(old.keys() | new.keys()):
-        differences = tuple(_differences(old.get(step), new.get(step), left_out, tolerance, ends=wanted.whole))
+        differences = tuple(
+            _differences(old.get(step), new.get(step), left_out, tolerance, ends=wanted.whole)
+        )
         if differences:
             return Comparison(through, step, differences)
         through = step
@@ -171,17 +198,28 @@ def compare(wanted: Reproduction, again: Sequence[LogEntry], tolerance: float = 
 
 
 def changed_since(wanted: Reproduction, again: Mapping[str, Any]) -> list[str]:
-    """Where the recorded attempts and the new one differ in code, versions, hardware or data, in words."""
+    """Where the recorded attempts and the new one differ in code, versions, hardware or data, in
+    words.
+    """
     now = dict(_flat(again))
     lines: list[str] = []
     for number, attempt in enumerate(wanted.attempts, start=1):
         then = dict(_flat(attempt))
         which = f"attempt {number}: " if len(wanted.attempts) > 1 else ""
         # An older study may lack an entry: that is no difference.
-        names = [name for name in then if name in now and name not in _OF_ITS_OWN and then[name] != now[name]]
+        names = [
+            name
+            for name in then
+            if name in now and name not in _OF_ITS_OWN and then[name] != now[name]
+        ]
         lines += [f"{which}{name}: {then[name]} then, {now[name]} now" for name in names]
-        if "git.diff_sha256" in then.keys() ^ now.keys() and "git.commit" in then.keys() & now.keys():
-            lines.append(f"{which}the code had uncommitted changes {'then' if 'git.diff_sha256' in then else 'now'}")
+        if (
+            "git.diff_sha256" in then.keys() ^ now.keys()
+            and "git.commit" in then.keys() & now.keys()
+        ):
+            lines.append(
+                f"{which}the code had uncommitted changes {'then' if 'git.diff_sha256' in then else 'now'}"
+            )
     return lines
 
 
@@ -192,7 +230,9 @@ def _length(last: LogEntry, config: CpcConfig, steps: int | None) -> int:
     taken = min(full, (last.step // every + 1) * every) if last.outcome == "diverged" else last.step
     if steps is not None and steps < taken:
         if steps < every:
-            raise ConfigError(f"--steps {steps} ends before the first report, at step {every}: there would be nothing to compare")
+            raise ConfigError(
+                f"--steps {steps} ends before the first report, at step {every}: there would be nothing to compare"
+            )
         return steps // every * every
     return taken if taken == full else taken // every * every
 
@@ -207,7 +247,9 @@ def _shortened(config: CpcConfig, steps: int) -> CpcConfig:
     return CpcConfig.model_validate(content)
 
 
-def _differences(old: LogEntry | None, new: LogEntry | None, left_out: set[str], tolerance: float, *, ends: bool) -> Iterator[Difference]:
+def _differences(
+    old: LogEntry | None, new: LogEntry | None, left_out: set[str], tolerance: float, *, ends: bool
+) -> Iterator[Difference]:
     if old is None or new is None:
         yield Difference("report", *("made" if entry is not None else None for entry in (old, new)))
         return
@@ -220,7 +262,11 @@ def _differences(old: LogEntry | None, new: LogEntry | None, left_out: set[str],
 
 
 def _same(before: float, now: float, tolerance: float) -> bool:
-    return before == now or (math.isnan(before) and math.isnan(now)) or math.isclose(before, now, rel_tol=tolerance)
+    return (
+        before == now
+        or (math.isnan(before) and math.isnan(now))
+        or math.isclose(before, now, rel_tol=tolerance)
+    )
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

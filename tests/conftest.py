@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tests.postgres import PASSWORD, Server, binaries, running
+from tests.helpers.postgres import PASSWORD, Server, binaries, running
 
-# A shell that starts the tests in the background has them, and every process of theirs, ignore Ctrl-C; some tests press it.
+# A shell that starts the tests in the background has them, and every process of theirs, ignore
+# Ctrl-C; some tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -45,8 +46,16 @@ def s3_server() -> Iterator[str]:
 @pytest.fixture
 def s3_settings(s3_server: str) -> dict[str, str]:
     """The environment in which that server is found."""
-    settings = {"ENDPOINT_URL": s3_server, "ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "test", "DEFAULT_REGION": "us-east-1"}
-    return {"AWS_EC2_METADATA_DISABLED": "true", **{f"AWS_{name}": value for name, value in settings.items()}}
+    settings = {
+        "ENDPOINT_URL": s3_server,
+        "ACCESS_KEY_ID": "test",
+        "SECRET_ACCESS_KEY": "test",
+        "DEFAULT_REGION": "us-east-1",
+    }
+    return {
+        "AWS_EC2_METADATA_DISABLED": "true",
+        **{f"AWS_{name}": value for name, value in settings.items()},
+    }
 
 
 @pytest.fixture
@@ -61,7 +70,9 @@ def bucket(s3_server: str, s3_settings: dict[str, str], monkeypatch: pytest.Monk
 
 @pytest.fixture
 def tmp_path(tmp_path: Path) -> Path:
-    """A folder with no other test's folder beside it: studies that lie side by side share their trials."""
+    """A folder with no other test's folder beside it: studies that lie side by side share their
+    trials.
+    """
     own = tmp_path / "own"
     own.mkdir()
     return own

@@ -12,12 +12,14 @@ import torch
 from cpc_core.checkpoint import export_model, save_checkpoint
 from cpc_core.step import TrainState
 from study.cli import app
-from study.spec import StudySpec
-from tests.cli.test_usage import COMMANDS
-from tests.cpc_core.recordings import write_tone
-from tests.cpc_core.tiny import tiny_config
+from study.spec.study_spec import StudySpec
+from tests.helpers.cli import COMMANDS
+from tests.helpers.configs import tiny_config
+from tests.helpers.recordings import write_tone
 
 ROOT = Path(__file__).parents[1]
+
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -28,7 +30,12 @@ def blocks(language: str) -> list[str]:
 
 def command_lines() -> list[str]:
     """Every `cpc …` line of the README, without comments and redirections."""
-    return [re.split(r"[#>]", line)[0].strip() for block in blocks("console") for line in block.splitlines() if line.startswith("cpc ")]
+    return [
+        re.split(r"[#>]", line)[0].strip()
+        for block in blocks("console")
+        for line in block.splitlines()
+        if line.startswith("cpc ")
+    ]
 
 
 @pytest.mark.parametrize("line", command_lines())
@@ -41,9 +48,13 @@ def test_every_command_is_in_the_readme(command: str) -> None:
     assert f"cpc {command}" in README
 
 
-@pytest.mark.parametrize("target", re.findall(r"^make (\w+)", "\n".join(blocks("console")), flags=re.MULTILINE))
+@pytest.mark.parametrize(
+    "target", re.findall(r"^make (\w+)", "\n".join(blocks("console")), flags=re.MULTILINE)
+)
 def test_every_make_target_in_the_readme_exists(target: str) -> None:
-    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert re.search(
+        rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
 
 
 def test_the_spec_in_the_readme_is_valid(tmp_path: Path) -> None:
@@ -55,7 +66,9 @@ def test_the_spec_in_the_readme_is_valid(tmp_path: Path) -> None:
 
 def test_the_python_in_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "checkpoint").mkdir()
-    save_checkpoint(TrainState.create(tiny_config(), torch.device("cpu")), {}, tmp_path / "checkpoint")
+    save_checkpoint(
+        TrainState.create(tiny_config(), torch.device("cpu")), {}, tmp_path / "checkpoint"
+    )
     export_model(tmp_path / "checkpoint", tmp_path / "exports" / "demo", {})
     write_tone(tmp_path / "recording.wav", hz=440, seconds=0.2)
     monkeypatch.chdir(tmp_path)

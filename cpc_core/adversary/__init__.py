@@ -1,6 +1,11 @@
-"""The adversary (section 2.3): small perturbations of the audio that make the predictive tasks harder, and its controls."""
+"""The adversary (section 2.3): small perturbations of the audio that make the predictive tasks
+harder, and its controls.
+"""
 
-from cpc_core.adversary.base import Adversary, CleanPass
+from __future__ import annotations
+
+from cpc_core.adversary.base import Adversary
 from cpc_core.adversary.build import build_adversary
+from cpc_core.clean_pass import CleanPass
 
 __all__ = ["Adversary", "CleanPass", "build_adversary"]

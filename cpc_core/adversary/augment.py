@@ -1,4 +1,6 @@
-"""The hand-made augmentations that the paper names as the alternative to its adversary (section 1), by torchaudio."""
+"""The hand-made augmentations that the paper names as the alternative to its adversary (section 1),
+by torchaudio.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +11,16 @@ import torch
 from torch import Tensor
 from torchaudio.functional import phase_vocoder, resample
 
-from cpc_core.adversary.base import CleanPass, Perturbing
+from cpc_core.adversary.base import Perturbing
+from cpc_core.clean_pass import CleanPass
 from cpc_core.config import PitchShift, SpeedChange
-from cpc_core.draws import Key, Purpose, uniform_integers
 from cpc_core.geometry import SAMPLE_RATE_HZ
+from cpc_core.stateless_random import Key, Purpose, uniform_integers
 
 RATE_GRID_HZ = 100
-"""Resampling rates are multiples of this: coprime ones would need a filter for each of 16 000 phases, a gigabyte. It
-moves a pitch by at most a twentieth of a semitone."""
+"""Resampling rates are multiples of this: coprime ones would need a filter for each of 16 000
+phases, a gigabyte. It moves a pitch by at most a twentieth of a semitone.
+"""
 
 
 class Augmentation(Perturbing[SpeedChange | PitchShift]):
@@ -39,7 +43,9 @@ class Augmentation(Perturbing[SpeedChange | PitchShift]):
                 continue
             # Autocast would filter the audio itself in bfloat16.
             with torch.autocast(clean.audio.device.type, enabled=False):
-                changed[rows] = _fitted(self.transform(clean.audio.detach()[rows], choice), clean.audio.shape[1])
+                changed[rows] = _fitted(
+                    self.transform(clean.audio.detach()[rows], choice), clean.audio.shape[1]
+                )
         return changed
 
     @abstractmethod
@@ -72,10 +78,13 @@ class Pitch(Augmentation):
             return audio
         taper = torch.hann_window(window, dtype=audio.dtype, device=audio.device)
         spectrum = torch.stft(audio, window, hop, window=taper, return_complex=True)
-        advance = torch.linspace(0, math.pi * hop, window // 2 + 1, dtype=audio.dtype, device=audio.device).unsqueeze(1)
+        advance = torch.linspace(
+            0, math.pi * hop, window // 2 + 1, dtype=audio.dtype, device=audio.device
+        ).unsqueeze(1)
         stretched = phase_vocoder(spectrum, SAMPLE_RATE_HZ / raised_hz, advance)
         length = round(audio.shape[1] * raised_hz / SAMPLE_RATE_HZ)
-        return resample(torch.istft(stretched, window, hop, window=taper, length=length), raised_hz, SAMPLE_RATE_HZ)  # type: ignore[no-any-return]
+        raised = torch.istft(stretched, window, hop, window=taper, length=length)
+        return resample(raised, raised_hz, SAMPLE_RATE_HZ)  # type: ignore[no-any-return]
 
 
 def _on_grid(rate_hz: float) -> int:

@@ -1,8 +1,12 @@
-"""Everything that changes the numbers of a trial, as one frozen tree. Its hash is the trial's identity.
+"""Everything that changes the numbers of a trial, as one frozen tree. Its hash is the trial's
+identity.
 
-Each default is the paper's (Wang, Kawakami, van den Oord, 2020) where the paper states one; where it does not, the
-field's docstring says why the default was chosen. Nothing here imports torch, so that specs validate at once.
+Each default is the paper's (Wang, Kawakami, van den Oord, 2020) where the paper states one; where
+it does not, the field's docstring says why the default was chosen. Nothing here imports torch, so
+that specs validate at once.
 """
+
+from __future__ import annotations
 
 from cpc_core.config.adversary import (
     AdditiveNoise,
@@ -19,20 +23,22 @@ from cpc_core.config.adversary import (
     SizedAdversary,
     SpeedChange,
 )
-from cpc_core.config.network import (
-    ContextConfig,
-    CosineSimilarity,
-    DotSimilarity,
-    EncoderConfig,
-    InitialisationConfig,
-    NonlinearCosineSimilarity,
-    Norm,
-    Similarity,
-)
+from cpc_core.config.network import ContextConfig, EncoderConfig, InitialisationConfig, Norm
 from cpc_core.config.objective import NegativesConfig, ObjectiveConfig
 from cpc_core.config.root import SCHEMA_VERSION, CpcConfig, canonical_json, signature, trajectory
-from cpc_core.config.section import Section
-from cpc_core.config.training import PROBE_METRICS, ComputeConfig, DataConfig, OptimizerConfig, ProbeConfig, TrainingConfig
+from cpc_core.config.training import (
+    PROBE_METRICS,
+    ComputeConfig,
+    DataConfig,
+    OptimizerConfig,
+    ProbeConfig,
+    TrainingConfig,
+)
+from cpc_core.section import Section
+from cpc_core.similarity import Similarity
+from cpc_core.similarity.cosine import CosineSimilarity
+from cpc_core.similarity.dot import DotSimilarity
+from cpc_core.similarity.nonlinear_cosine import NonlinearCosineSimilarity
 
 __all__ = [
     "AdditiveNoise",

@@ -1,4 +1,6 @@
-"""What perturbs the audio (section 2.3): the paper's adversary, stronger and cheaper ones, and hand-made controls."""
+"""What perturbs the audio (section 2.3): the paper's adversary, stronger and cheaper ones, and
+hand-made controls.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from cpc_core.config.section import Section
+from cpc_core.section import Section
 
 EpsilonReference = Literal["full_scale", "clip_peak", "clip_rms"]
 
@@ -21,7 +23,9 @@ class Perturbation(Section):
     """What every kind but none has."""
 
     branch: Literal["future", "past", "both"] = "future"
-    """Which side of the prediction hears the perturbed audio: the targets (Algorithm 1), the contexts, or both."""
+    """Which side of the prediction hears the perturbed audio: the targets (Algorithm 1), the
+    contexts, or both.
+    """
 
     clean_weight: float = Field(default=0.0, ge=0, lt=1)
     """Share of the clean loss in the loss that is minimised; Algorithm 1 has none of it."""
@@ -31,14 +35,20 @@ class SizedAdversary(Perturbation):
     """A perturbation of size ε."""
 
     epsilon_db: float = Field(default=-55.0, le=0)
-    """Size in decibels below the reference: ε = 10^(dB/20), so −55 dB is 1.78e-3 for audio in [−1, 1]."""
+    """Size in decibels below the reference: ε = 10^(dB/20), so −55 dB is 1.78e-3 for audio in [−1,
+    1].
+    """
 
     epsilon_reference: EpsilonReference = "full_scale"
-    """What 0 dB is: an amplitude of 1 (the paper gives one ε for all clips), each clip's peak, or each clip's RMS."""
+    """What 0 dB is: an amplitude of 1 (the paper gives one ε for all clips), each clip's peak, or
+    each clip's RMS.
+    """
 
     warmup_steps: int = Field(default=0, ge=0)
-    """Steps over which the perturbation grows linearly to its size; the paper names none. Small models learn to predict
-    before they learn to resist: without a ramp the adversary can keep them at the constant answer."""
+    """Steps over which the perturbation grows linearly to its size; the paper names none. Small
+    models learn to predict before they learn to resist: without a ramp the adversary can keep them
+    at the constant answer.
+    """
 
     @property
     def epsilon(self) -> float:
@@ -47,7 +57,9 @@ class SizedAdversary(Perturbation):
 
 
 class GaussianAdversary(SizedAdversary):
-    """White noise of standard deviation ε: the control of Table 1, at the RMS of the sign perturbation."""
+    """White noise of standard deviation ε: the control of Table 1, at the RMS of the sign
+    perturbation.
+    """
 
     kind: Literal["gaussian"] = "gaussian"
 
@@ -59,7 +71,9 @@ class FgsmAdversary(SizedAdversary):
 
 
 class RandomStartFgsmAdversary(SizedAdversary):
-    """One signed step from a uniform point of the ε-ball, projected back onto it (Wong et al., 2020)."""
+    """One signed step from a uniform point of the ε-ball, projected back onto it (Wong et al.,
+    2020).
+    """
 
     kind: Literal["rs_fgsm"] = "rs_fgsm"
 
@@ -83,16 +97,22 @@ class PgdAdversary(SizedAdversary):
 
 
 class FreeAdversary(SizedAdversary):
-    """Free adversarial training (Shafahi et al., 2019): the update's own backward pass also gives the next perturbation."""
+    """Free adversarial training (Shafahi et al., 2019): the update's own backward pass also gives
+    the next perturbation.
+    """
 
     kind: Literal["free"] = "free"
 
     replays: int = Field(default=4, ge=2)
-    """Updates in a row on the same batch; the first of them is clean. The training then sees that many times fewer clips."""
+    """Updates in a row on the same batch; the first of them is clean. The training then sees that
+    many times fewer clips.
+    """
 
 
 class AdditiveNoise(Perturbation):
-    """White noise at a signal-to-noise ratio drawn for each clip: a hand-made augmentation, as a control."""
+    """White noise at a signal-to-noise ratio drawn for each clip: a hand-made augmentation, as a
+    control.
+    """
 
     kind: Literal["additive_noise"] = "additive_noise"
 
@@ -107,23 +127,33 @@ class AdditiveNoise(Perturbation):
 
 
 class SpeedChange(Perturbation):
-    """Plays each clip faster or slower, pitch included, and keeps its length: a hand-made augmentation, as a control."""
+    """Plays each clip faster or slower, pitch included, and keeps its length: a hand-made
+    augmentation, as a control.
+    """
 
     kind: Literal["speed"] = "speed"
 
     branch: Literal["both"] = "both"
-    """Time is stretched, so contexts and targets must hear the same audio: their frames would not match otherwise."""
+    """Time is stretched, so contexts and targets must hear the same audio: their frames would not
+    match otherwise.
+    """
 
-    factors: tuple[Annotated[float, Field(ge=0.5, le=2)], ...] = Field(default=(0.9, 1.0, 1.1), min_length=1)
+    factors: tuple[Annotated[float, Field(ge=0.5, le=2)], ...] = Field(
+        default=(0.9, 1.0, 1.1), min_length=1
+    )
     """Speeds, one drawn for each clip: the three of common speed perturbation."""
 
 
 class PitchShift(Perturbation):
-    """Raises or lowers each clip's pitch and keeps its tempo: a hand-made augmentation, as a control."""
+    """Raises or lowers each clip's pitch and keeps its tempo: a hand-made augmentation, as a
+    control.
+    """
 
     kind: Literal["pitch"] = "pitch"
 
-    semitones: tuple[Annotated[float, Field(ge=-12, le=12)], ...] = Field(default=(-2.0, -1.0, 0.0, 1.0, 2.0), min_length=1)
+    semitones: tuple[Annotated[float, Field(ge=-12, le=12)], ...] = Field(
+        default=(-2.0, -1.0, 0.0, 1.0, 2.0), min_length=1
+    )
     """Shifts in semitones, one drawn for each clip."""
 
 

@@ -6,29 +6,45 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from cpc_core.config.section import Section
+from cpc_core.section import Section
 
 Norm = Literal["channels", "channels_and_time"]
-"""What a LayerNorm averages over. `channels` keeps every frame to itself. `channels_and_time` shows each frame the whole
-clip, its future included, so the predictive task leaks; it is there to measure how much that matters."""
+"""What a LayerNorm averages over. `channels` keeps every frame to itself. `channels_and_time` shows
+each frame the whole clip, its future included, so the predictive task leaks; it is there to measure
+how much that matters.
+"""
+
 
 _STRIDES = (5, 2, 2, 2, 2, 2, 2, 1, 1)
 
+
 ENCODER_PRESETS: dict[str, dict[str, Any]] = {
     "printed": {"kernels": (10, 4, 4, 4, 4, 4, 4, 1, 1), "strides": _STRIDES, "padding": "valid"},
-    "ten_layers": {"kernels": (10, 4, 4, 4, 4, 4, 4, 1, 1, 1), "strides": (*_STRIDES, 1), "padding": "valid"},
-    "patches_40ms": {"kernels": (10, 3, 3, 3, 3, 3, 3, 1, 1), "strides": _STRIDES, "padding": "same"},
+    "ten_layers": {
+        "kernels": (10, 4, 4, 4, 4, 4, 4, 1, 1, 1),
+        "strides": (*_STRIDES, 1),
+        "padding": "valid",
+    },
+    "patches_40ms": {
+        "kernels": (10, 3, 3, 3, 3, 3, 3, 1, 1),
+        "strides": _STRIDES,
+        "padding": "same",
+    },
 }
-"""Readings of section 3.1, which names ten layers and 40 ms patches but prints nine kernels whose patch is 59.7 ms."""
+"""Readings of section 3.1, which names ten layers and 40 ms patches but prints nine kernels whose
+patch is 59.7 ms.
+"""
 
 
 class EncoderConfig(Section):
     """The strided convolutional encoder f (section 3.1): conv → LayerNorm → Swish."""
 
     preset: Literal["printed", "ten_layers", "patches_40ms", "custom"] = "printed"
-    """`printed`: the nine kernels of the paper, which give its 50 Hz and 1.62 s exactly. `ten_layers`: a third 1×1 layer,
-    the same geometry. `patches_40ms`: kernels of 3 and SAME padding, so that a latent sees 640 samples. Naming kernels,
-    strides or a padding of one's own makes it `custom`."""
+    """`printed`: the nine kernels of the paper, which give its 50 Hz and 1.62 s exactly.
+    `ten_layers`: a third 1×1 layer, the same geometry. `patches_40ms`: kernels of 3 and SAME
+    padding, so that a latent sees 640 samples. Naming kernels, strides or a padding of one's own
+    makes it `custom`.
+    """
 
     width: int = Field(default=512, ge=2)
     """Channels of every layer; LayerNorm leaves nothing of a single one."""
@@ -40,7 +56,9 @@ class EncoderConfig(Section):
     """Strides; their product is the hop between latents, 320 samples = 20 ms."""
 
     padding: Literal["valid", "same"] = "valid"
-    """`same` surrounds each layer's input by kernel - stride zeros, so that a clip has one latent for each hop."""
+    """`same` surrounds each layer's input by kernel - stride zeros, so that a clip has one latent
+    for each hop.
+    """
 
     norm: Norm = "channels"
     """What LayerNorm averages over."""
@@ -56,16 +74,22 @@ class EncoderConfig(Section):
         for name in own.keys() & layers.keys():
             value, expected = own[name], layers[name]
             if (tuple(value) if isinstance(value, list) else value) != expected:
-                raise ValueError(f"{name} {value} disagrees with preset {preset}, whose {name} is {expected}: name one or the other")
+                raise ValueError(
+                    f"{name} {value} disagrees with preset {preset}, whose {name} is {expected}: name one or the other"
+                )
         return {**given, "preset": preset, **layers}
 
     @model_validator(mode="after")
     def _layers_agree(self) -> EncoderConfig:
         if len(self.kernels) != len(self.strides) or not self.kernels:
-            raise ValueError(f"kernels and strides need the same length: {len(self.kernels)} and {len(self.strides)}")
+            raise ValueError(
+                f"kernels and strides need the same length: {len(self.kernels)} and {len(self.strides)}"
+            )
         for kernel, stride in zip(self.kernels, self.strides, strict=True):
             if kernel < stride:
-                raise ValueError(f"kernel {kernel} is smaller than its stride {stride}: samples between would never be seen")
+                raise ValueError(
+                    f"kernel {kernel} is smaller than its stride {stride}: samples between would never be seen"
+                )
         return self
 
 
@@ -75,18 +99,24 @@ class ContextConfig(Section):
     width: int | None = Field(default=None, ge=2)
     """Channels; null takes the encoder's width."""
 
-    kernels: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=tuple(range(2, 14)), min_length=1)
+    kernels: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        default=tuple(range(2, 14)), min_length=1
+    )
     """Kernel sizes of the stride-1 causal convolutions: 2 … 13, a receptive field of 79 frames."""
 
-    connections: Literal["none", "residual", "dense", "dense_concat", "dense_concat_bottleneck"] = "dense"
-    """`dense` feeds each layer the sum of all earlier outputs over √n: the reading of the paper's "dense connections"
-    with a plausible 47.2 M parameters. `dense_concat` concatenates them instead (381 M where each layer adds the full
-    width), and `dense_concat_bottleneck` narrows the concatenation by a 1×1 convolution first (88 M). `residual` adds
-    only the last one."""
+    connections: Literal["none", "residual", "dense", "dense_concat", "dense_concat_bottleneck"] = (
+        "dense"
+    )
+    """`dense` feeds each layer the sum of all earlier outputs over √n: the reading of the paper's
+    "dense connections" with a plausible 47.2 M parameters. `dense_concat` concatenates them instead
+    (381 M where each layer adds the full width), and `dense_concat_bottleneck` narrows the
+    concatenation by a 1×1 convolution first (88 M). `residual` adds only the last one.
+    """
 
     growth: int | None = Field(default=None, ge=2)
-    """Channels that each layer of the concatenating readings adds, and the channels of the context then; null takes the
-    width. The others ignore it."""
+    """Channels that each layer of the concatenating readings adds, and the channels of the context
+    then; null takes the width. The others ignore it.
+    """
 
     norm: Norm = "channels"
     """What LayerNorm averages over."""
@@ -97,43 +127,23 @@ class ContextConfig(Section):
         return (self.growth or width) if self.connections.startswith("dense_concat") else width
 
 
-class DotSimilarity(Section):
-    """sim(u, v) = uᵀv, the original CPC measure."""
-
-    kind: Literal["dot"] = "dot"
-
-
-class CosineSimilarity(Section):
-    """sim(u, v) = uᵀv / (‖u‖ ‖v‖), without a projection."""
-
-    kind: Literal["cosine"] = "cosine"
-
-
-class NonlinearCosineSimilarity(Section):
-    """Eq. 2: the cosine of p(u) and p(v), p an MLP with one hidden layer shared by both sides."""
-
-    kind: Literal["nonlinear_cosine"] = "nonlinear_cosine"
-
-    hidden: int = Field(default=512, ge=1)
-    """Units of the hidden layer (section 3.1: 512)."""
-
-    output: int | None = Field(default=None, ge=1)
-    """Dimensions that are compared; null takes `hidden`, because the paper names no other size."""
-
-
-Similarity = Annotated[DotSimilarity | CosineSimilarity | NonlinearCosineSimilarity, Field(discriminator="kind")]
-
-
 class InitialisationConfig(Section):
-    """How the first weights are made. PyTorch's defaults collapse to the constant answer at small width."""
+    """How the first weights are made. PyTorch's defaults collapse to the constant answer at small
+    width.
+    """
 
     data_dependent: bool = True
-    """Set the norms, the projection and the predictors from the first batch (`cpc_core/initialise.py`): otherwise all
-    latents share one large component, every similarity is alike, and shrinking it wins."""
+    """Set the norms, the projection and the predictors from the first batch
+    (`cpc_core/model/initialise.py`): otherwise all latents share one large component, every
+    similarity is alike, and shrinking it wins.
+    """
 
     ridge: float = Field(default=1.0, gt=0)
-    """Penalty of the regression that the predictors start from, relative to the contexts' mean variance. Much less, and they
-    would know the first batch by heart."""
+    """Penalty of the regression that the predictors start from, relative to the contexts' mean
+    variance. Much less, and they would know the first batch by heart.
+    """
 
     logit_deviation: float = Field(default=0.5, gt=0)
-    """Standard deviation of the first logits sim/τ, for every similarity and τ; cosines at a large τ stay below it."""
+    """Standard deviation of the first logits sim/τ, for every similarity and τ; cosines at a large
+    τ stay below it.
+    """

@@ -10,11 +10,19 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from cpc_core.config.adversary import Adversary, FreeAdversary, NoAdversary
-from cpc_core.config.network import ContextConfig, EncoderConfig, InitialisationConfig, NonlinearCosineSimilarity, Similarity
+from cpc_core.config.network import ContextConfig, EncoderConfig, InitialisationConfig
 from cpc_core.config.objective import NegativesConfig, ObjectiveConfig
-from cpc_core.config.section import Section
-from cpc_core.config.training import ComputeConfig, DataConfig, OptimizerConfig, ProbeConfig, TrainingConfig
+from cpc_core.config.training import (
+    ComputeConfig,
+    DataConfig,
+    OptimizerConfig,
+    ProbeConfig,
+    TrainingConfig,
+)
 from cpc_core.geometry import SAMPLE_RATE_HZ, Geometry
+from cpc_core.section import Section
+from cpc_core.similarity import Similarity
+from cpc_core.similarity.nonlinear_cosine import NonlinearCosineSimilarity
 
 SCHEMA_VERSION = 2
 """Goes into every hash: raise it when the meaning of a field changes."""
@@ -37,12 +45,19 @@ class CpcConfig(Section):
     probe: ProbeConfig = ProbeConfig()
 
     seed: int = Field(default=0, ge=0)
-    """Seeds weights, order, crops, negatives and noise. Replicates of a cell differ in nothing else."""
+    """Seeds weights, order, crops, negatives and noise. Replicates of a cell differ in nothing
+    else.
+    """
 
     @property
     def geometry(self) -> Geometry:
         """Receptive fields of the configured encoder and context."""
-        return Geometry.of(self.encoder.kernels, self.encoder.strides, self.context.kernels, padded=self.encoder.padding == "same")
+        return Geometry.of(
+            self.encoder.kernels,
+            self.encoder.strides,
+            self.context.kernels,
+            padded=self.encoder.padding == "same",
+        )
 
     @property
     def updates_per_batch(self) -> int:
@@ -56,12 +71,18 @@ class CpcConfig(Section):
 
     @property
     def decay_steps(self) -> int:
-        """Steps of the learning rate's schedule: one more than the warm-up, where training ends before that."""
-        return max(self.optimizer.decay_steps or self.training.steps, self.optimizer.warmup_steps + 1)
+        """Steps of the learning rate's schedule: one more than the warm-up, where training ends
+        before that.
+        """
+        return max(
+            self.optimizer.decay_steps or self.training.steps, self.optimizer.warmup_steps + 1
+        )
 
     @property
     def shortest_clip_samples(self) -> int:
-        """Samples of the shortest clip with two anchors for the last predicted step, so that `local` has a negative."""
+        """Samples of the shortest clip with two anchors for the last predicted step, so that
+        `local` has a negative.
+        """
         return self.geometry.samples(self.objective.steps[-1] + 2)
 
     @model_validator(mode="after")
@@ -87,17 +108,23 @@ class CpcConfig(Section):
     @model_validator(mode="after")
     def _exclusive_has_other_clips(self) -> CpcConfig:
         if self.negatives.sampling == "exclusive" and self.data.batch_size < 2:
-            raise ValueError(f"negatives.sampling exclusive needs other clips: data.batch_size {self.data.batch_size} must be at least 2")
+            raise ValueError(
+                f"negatives.sampling exclusive needs other clips: data.batch_size {self.data.batch_size} must be at least 2"
+            )
         return self
 
     @model_validator(mode="after")
     def _rate_decays(self) -> CpcConfig:
         first, last = self.optimizer.learning_rate, self.optimizer.final_learning_rate
         if last > first:
-            raise ValueError(f"optimizer.final_learning_rate {last:g} exceeds optimizer.learning_rate {first:g}")
+            raise ValueError(
+                f"optimizer.final_learning_rate {last:g} exceeds optimizer.learning_rate {first:g}"
+            )
         warmup, decay = self.optimizer.warmup_steps, self.optimizer.decay_steps
         if decay is not None and decay <= warmup:
-            raise ValueError(f"optimizer.decay_steps {decay} leaves nothing after optimizer.warmup_steps {warmup}: it must be larger")
+            raise ValueError(
+                f"optimizer.decay_steps {decay} leaves nothing after optimizer.warmup_steps {warmup}: it must be larger"
+            )
         return self
 
     @model_validator(mode="after")
@@ -105,12 +132,16 @@ class CpcConfig(Section):
         # A checkpoint between two replays would have to carry every worker's perturbation.
         for name in ("report_every", "steps"):
             if (value := vars(self.training)[name]) % self.updates_per_batch:
-                raise ValueError(f"training.{name} {value} must be a multiple of adversary.replays {self.updates_per_batch}")
+                raise ValueError(
+                    f"training.{name} {value} must be a multiple of adversary.replays {self.updates_per_batch}"
+                )
         return self
 
 
 def canonical_json(config: CpcConfig) -> str:
-    """The full resolved configuration as JSON with sorted keys: what is hashed, and what a trial folder keeps."""
+    """The full resolved configuration as JSON with sorted keys: what is hashed, and what a trial
+    folder keeps.
+    """
     return json.dumps(config.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
 
 
@@ -118,7 +149,8 @@ def signature(config: CpcConfig, corpus_hash: str, *, ignore_seed: bool = False)
     """Identity of a trial: twelve hex digits of the hash of its full configuration and its corpus.
 
     Args:
-        config: The resolved configuration; the difference from defaults would rename old trials when a default changes.
+        config: The resolved configuration; the difference from defaults would rename old trials
+            when a default changes.
         corpus_hash: Hash of the corpus manifest.
         ignore_seed: Give the cell's identity instead, which all replicates share.
     """
@@ -129,11 +161,12 @@ def signature(config: CpcConfig, corpus_hash: str, *, ignore_seed: bool = False)
 
 
 def trajectory(config: CpcConfig, corpus_hash: str) -> str:
-    """What trials share that take the same steps, one perhaps more of them than another: everything but `training.steps`.
+    """What trials share that take the same steps, one perhaps more of them than another: everything
+    but `training.steps`.
 
     Args:
-        config: The resolved configuration. Its schedule counts by its resolved length, so that an unnamed one parts trainings
-            of different length from the first step on.
+        config: The resolved configuration. Its schedule counts by its resolved length, so that an
+            unnamed one parts trainings of different length from the first step on.
         corpus_hash: Hash of the corpus manifest.
     """
     content = config.model_dump(mode="json")

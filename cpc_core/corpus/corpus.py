@@ -12,11 +12,11 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from cpc_core.corpus.location import Location, patiently
 from cpc_core.corpus.manifest import MANIFEST_NAME, SCHEMA_VERSION, SPLITS, Manifest, Split
 from cpc_core.corpus.pcm import fill_floats, pcm_matrix
-from cpc_core.corpus.plan import RowGroup, read_row_group
+from cpc_core.corpus.row_groups import RowGroup, read_row_group
 from cpc_core.errors import CorpusError
+from cpc_core.storage_path import StoragePath, with_retries
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,22 +62,26 @@ class Corpus:
         manifest: What it holds.
     """
 
-    folder: Location
+    folder: StoragePath
     manifest: Manifest
 
     @classmethod
-    def open(cls, folder: str | Path | Location) -> Corpus:
-        """Open the corpus in `folder`, a path or a URI, checking that every shard is there at its size.
+    def open(cls, folder: str | Path | StoragePath) -> Corpus:
+        """Open the corpus in `folder`, a path or a URI, checking that every shard is there at its
+        size.
 
         Raises:
-            CorpusError: It is missing, empty, of another schema, or a shard is missing or has another size.
+            CorpusError: It is missing, empty, of another schema, or a shard is missing or has
+                another size.
         """
-        place = Location.of(folder)
+        place = StoragePath.of(folder)
         manifest = read_manifest(place)
-        sizes = patiently(place, place.file_sizes)
+        sizes = with_retries(place, place.file_sizes)
         for shard in manifest.shards:
             if (size := sizes.get(shard.file)) is None:
-                raise CorpusError(f"shard {place / shard.file} is missing: import the corpus again or restore the file")
+                raise CorpusError(
+                    f"shard {place / shard.file} is missing: import the corpus again or restore the file"
+                )
             if size != shard.bytes:
                 raise CorpusError(
                     f"shard {place / shard.file} has {size} bytes where the manifest says {shard.bytes}: import the corpus again"
@@ -125,13 +129,16 @@ class Corpus:
         )
 
     def read_split(self, split: Split, limit: int | None = None) -> Clips:
-        """A split, or the first `limit` (at least 1) clips of it, in memory: for held-out and probe sets.
+        """A split, or the first `limit` (at least 1) clips of it, in memory: for held-out and probe
+        sets.
 
         Raises:
             CorpusError: The split has no clips, or a shard is damaged.
         """
         if not self.rows(split):
-            raise CorpusError(f"the corpus {self.folder} has no {split} clips, only {', '.join(self.splits)}: name another split")
+            raise CorpusError(
+                f"the corpus {self.folder} has no {split} clips, only {', '.join(self.splits)}: name another split"
+            )
         wanted = self.rows(split) if limit is None else min(limit, self.rows(split))
         audio = torch.empty(wanted, self.clip_samples)
         tables: list[pa.Table] = []
@@ -139,8 +146,13 @@ class Corpus:
         for group in self.row_groups(split):
             if begin == wanted:
                 break
-            table = read_row_group(group, ["audio", "clip_id", "label", "labels", "group", "path"]).slice(0, wanted - begin)
-            fill_floats(audio[begin : begin + len(table)].numpy(), pcm_matrix(table["audio"].combine_chunks(), self.clip_samples))
+            table = read_row_group(
+                group, ["audio", "clip_id", "label", "labels", "group", "path"]
+            ).slice(0, wanted - begin)
+            fill_floats(
+                audio[begin : begin + len(table)].numpy(),
+                pcm_matrix(table["audio"].combine_chunks(), self.clip_samples),
+            )
             tables.append(table.drop_columns("audio"))
             begin += len(table)
         rows: dict[str, list[Any]] = pa.concat_tables(tables).to_pydict()
@@ -155,7 +167,7 @@ class Corpus:
         )
 
 
-def read_manifest(folder: Location) -> Manifest:
+def read_manifest(folder: StoragePath) -> Manifest:
     """The manifest of a corpus, whatever state its shards are in.
 
     Raises:
@@ -165,20 +177,31 @@ def read_manifest(folder: Location) -> Manifest:
 
     def read() -> bytes:
         if not folder.is_folder():
-            raise CorpusError(f"there is no corpus folder {folder}: make one with `cpc data import SOURCE --out {folder}`")
+            raise CorpusError(
+                f"there is no corpus folder {folder}: make one with `cpc data import SOURCE --out {folder}`"
+            )
         if not path.is_file():
-            raise CorpusError(f"{folder} is not a corpus, it has no {MANIFEST_NAME}: make one with `cpc data import {folder} --out CORPUS`")
+            raise CorpusError(
+                f"{folder} is not a corpus, it has no {MANIFEST_NAME}: make one with `cpc data import {folder} --out CORPUS`"
+            )
         return path.read_bytes()
 
     try:
-        content = json.loads(patiently(path, read))
+        content = json.loads(with_retries(path, read))
         # First, because another schema has other fields.
-        if isinstance(content, dict) and (version := content.get("schema_version", SCHEMA_VERSION)) != SCHEMA_VERSION:
-            raise CorpusError(f"{path} has schema {version}, this version reads schema {SCHEMA_VERSION}: import the corpus again")
+        if (
+            isinstance(content, dict)
+            and (version := content.get("schema_version", SCHEMA_VERSION)) != SCHEMA_VERSION
+        ):
+            raise CorpusError(
+                f"{path} has schema {version}, this version reads schema {SCHEMA_VERSION}: import the corpus again"
+            )
         return Manifest.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise CorpusError(f"{path} is not a manifest ({place}: {first['msg']}): import the corpus again") from error
+        raise CorpusError(
+            f"{path} is not a manifest ({place}: {first['msg']}): import the corpus again"
+        ) from error
     except (OSError, ValueError) as error:
         raise CorpusError(f"{path} cannot be read ({error}): import the corpus again") from error

@@ -1,4 +1,5 @@
-"""The schema of a corpus on disk, in one place: the columns of a shard, and the manifest that describes them all.
+"""The schema of a corpus on disk, in one place: the columns of a shard, and the manifest that
+describes them all.
 
 corpus/
   manifest.json            what follows as `Manifest`; its hash goes into every trial's identity
@@ -6,8 +7,9 @@ corpus/
   dev-00000.parquet …
   rejected.csv, notes.csv  what the import refused, and what it changed
 
-The audio is int16 PCM, uncompressed, in a binary column (Parquet would store int16 lists as int32). Measured on 93 minutes of
-speech, music and sounds as 561 clips of 10 s, one core, from the file to floats:
+The audio is int16 PCM, uncompressed, in a binary column (Parquet would store int16 lists as int32).
+Measured on 93 minutes of speech, music and sounds as 561 clips of 10 s, one core, from the file to
+floats:
 
   stored as        size     read          write
   int16            1.00     39 k audio-s/s   37 k audio-s/s
@@ -15,8 +17,9 @@ speech, music and sounds as 561 clips of 10 s, one core, from the file to floats
   int16, lz4       0.94     42 k          17 k
   FLAC             0.57      4.8 k         4.8 k (encoding)
 
-FLAC would cost each reader eight times the CPU, a core per GPU of a fast model, to save what disks have. Zstandard gains
-17 % for half the reading rate. It pays on the other columns, which hold mostly repetitions: those are compressed.
+FLAC would cost each reader eight times the CPU, a core per GPU of a fast model, to save what disks
+have. Zstandard gains 17 % for half the reading rate. It pays on the other columns, which hold
+mostly repetitions: those are compressed.
 """
 
 from __future__ import annotations
@@ -31,65 +34,132 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 SCHEMA_VERSION = 2
 """Raise it when a column or a field of the manifest changes its meaning."""
 
+
 MANIFEST_NAME = "manifest.json"
 
+
 Split: TypeAlias = Literal["train", "dev", "test"]
+
+
 SPLITS: tuple[Split, ...] = get_args(Split)
 
+
 ROW_GROUP_CLIPS = 16
-"""Clips of a row group: 5 MB of ten-second clips, and still several row groups in a corpus of a hundred clips."""
+"""Clips of a row group: 5 MB of ten-second clips, and still several row groups in a corpus of a
+hundred clips.
+"""
+
 
 ROW_GROUP_BYTES = 8 * 2**20
 """Audio of a row group where clips are so long that fewer fit: bounds what a reader holds."""
 
+
 SHARD_BYTES = 96 * 2**20
 """Audio of a shard that an import plans for."""
 
+
 LARGEST_SHARD_BYTES = 120 * 2**20
-"""Audio that a shard never exceeds; the other columns are small, so that its file stays below 128 MiB."""
+"""Audio that a shard never exceeds; the other columns are small, so that its file stays below 128
+MiB.
+"""
+
 
 CLIP_SCHEMA = pa.schema(
     [
-        pa.field("clip_id", pa.int64(), nullable=False, metadata={"about": "hash of the file's bytes, its path and start_s"}),
-        pa.field("audio", pa.binary(), nullable=False, metadata={"about": "little-endian int16 mono PCM, clip_samples long"}),
-        pa.field("num_samples", pa.int32(), nullable=False, metadata={"about": "samples of the recording, before padding"}),
+        pa.field(
+            "clip_id",
+            pa.int64(),
+            nullable=False,
+            metadata={"about": "hash of the file's bytes, its path and start_s"},
+        ),
+        pa.field(
+            "audio",
+            pa.binary(),
+            nullable=False,
+            metadata={"about": "little-endian int16 mono PCM, clip_samples long"},
+        ),
+        pa.field(
+            "num_samples",
+            pa.int32(),
+            nullable=False,
+            metadata={"about": "samples of the recording, before padding"},
+        ),
         pa.field("sample_rate_hz", pa.int32(), nullable=False),
-        pa.field("labels", pa.list_(pa.string()), nullable=False, metadata={"about": "sorted tags, the label included"}),
-        pa.field("label", pa.string(), nullable=False, metadata={"about": "primary label, empty where there is none"}),
+        pa.field(
+            "labels",
+            pa.list_(pa.string()),
+            nullable=False,
+            metadata={"about": "sorted tags, the label included"},
+        ),
+        pa.field(
+            "label",
+            pa.string(),
+            nullable=False,
+            metadata={"about": "primary label, empty where there is none"},
+        ),
         pa.field("split", pa.string(), nullable=False),
-        pa.field("group", pa.string(), nullable=False, metadata={"about": "recording, speaker or kit: what a drawn split keeps together"}),
-        pa.field("path", pa.string(), nullable=False, metadata={"about": "the recording, below the imported folder"}),
-        pa.field("source", pa.string(), nullable=False, metadata={"about": "where it came from, in the words of labels.csv"}),
+        pa.field(
+            "group",
+            pa.string(),
+            nullable=False,
+            metadata={"about": "recording, speaker or kit: what a drawn split keeps together"},
+        ),
+        pa.field(
+            "path",
+            pa.string(),
+            nullable=False,
+            metadata={"about": "the recording, below the imported folder"},
+        ),
+        pa.field(
+            "source",
+            pa.string(),
+            nullable=False,
+            metadata={"about": "where it came from, in the words of labels.csv"},
+        ),
         pa.field("license", pa.string(), nullable=False),
-        pa.field("start_s", pa.float64(), nullable=False, metadata={"about": "where the clip begins in its recording"}),
+        pa.field(
+            "start_s",
+            pa.float64(),
+            nullable=False,
+            metadata={"about": "where the clip begins in its recording"},
+        ),
     ]
 )
 """Columns of a shard."""
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class ImportOptions(_Frozen):
     """How recordings become clips. Part of the manifest, so of every trial's identity."""
 
     clip_s: float = Field(default=10.0, ge=0.06)
-    """Length of every clip in seconds (the paper's AudioSet clips: 10); at least one patch of the encoder."""
+    """Length of every clip in seconds (the paper's AudioSet clips: 10); at least one patch of the
+    encoder.
+    """
 
     long_files: Literal["split", "crop"] = "split"
     """`split` cuts a longer recording into consecutive clips, `crop` keeps its beginning."""
 
     padding: Literal["loop", "zero"] = "loop"
-    """How a short recording fills its clip. `loop` repeats it. `zero` appends silence, whose latents are all identical:
-    a negative drawn there equals its positive, and no classifier can tell them apart."""
+    """How a short recording fills its clip. `loop` repeats it. `zero` appends silence, whose
+    latents are all identical: a negative drawn there equals its positive, and no classifier can
+    tell them apart.
+    """
 
     shortest_s: float = Field(default=0.05, gt=0)
-    """Recordings below this are refused, and a shorter rest after splitting is dropped: one patch of the encoder is
-    0.06 s, and looping less than that makes a buzz of the loop's own."""
+    """Recordings below this are refused, and a shorter rest after splitting is dropped: one patch
+    of the encoder is 0.06 s, and looping less than that makes a buzz of the loop's own.
+    """
 
     dev_fraction: float = Field(default=0.05, ge=0, lt=1)
-    """Share of the groups held out as dev where the source names no splits (section 3.2 of the paper: 95/5)."""
+    """Share of the groups held out as dev where the source names no splits (section 3.2 of the
+    paper: 95/5).
+    """
 
     seed: int = Field(default=0, ge=0)
     """Seeds that choice."""
@@ -97,7 +167,9 @@ class ImportOptions(_Frozen):
     @model_validator(mode="after")
     def _possible(self) -> ImportOptions:
         if self.shortest_s > self.clip_s:
-            raise ValueError(f"shortest_s {self.shortest_s:g} exceeds clip_s {self.clip_s:g}: every clip would be refused")
+            raise ValueError(
+                f"shortest_s {self.shortest_s:g} exceeds clip_s {self.clip_s:g}: every clip would be refused"
+            )
         return self
 
 
@@ -152,6 +224,10 @@ class Manifest(_Frozen):
 
     @property
     def hash(self) -> str:
-        """SHA-256 over the canonical JSON without the name. The shards' own hashes are in it: it names the content to the byte."""
-        content = json.dumps(self.model_dump(mode="json", exclude={"name"}), sort_keys=True, separators=(",", ":"))
+        """SHA-256 over the canonical JSON without the name. The shards' own hashes are in it: it
+        names the content to the byte.
+        """
+        content = json.dumps(
+            self.model_dump(mode="json", exclude={"name"}), sort_keys=True, separators=(",", ":")
+        )
         return hashlib.sha256(content.encode()).hexdigest()

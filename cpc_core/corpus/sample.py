@@ -10,14 +10,16 @@ from contextlib import suppress
 from pathlib import Path
 
 from cpc_core.corpus.corpus import Corpus
-from cpc_core.corpus.importer import import_folder
+from cpc_core.corpus.importing.run import import_folder
 from cpc_core.corpus.manifest import MANIFEST_NAME, SCHEMA_VERSION, ImportOptions
 from cpc_core.errors import CorpusError, StorageError
 
 SAMPLE_NAME = "sample"
 """What stands for the bundled corpus where a path to another one could stand."""
 
+
 SAMPLE_FOLDER = Path(__file__).parents[1] / "sample"
+
 
 SAMPLE_OPTIONS = ImportOptions(clip_s=2.0)
 """Two seconds hold the 1.62 s that one context frame sees; most of the sounds are no longer."""
@@ -35,14 +37,16 @@ def open_corpus(name_or_path: str) -> Corpus:
     try:
         return Corpus.open(folder)
     except CorpusError as error:
-        raise CorpusError(f"the copy of the bundled corpus in {folder} is damaged ({error}): delete that folder") from error
+        raise CorpusError(
+            f"the copy of the bundled corpus in {folder} is damaged ({error}): delete that folder"
+        ) from error
 
 
 def sample_corpus() -> Path:
     """Folder of the bundled corpus, imported into the user's cache at first use.
 
-    The folder is named by everything that makes its content, so it is never stale. Several processes may do this at once:
-    each writes a copy of its own, and the first to finish wins.
+    The folder is named by everything that makes its content, so it is never stale. Several
+    processes may do this at once: each writes a copy of its own, and the first to finish wins.
 
     Raises:
         CorpusError: The cache cannot be written.

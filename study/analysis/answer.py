@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from study.analysis.cells import Cell, ranked
+from cpc_core.report import Outcome
+from study.analysis.cells import Cell, pareto_front, ranked
 from study.analysis.comparison import Comparison, compare
-from study.analysis.front import front
 from study.analysis.labels import count_text, interval_text, metric_label, sentence_case
-from study.records import Outcome, StudyRecord
-from study.statistics import Interval
+from study.analysis.statistics import Interval
+from study.results.records import StudyRecord
 
 NAMED = 3
 """More undecided settings than this are counted, not named."""
 
+
 _ENDS: tuple[Outcome, ...] = ("complete", "diverged", "pruned", "failed", "cancelled", "running")
+
+
 _LOST: tuple[Outcome, ...] = ("diverged", "pruned", "failed", "cancelled")
 
 
@@ -73,9 +76,11 @@ def _details(best: Cell, others: tuple[Comparison, ...], undecided: tuple[str, .
     sentences = []
     if others:
         words = others[0].words
-        sentences.append(f"{sentence_case(words)}." if others[0].verdict == "undecided" else f"It is {words}.")
+        sentences.append(
+            f"{sentence_case(words)}." if others[0].verdict == "undecided" else f"It is {words}."
+        )
     if len(others) > 1:
-        sentences.append(_told_apart(len(others), undecided))
+        sentences.append(_undecided_sentence(len(others), undecided))
     lost = [f"{best.outcomes[outcome]} {outcome}" for outcome in _LOST if outcome in best.outcomes]
     if lost:
         sentences.append(f"Only its complete trials count; beside them {', '.join(lost)}.")
@@ -87,10 +92,12 @@ def _front(record: StudyRecord) -> list[str]:
     if len(record.objectives) < 2:
         return []
     between = " and ".join(metric_label(objective.metric) for objective in record.objectives)
-    return [f"On the front between {between}: {count_text(len(front(record)), 'setting')} that no other beats in each of them."]
+    return [
+        f"On the front between {between}: {count_text(len(pareto_front(record)), 'setting')} that no other beats in each of them."
+    ]
 
 
-def _told_apart(others: int, undecided: tuple[str, ...]) -> str:
+def _undecided_sentence(others: int, undecided: tuple[str, ...]) -> str:
     if not undecided:
         return f"It is better than each of the {others} others."
     if len(undecided) == others:

@@ -8,9 +8,15 @@ from typing import Literal
 
 from study.analysis.cells import Cell
 from study.analysis.labels import count_text, number
-from study.power import required_seeds
-from study.records import Direction, StudyRecord
-from study.statistics import CONFIDENCE, IntervalOf, PairedDifference, paired_difference, t_interval
+from study.analysis.power import required_seeds
+from study.analysis.statistics import (
+    CONFIDENCE,
+    IntervalOf,
+    PairedDifference,
+    paired_difference,
+    t_interval,
+)
+from study.results.records import Direction, StudyRecord
 
 Verdict = Literal["better", "worse", "undecided"]
 
@@ -23,14 +29,14 @@ class Comparison:
         first: Label of the cell asked about.
         second: Label of the other cell.
         metric: What they are compared by.
-        difference: How much better `first` is, positive meaning better in the metric's direction, over shared seeds;
-            None where no seed is shared.
+        difference: How much better `first` is, positive meaning better in the metric's direction,
+            over shared seeds; None where no seed is shared.
         overlap: Whether the cells' own intervals share a point; None where one has no interval.
         verdict: `better` or `worse` where the paired interval excludes zero, else `undecided`.
         words: The finding as one clause.
-        more_seeds: Of an undecided comparison, about how many more shared seeds would decide it, if the difference and its
-            spread are what these seeds show; None where it is decided, where below three seeds there is nothing to go by,
-            and where a thousand would not do.
+        more_seeds: Of an undecided comparison, about how many more shared seeds would decide it, if
+            the difference and its spread are what these seeds show; None where it is decided, where
+            below three seeds there is nothing to go by, and where a thousand would not do.
     """
 
     first: str
@@ -43,20 +49,41 @@ class Comparison:
     more_seeds: int | None
 
 
-def compare(record: StudyRecord, first: Cell, second: Cell, metric: str | None = None, interval_of: IntervalOf = t_interval) -> Comparison:
-    """Paired comparison of two cells that both have the metric, the study's own unless another is named."""
+def compare(
+    record: StudyRecord,
+    first: Cell,
+    second: Cell,
+    metric: str | None = None,
+    interval_of: IntervalOf = t_interval,
+) -> Comparison:
+    """Paired comparison of two cells that both have the metric, the study's own unless another is
+    named.
+    """
     name = metric or record.metric
     direction = record.direction_of(name)
-    difference = paired_difference(towards(direction, first.values[name]), towards(direction, second.values[name]), interval_of)
+    difference = paired_difference(
+        signed(direction, first.values[name]), signed(direction, second.values[name]), interval_of
+    )
     verdict = _verdict(difference)
-    overlap = interval_of(list(first.values[name].values())).overlaps(interval_of(list(second.values[name].values())))
+    overlap = interval_of(list(first.values[name].values())).overlaps(
+        interval_of(list(second.values[name].values()))
+    )
     more = None
     if difference is not None and difference.hedges_g is not None and verdict == "undecided":
         more = more_seeds(difference.hedges_g, difference.interval.n)
-    return Comparison(first.label, second.label, name, difference, overlap, verdict, _words(difference, second.label, verdict), more)
+    return Comparison(
+        first.label,
+        second.label,
+        name,
+        difference,
+        overlap,
+        verdict,
+        _words(difference, second.label, verdict),
+        more,
+    )
 
 
-def towards(direction: Direction, values: Mapping[int, float]) -> dict[int, float]:
+def signed(direction: Direction, values: Mapping[int, float]) -> dict[int, float]:
     """Seed → value with the sign that makes more of it better."""
     sign = 1.0 if direction == "maximize" else -1.0
     return {seed: sign * value for seed, value in values.items()}
@@ -84,7 +111,9 @@ def _words(difference: PairedDifference | None, other: str, verdict: Verdict) ->
     if interval.low is None or interval.high is None:
         seeds = "one seed" if interval.n == 1 else count_text(interval.n, "shared seed")
         return f"undecided at n = {interval.n}: {lead} on {seeds}, which gives no interval"
-    low, high = (interval.low, interval.high) if interval.mean >= 0 else (-interval.high, -interval.low)
+    low, high = (
+        (interval.low, interval.high) if interval.mean >= 0 else (-interval.high, -interval.low)
+    )
     span = f"[{number(low)}, {number(high)}] over {count_text(interval.n, 'shared seed')}"
     if verdict != "undecided":
         return f"{verdict} than {other} by {number(abs(interval.mean))} {span}"

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from study.analysis.labels import cell_name, count_text
-from study.records import StudyRecord, TrialRecord
+from study.results.records import StudyRecord, TrialRecord
 
 
 @dataclass(frozen=True)
 class CostInfo:
-    """Complete trials that were trained here from their first step: the others say nothing about the prediction.
+    """Complete trials that were trained here from their first step: the others say nothing about
+    the prediction.
 
     Attributes:
         trials: How many.
-        measured_s: Seconds they trained, all together, held-out evaluation and checkpoints included.
+        measured_s: Seconds they trained, all together, held-out evaluation and checkpoints
+            included.
         predicted_s: Seconds that the plan predicted for the same trials.
         gpus_per_trial: GPUs that each of them held.
         wall_s: Seconds that a finished study was run in all, None while it is not.
@@ -36,7 +38,9 @@ class CostInfo:
     @property
     def words(self) -> str:
         """The comparison as one sentence."""
-        trained = f"{count_text(self.trials, 'complete trial')} trained {duration_text(self.measured_s)}"
+        trained = (
+            f"{count_text(self.trials, 'complete trial')} trained {duration_text(self.measured_s)}"
+        )
         sentence = f"{trained}, predicted {duration_text(self.predicted_s)} (× {self.ratio:.2f})"
         if self.gpus_per_trial:
             hours = self.gpus_per_trial / 3600
@@ -48,10 +52,16 @@ class CostInfo:
 
 def cost_info(record: StudyRecord) -> CostInfo | None:
     """Prediction against actual; None where nothing was predicted or nothing is complete yet."""
-    complete = [trial for trial in record.trials if trial.outcome == "complete" and trial.duration_s > 0 and not trial.adopted_steps]
+    complete = [
+        trial
+        for trial in record.trials
+        if trial.outcome == "complete" and trial.duration_s > 0 and not trial.adopted_steps
+    ]
     if record.prediction is None or not complete:
         return None
-    expected = [seconds for trial in complete if (seconds := predicted_s(record, trial)) is not None]
+    expected = [
+        seconds for trial in complete if (seconds := predicted_s(record, trial)) is not None
+    ]
     wall_s = record.wall_s if record.finished and record.wall_s else None
     return CostInfo(
         trials=len(complete),
@@ -64,10 +74,14 @@ def cost_info(record: StudyRecord) -> CostInfo | None:
 
 
 def predicted_s(record: StudyRecord, trial: TrialRecord) -> float | None:
-    """Training seconds that were predicted for a trial: its cell's, or in a search the mean over the space's corners."""
+    """Training seconds that were predicted for a trial: its cell's, or in a search the mean over
+    the space's corners.
+    """
     if record.prediction is None:
         return None
-    return record.prediction.training_s.get(cell_name(trial.knobs, record.reference), record.prediction.mean_training_s)
+    return record.prediction.training_s.get(
+        cell_name(trial.knobs, record.reference), record.prediction.mean_training_s
+    )
 
 
 def duration_text(seconds: float) -> str:

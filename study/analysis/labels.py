@@ -1,4 +1,6 @@
-"""How knobs, cells, metrics and numbers read in words: one place, so that figures, tables and answers agree."""
+"""How knobs, cells, metrics and numbers read in words: one place, so that figures, tables and
+answers agree.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from search_spaces.knobs import KNOBS
-from study.statistics import Interval
+from study.analysis.statistics import Interval
 
 METRIC_LABELS = {
     "train_accuracy": "train CPC accuracy",
@@ -20,6 +22,7 @@ METRIC_LABELS = {
     "train_loss": "train loss",
     "dev_loss": "dev loss",
 }
+
 
 _VALUE_WORDS = {
     ("similarity", "dot"): "dot product",
@@ -35,7 +38,10 @@ _VALUE_WORDS = {
     ("loss", "infonce"): "InfoNCE",
 }
 
+
 _SPEAK_FOR_THEMSELVES = ("similarity", "adversary", "loss")
+
+
 _SYMBOLS = {"temperature": "τ", "epsilon_db": "ε"}
 
 
@@ -50,7 +56,9 @@ def sentence_case(text: str) -> str:
 
 
 def knob_label(name: str) -> str:
-    """A knob's name as an axis or column shows it, with its unit; a dotted path is shown as it is."""
+    """A knob's name as an axis or column shows it, with its unit; a dotted path is shown as it
+    is.
+    """
     if name not in KNOBS:
         return name
     knob = KNOBS[name]
@@ -82,19 +90,34 @@ BASE = "the only setting"
 
 
 REFERENCE = "the reference"
-"""What the first cell of a one-at-a-time grid is called, from which each other cell differs in one knob."""
+"""What the first cell of a one-at-a-time grid is called, from which each other cell differs in one
+knob.
+"""
 
 
 def cell_name(knobs: Mapping[str, Any], reference: Mapping[str, Any] | None = None) -> str:
-    """A cell by its knobs; of a one-at-a-time grid, by those in which it differs from the grid's first cell."""
+    """A cell by its knobs; of a one-at-a-time grid, by those in which it differs from the grid's
+    first cell.
+    """
     if reference is None:
         return cell_label(knobs) or BASE
-    return cell_label({name: value for name, value in knobs.items() if name not in reference or reference[name] != value}) or REFERENCE
+    return (
+        cell_label(
+            {
+                name: value
+                for name, value in knobs.items()
+                if name not in reference or reference[name] != value
+            }
+        )
+        or REFERENCE
+    )
 
 
 def cell_label(knobs: Mapping[str, Any]) -> str:
     """A cell by the knobs given, in the order of the catalog. Empty without any: see `BASE`."""
-    ordered = sorted(knobs, key=lambda name: (list(KNOBS).index(name) if name in KNOBS else len(KNOBS), name))
+    ordered = sorted(
+        knobs, key=lambda name: (list(KNOBS).index(name) if name in KNOBS else len(KNOBS), name)
+    )
     return ", ".join(setting_label(name, knobs[name]) for name in ordered)
 
 

@@ -6,38 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from study.analysis.cells import Cell, NotShown, catalog_knobs, group_cells, ranked, varied_knobs
-from study.analysis.front import front
-from study.analysis.labels import metric_label
-from study.records import Outcome, StudyRecord
-
-RANKED_SHOWN = 20
-"""Longer rankings are cut here; the trial table has the rest."""
+from cpc_core.report import Outcome
+from study.analysis.cells import NotShown, catalog_knobs, group_cells, varied_knobs
+from study.results.records import StudyRecord
 
 _METRIC_ORDER = ("dev_map", "dev_accuracy", "train_accuracy", "dev_probe_accuracy")
-
-
-@dataclass(frozen=True)
-class RankingInfo:
-    """Cells by the deciding metric.
-
-    Attributes:
-        metric: The deciding metric.
-        label: Its name in words.
-        cells: Best first, at most `RANKED_SHOWN`.
-        hidden: How many ranked cells are not in `cells`.
-        unranked: Cells without a complete trial that measured the metric.
-        objectives: The study's objectives, `metric` first.
-        front: Ids of the cells on the front between several objectives; empty with one.
-    """
-
-    metric: str
-    label: str
-    cells: tuple[Cell, ...]
-    hidden: int
-    unranked: tuple[Cell, ...]
-    objectives: tuple[str, ...] = ()
-    front: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,23 +55,6 @@ class TrialTableInfo:
     rows: tuple[TrialRow, ...]
 
 
-def ranking_info(record: StudyRecord) -> RankingInfo | NotShown:
-    """The cells that can be ranked, or why none can."""
-    order = ranked(record)
-    if not order:
-        return NotShown(f"No complete trial has measured {metric_label(record.metric)}.", True)
-    unranked = tuple(cell for cell in group_cells(record) if record.metric not in cell.metrics)
-    return RankingInfo(
-        metric=record.metric,
-        label=metric_label(record.metric),
-        cells=order[:RANKED_SHOWN],
-        hidden=len(order[RANKED_SHOWN:]),
-        unranked=unranked,
-        objectives=tuple(objective.metric for objective in record.objectives),
-        front=tuple(cell.cell_id for cell in front(record)),
-    )
-
-
 def trial_table_info(record: StudyRecord) -> TrialTableInfo | NotShown:
     """A row per trial, or that there is none."""
     if not record.trials:
@@ -108,7 +64,9 @@ def trial_table_info(record: StudyRecord) -> TrialTableInfo | NotShown:
     present = {metric for trial in record.trials for metric in trial.metrics}
     metrics = tuple(
         metric
-        for metric in dict.fromkeys((record.metric, *(objective.metric for objective in record.objectives), *_METRIC_ORDER))
+        for metric in dict.fromkeys(
+            (record.metric, *(objective.metric for objective in record.objectives), *_METRIC_ORDER)
+        )
         if metric in present
     )
     rows = []
@@ -123,7 +81,9 @@ def trial_table_info(record: StudyRecord) -> TrialTableInfo | NotShown:
                 outcome=trial.outcome,
                 reason=trial.reason,
                 step=trial.history[-1].step if trial.history else 0,
-                metrics={metric: trial.metrics[metric] for metric in metrics if metric in trial.metrics},
+                metrics={
+                    metric: trial.metrics[metric] for metric in metrics if metric in trial.metrics
+                },
                 duration_s=trial.duration_s,
             )
         )

@@ -12,10 +12,11 @@ from rich.table import Table
 
 Format = Literal["table", "json", "yaml", "csv"]
 
+
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def say(text: str) -> None:
+def message(text: str) -> None:
     """Tells the user something that is no result."""
     stderr.print(text, markup=False)
 
@@ -27,7 +28,7 @@ def next_steps(*commands: str) -> None:
         stderr.print(f"  {command}", markup=False)
 
 
-def emit(rows: Sequence[Mapping[str, Any]], output: Format) -> None:
+def print_rows(rows: Sequence[Mapping[str, Any]], output: Format) -> None:
     """Prints rows that share their keys, which become the columns."""
     match output:
         case "json":
@@ -43,12 +44,14 @@ def emit(rows: Sequence[Mapping[str, Any]], output: Format) -> None:
 
 
 def emit_one(record: Mapping[str, Any], output: Format) -> None:
-    """Prints one record: a line per field as a table, an object in JSON and YAML, one row in CSV."""
+    """Prints one record: a line per field as a table, an object in JSON and YAML, one row in
+    CSV.
+    """
     match output:
         case "json" | "yaml":
             emit_document(record, output)
         case "csv":
-            emit([record], output)
+            print_rows([record], output)
         case "table":
             table = Table(box=None, show_header=False, pad_edge=False)
             for name, value in record.items():
@@ -62,7 +65,7 @@ def emit_document(content: Mapping[str, Any], output: Literal["json", "yaml"]) -
 
 
 def _json(content: Any) -> str:
-    from study.tabular import json_text
+    from study.analysis.export import json_text
 
     return json_text(content)
 
@@ -77,7 +80,9 @@ def _print_table(rows: Sequence[Mapping[str, Any]]) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in rows[0] if rows else ():
         numeric = all(isinstance(row[name], int | float | None) for row in rows)
-        table.add_column(name.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+        table.add_column(
+            name.replace("_", " "), justify="right" if numeric else "left", overflow="fold"
+        )
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
     _print(table)

@@ -5,26 +5,36 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
+from cpc_core.storage_path import Place
 from study.analysis.cost import duration_text
 from study.analysis.labels import cell_name, count_text
-from study.cli.output import say, stderr
-from study.files import Place
+from study.cli.output import message, stderr
 
 if TYPE_CHECKING:
-    from cluster.search import StudyEvent
-    from cluster.steering import Notice
+    from cluster.events import Notice, StudyEvent
     from cpc_core.config import CpcConfig
+    from cpc_core.report import Progress as TrainingProgress
     from cpc_core.step import StepMetrics
-    from cpc_core.training import Progress as TrainingProgress
     from search_spaces.space import Sample
+
 
 SMOOTHING = 0.95
 """Weight of the past in the shown loss and accuracy."""
 
+
 REFRESH_S = 0.2
-"""Seconds between updates of a line, so that short steps do not spend their time on the terminal."""
+"""Seconds between updates of a line, so that short steps do not spend their time on the
+terminal.
+"""
 
 
 class TrialProgress:
@@ -51,13 +61,19 @@ class TrialProgress:
     def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
         self._bar.stop()
         if kind is KeyboardInterrupt:
-            say(f"interrupted; the same command goes on from the last checkpoint in {self.folder}")
+            message(
+                f"interrupted; the same command goes on from the last checkpoint in {self.folder}"
+            )
 
     def on_step(self, config: CpcConfig, step: int, measured: StepMetrics) -> None:
         """Shows one optimizer step."""
         if self._task is None:
             self._task = self._bar.add_task("", total=config.training.steps, completed=step - 1)
-            self._started, self._loss, self._accuracy = time.monotonic(), float(measured.loss), float(measured.accuracy)
+            self._started, self._loss, self._accuracy = (
+                time.monotonic(),
+                float(measured.loss),
+                float(measured.accuracy),
+            )
         self.steps_taken += 1
         self._loss += (1 - SMOOTHING) * (float(measured.loss) - self._loss)
         self._accuracy += (1 - SMOOTHING) * (float(measured.accuracy) - self._accuracy)
@@ -72,14 +88,15 @@ class TrialProgress:
         """Leaves one line per entry of the metrics log."""
         metrics = progress.metrics
         if metrics:
-            say(
+            message(
                 f"step {progress.step:>6}  loss {metrics['train_loss']:6.2f}  CPC accuracy train {metrics['train_accuracy']:.3f} "
                 f"dev {metrics['dev_accuracy']:.3f}  {metrics['clips_per_s']:.0f} clips/s"
             )
 
 
 class StudyProgress:
-    """A running study: a bar for the whole, a line per running trial, and a line left for each one that ended.
+    """A running study: a bar for the whole, a line per running trial, and a line left for each one
+    that ended.
 
     Args:
         reference: First cell of a one-at-a-time grid, by which its other cells are named.
@@ -111,27 +128,35 @@ class StudyProgress:
         self._bar.update(self._study, completed=event.ended, total=event.planned)
         if event.kind == "started":
             total = assignment.config.training.steps
-            self._trials[assignment.number] = self._bar.add_task(label, total=total, state="starting")
+            self._trials[assignment.number] = self._bar.add_task(
+                label, total=total, state="starting"
+            )
             if not stderr.is_terminal:
-                say(f"{label}: started")
+                message(f"{label}: started")
             return
         metrics = event.metrics
         if event.kind == "report":
-            state = f"dev accuracy {metrics['dev_accuracy']:.3f}" if "dev_accuracy" in metrics else ""
+            state = (
+                f"dev accuracy {metrics['dev_accuracy']:.3f}" if "dev_accuracy" in metrics else ""
+            )
             self._bar.update(self._trials[assignment.number], completed=event.step, state=state)
             return
         self._bar.remove_task(self._trials.pop(assignment.number))
         if event.kind == "left":
-            say(f"{label}: left at step {event.step}")
+            message(f"{label}: left at step {event.step}")
             return
         scores = "".join(
-            f"  {title} {metrics[name]:.3f}" for name, title in (("dev_accuracy", "dev accuracy"), ("dev_map", "mAP")) if name in metrics
+            f"  {title} {metrics[name]:.3f}"
+            for name, title in (("dev_accuracy", "dev accuracy"), ("dev_map", "mAP"))
+            if name in metrics
         )
-        say(f"{label}: {event.outcome}{scores}{f' ({event.reason})' if event.reason else ''}  [{event.ended}/{event.planned}]")
+        message(
+            f"{label}: {event.outcome}{scores}{f' ({event.reason})' if event.reason else ''}  [{event.ended}/{event.planned}]"
+        )
 
     def on_notice(self, notice: Notice) -> None:
         """Says what the study is asked to do."""
-        say(notice_text(notice, self._folder))
+        message(notice_text(notice, self._folder))
 
 
 def notice_text(notice: Notice, folder: Place) -> str:
@@ -144,7 +169,11 @@ def notice_text(notice: Notice, folder: Place) -> str:
         case "pause":
             return f"pausing: no new trial starts, {trials} to the end; {resume} lifts the pause"
         case "stop":
-            took = "" if notice.report_s is None else f" (the latest took {duration_text(notice.report_s)})"
+            took = (
+                ""
+                if notice.report_s is None
+                else f" (the latest took {duration_text(notice.report_s)})"
+            )
             again = "; a second Ctrl-C stops at once, without it" if notice.by_signal else ""
             return f"stopping: {trials} to the next report, which saves a checkpoint{took}{again}; {resume} goes on either way"
         case "cancel":

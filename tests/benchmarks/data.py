@@ -1,7 +1,8 @@
-"""The training stream against bare reading, against individual FLAC files, and against the step that it feeds; its memory.
+"""The training stream against bare reading, against individual FLAC files, and against the step
+that it feeds; its memory.
 
-Rates are measured in rounds that alternate between what is compared, on the same CPUs in the same run. Every round begins by
-using up what was read ahead while the others had their turn.
+Rates are measured in rounds that alternate between what is compared, on the same CPUs in the same
+run. Every round begins by using up what was read ahead while the others had their turn.
 """
 
 from __future__ import annotations
@@ -27,25 +28,35 @@ from rich.table import Table
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from cluster.session import connected
-from cluster.stream import ray_batches
+from cluster.data.batches import ray_batches
+from cluster.kinds import connected
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
-from cpc_core.corpus.importer import import_folder
+from cpc_core.corpus.importing.run import import_folder
 from cpc_core.corpus.manifest import ImportOptions
 from cpc_core.corpus.pcm import fill_floats, pcm_matrix
+from cpc_core.corpus.reading.batches import crop
 from cpc_core.corpus.sample import SAMPLE_FOLDER
-from cpc_core.corpus.stream import crop
 from cpc_core.geometry import SAMPLE_RATE_HZ
-from cpc_core.initialise import initialise
+from cpc_core.model.initialise import initialise
 from cpc_core.step import TrainState, train_step
 from tests.benchmarks.importing import tree_kib
 
 CLIPS, CLIP_S, BATCH_SIZE = 1024, 10, 32
+
+
 ROUNDS, REFILL_S, ROUND_S = 9, 1.5, 2.5
+
+
 LOADERS = 2
+
+
 TRAINING_STEPS, TRAINING_BATCH = 200, 16
+
+
 MEMORY_COPIES, MEMORY_S = (1, 8), 12.0
+
+
 ENDLESS = 10**9
 
 
@@ -59,7 +70,9 @@ class Material:
 
 def make(folder: Path) -> Material:
     """Clips of the bundled recordings, each begun elsewhere in their concatenation."""
-    tape = np.concatenate([soundfile.read(path, dtype="int16")[0] for path in sorted(SAMPLE_FOLDER.rglob("*.flac"))])
+    tape = np.concatenate(
+        [soundfile.read(path, dtype="int16")[0] for path in sorted(SAMPLE_FOLDER.rglob("*.flac"))]
+    )
     source = folder / "source"
     source.mkdir()
     files = [source / f"{index:04d}.flac" for index in range(CLIPS)]
@@ -71,13 +84,19 @@ def make(folder: Path) -> Material:
 
 
 def bare(corpus: Corpus) -> Iterator[int]:
-    """Row groups read one after the other by pyarrow and converted, in this thread, for ever: clips of each."""
+    """Row groups read one after the other by pyarrow and converted, in this thread, for ever: clips
+    of each.
+    """
     while True:
         for group in corpus.row_groups("train"):
             with pq.ParquetFile(group.shard) as file:
-                table = file.read_row_group(group.index, columns=["clip_id", "audio"], use_threads=False)
+                table = file.read_row_group(
+                    group.index, columns=["clip_id", "audio"], use_threads=False
+                )
             audio = torch.empty(len(table), corpus.clip_samples)
-            fill_floats(audio.numpy(), pcm_matrix(table["audio"].combine_chunks(), corpus.clip_samples))
+            fill_floats(
+                audio.numpy(), pcm_matrix(table["audio"].combine_chunks(), corpus.clip_samples)
+            )
             yield len(audio)
 
 
@@ -97,7 +116,9 @@ class FlacFiles(Dataset[Tensor]):
 
 def flac_loader(files: list[Path]) -> Iterator[int]:
     """A plain shuffling loader, for ever: clips of each batch."""
-    loader = DataLoader(FlacFiles(files), BATCH_SIZE, shuffle=True, num_workers=LOADERS, persistent_workers=True)
+    loader = DataLoader(
+        FlacFiles(files), BATCH_SIZE, shuffle=True, num_workers=LOADERS, persistent_workers=True
+    )
     while True:
         for batch in loader:
             yield len(batch)
@@ -128,17 +149,28 @@ def throughput(material: Material, table: Table) -> None:
         rounds = [(rate(reading), rate(stream), rate(loading)) for _ in range(ROUNDS)]
     bare_rate, stream_rate, loader_rate = (median(column) for column in zip(*rounds, strict=True))
     table.add_row("bare pyarrow, one thread, to float", f"{bare_rate:,.0f} audio-s/s", "")
-    table.add_row(f"DataLoader over FLAC files, {LOADERS} workers", f"{loader_rate:,.0f} audio-s/s", "")
+    table.add_row(
+        f"DataLoader over FLAC files, {LOADERS} workers", f"{loader_rate:,.0f} audio-s/s", ""
+    )
     table.add_row("stream through Ray Data, warm, to float", f"{stream_rate:,.0f} audio-s/s", "")
-    for name, column, target in (("stream ÷ bare pyarrow", 0, 0.5), ("stream ÷ DataLoader over FLAC", 2, 3)):
+    for name, column, target in (
+        ("stream ÷ bare pyarrow", 0, 0.5),
+        ("stream ÷ DataLoader over FLAC", 2, 3),
+    ):
         ratios = sorted(each[1] / each[column] for each in rounds)
-        table.add_row(name, f"{median(ratios):.2f}  ({ratios[0]:.2f} to {ratios[-1]:.2f})", f"≥ {target:g}")
+        table.add_row(
+            name, f"{median(ratios):.2f}  ({ratios[0]:.2f} to {ratios[-1]:.2f})", f"≥ {target:g}"
+        )
 
 
 def waiting(material: Material, table: Table) -> None:
     """First batch, and what training at width 64 waits for its input, at the ends of epochs too."""
     config = CpcConfig.model_validate(
-        {"encoder": {"width": 64}, "data": {"batch_size": TRAINING_BATCH, "crop_s": 1.0}, "training": {"steps": TRAINING_STEPS}}
+        {
+            "encoder": {"width": 64},
+            "data": {"batch_size": TRAINING_BATCH, "crop_s": 1.0},
+            "training": {"steps": TRAINING_STEPS},
+        }
     )
     state = TrainState.create(config, torch.device("cpu"))
     begin = time.perf_counter()
@@ -159,23 +191,40 @@ def waiting(material: Material, table: Table) -> None:
     between = [wait for step, wait in enumerate(waits) if step and step % steps_per_epoch == 0]
     others = [wait for step, wait in enumerate(waits) if step and step % steps_per_epoch]
     table.add_row("first batch after start", f"{waits[0]:.2f} s", "≤ 3 s")
-    table.add_row("wait between epochs", f"{median(between) * 1e3:.1f} ms (within epochs {median(others) * 1e3:.1f} ms)", "0 more")
+    table.add_row(
+        "wait between epochs",
+        f"{median(between) * 1e3:.1f} ms (within epochs {median(others) * 1e3:.1f} ms)",
+        "0 more",
+    )
     share = sum(waits[1:]) / (sum(waits[1:]) + busy_s)
-    table.add_row(f"share of a step waiting, width 64, {busy_s / len(waits) * 1e3:.0f} ms a step", f"{share:.1%}", "≤ 3 %")
+    table.add_row(
+        f"share of a step waiting, width 64, {busy_s / len(waits) * 1e3:.0f} ms a step",
+        f"{share:.1%}",
+        "≤ 3 %",
+    )
 
 
 def memory(material: Material, table: Table) -> None:
-    """Peak memory of the stream and all of Ray, for a corpus and for one of eight times its shards."""
+    """Peak memory of the stream and all of Ray, for a corpus and for one of eight times its
+    shards.
+    """
     peaks = [_peak_mib(_repeated(material.corpus, copies)) for copies in MEMORY_COPIES]
     sizes = [copies * CLIPS * CLIP_S / 3600 for copies in MEMORY_COPIES]
-    text = ", ".join(f"{hours:.1f} h {peak:,.0f} MiB" for hours, peak in zip(sizes, peaks, strict=True))
-    table.add_row("peak memory of all processes", f"{text}, {peaks[-1] / peaks[0] - 1:+.1%}", "the same")
+    text = ", ".join(
+        f"{hours:.1f} h {peak:,.0f} MiB" for hours, peak in zip(sizes, peaks, strict=True)
+    )
+    table.add_row(
+        "peak memory of all processes", f"{text}, {peaks[-1] / peaks[0] - 1:+.1%}", "the same"
+    )
 
 
 def _repeated(corpus: Corpus, copies: int) -> Corpus:
     """A corpus whose manifest lists every shard several times."""
     manifest = corpus.manifest.model_copy(
-        update={"shards": corpus.manifest.shards * copies, "rows": {"train": copies * corpus.rows("train")}}
+        update={
+            "shards": corpus.manifest.shards * copies,
+            "rows": {"train": copies * corpus.rows("train")},
+        }
     )
     return Corpus(corpus.folder, manifest)
 
@@ -207,7 +256,10 @@ def _own_kib() -> int:
 
 def _machine() -> str:
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    model = next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )
     return f"{len(os.sched_getaffinity(0))} CPUs of {model}, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}"
 
 
@@ -224,7 +276,14 @@ def main(names: list[str]) -> None:
         with connected(None):
             for measure in MEASURES:
                 if not names or measure.__name__ in names:
-                    table = Table("figure", "measured", "must reach", box=None, header_style="bold", pad_edge=False)
+                    table = Table(
+                        "figure",
+                        "measured",
+                        "must reach",
+                        box=None,
+                        header_style="bold",
+                        pad_edge=False,
+                    )
                     measure(material, table)
                     console.print(table)
 

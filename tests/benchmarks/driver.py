@@ -1,7 +1,9 @@
-"""What a study's driver costs: 1 000 simulated trials of 100 reports each, driven as Tune drives the searcher. Two trials run at once.
+"""What a study's driver costs: 1 000 simulated trials of 100 reports each, driven as Tune drives
+the searcher. Two trials run at once.
 
-Each case runs in a process of its own, so that its peak of memory is its own. Ray, the training and the disk are left out (the study
-lies in memory); the journal, the metrics logs, the sampler and the pruner are the real ones. `python -m tests.benchmarks.driver [TRIALS]`
+Each case runs in a process of its own, so that its peak of memory is its own. Ray, the training and
+the disk are left out (the study lies in memory); the journal, the metrics logs, the sampler and the
+pruner are the real ones. `python -m tests.benchmarks.driver [TRIALS]`
 """
 
 from __future__ import annotations
@@ -17,12 +19,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from study.store import StudyStore
+from study.dispatch.dispatcher import Dispatcher
 from tests.benchmarks.surface import SPACE
-from tests.cluster.tune import Tune
-from tests.study.specs import tiny_spec
+from tests.helpers.fake_tune import Tune
+from tests.helpers.specs import tiny_spec
 
 TRIALS, REPORTS, WINDOW = 1000, 100, 20
+
+
 CASES: dict[str, dict[str, Any]] = {
     "tpe": {},
     "tpe, asha": {"pruner": {"kind": "asha", "first_rung": 10}},
@@ -31,10 +35,17 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 class Stopwatch:
-    """Seconds of this process's CPU, by call. Suggestions that draw a new point are kept apart from those that hand out a replicate."""
+    """Seconds of this process's CPU, by call. Suggestions that draw a new point are kept apart from
+    those that hand out a replicate.
+    """
 
     def __init__(self) -> None:
-        self.seconds: dict[str, list[float]] = {"propose": [], "suggest": [], "report": [], "end": []}
+        self.seconds: dict[str, list[float]] = {
+            "propose": [],
+            "suggest": [],
+            "report": [],
+            "end": [],
+        }
 
     def time(self, what: str, call: Any, *arguments: Any, **named: Any) -> Any:
         started = time.process_time()
@@ -51,7 +62,10 @@ def drive(case: str, trials: int) -> dict[str, float]:
     fresh, _ = run(case, 2 * WINDOW * len(CASES[case].get("seeds", [0])))
     started = len(watch.seconds["end"])
     spent = {what: sum(seconds) for what, seconds in watch.seconds.items()}
-    report_s, trial_s = spent["report"] / reports, (spent["propose"] + spent["suggest"] + spent["end"]) / started
+    report_s, trial_s = (
+        spent["report"] / reports,
+        (spent["propose"] + spent["suggest"] + spent["end"]) / started,
+    )
     return {
         "trials": started,
         "reports": reports,
@@ -65,13 +79,23 @@ def drive(case: str, trials: int) -> dict[str, float]:
 
 
 def run(case: str, trials: int) -> tuple[Stopwatch, int]:
-    """A whole study; gives its times and how many reports there were, which is fewer where a pruner stops trials."""
+    """A whole study; gives its times and how many reports there were, which is fewer where a pruner
+    stops trials.
+    """
     settings = CASES[case]
-    space = {"space": SPACE, "objective": {"metric": "dev_accuracy"}, "resources": {"concurrent_trials": 2}}
-    spec = tiny_spec(**space, sampler={"kind": "tpe", "trials": trials // len(settings.get("seeds", [0]))}, **settings)
+    space = {
+        "space": SPACE,
+        "objective": {"metric": "dev_accuracy"},
+        "resources": {"concurrent_trials": 2},
+    }
+    spec = tiny_spec(
+        **space,
+        sampler={"kind": "tpe", "trials": trials // len(settings.get("seeds", [0]))},
+        **settings,
+    )
     watch, noise = Stopwatch(), random.Random(0)
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        store = StudyStore.create_or_open(Path(folder), spec, "c" * 64, "")
+        store = Dispatcher.create_or_open(Path(folder), spec, "c" * 64, "")
         tune = Tune(store, concurrent=2)
         running: dict[str, int] = {}
         started = reports = 0
@@ -96,7 +120,9 @@ def step_ends(watch: Stopwatch, tune: Tune, trial_id: str, step: int, noise: ran
     """Hands a trial's next report in; returns whether the trial ended with it."""
     last = step == REPORTS
     value = 1 - 1 / step + noise.gauss(0, 0.1)
-    decision = watch.time("report", tune.result, trial_id, step, "complete" if last else "running", dev_accuracy=value)
+    decision = watch.time(
+        "report", tune.result, trial_id, step, "complete" if last else "running", dev_accuracy=value
+    )
     if not last and decision != "STOP":
         return False
     write_log(tune.store, tune.assignment(trial_id).number, step)
@@ -104,25 +130,42 @@ def step_ends(watch: Stopwatch, tune: Tune, trial_id: str, step: int, noise: ran
     return True
 
 
-def write_log(store: StudyStore, number: int, steps: int) -> None:
+def write_log(store: Dispatcher, number: int, steps: int) -> None:
     """The log that the trial's worker would have left."""
-    line = {"outcome": "running", "reason": "", "elapsed_s": 1.0, "metrics": {"dev_accuracy": 0.5, "dev_loss": 1.0, "train_loss": 1.0}}
+    line = {
+        "outcome": "running",
+        "reason": "",
+        "elapsed_s": 1.0,
+        "metrics": {"dev_accuracy": 0.5, "dev_loss": 1.0, "train_loss": 1.0},
+    }
     text = "".join(json.dumps({"step": step, **line}) + "\n" for step in range(1, steps + 1))
     (store.trial_folder(number).path / "metrics.jsonl").write_text(text)
 
 
 def main() -> None:
     trials = int(sys.argv[1]) if len(sys.argv) > 1 else TRIALS
-    print(f"{trials} trials × {REPORTS} reports, 2 at once; CPU time inside the driver's searcher and scheduler")
+    print(
+        f"{trials} trials × {REPORTS} reports, 2 at once; CPU time inside the driver's searcher and scheduler"
+    )
     for case in CASES:
         command = [sys.executable, "-m", "tests.benchmarks.driver", str(trials), case]
-        found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        found = json.loads(
+            subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        )
         each_ms = found["per_report_ms"]
-        print(f"{case}: {found['trials']} trials, {found['reports']} reports, peak memory {found['peak_mb']:.0f} MB")
-        print(f"  {found['report_ms']:.2f} ms a report and {found['trial_ms']:.1f} ms a trial, {each_ms:.2f} ms a report in all")
-        print(f"  {2 * each_ms / 10:.2f} % of a core at 2 reports a second, 5 % at {50 / each_ms:.0f} a second")
+        print(
+            f"{case}: {found['trials']} trials, {found['reports']} reports, peak memory {found['peak_mb']:.0f} MB"
+        )
+        print(
+            f"  {found['report_ms']:.2f} ms a report and {found['trial_ms']:.1f} ms a trial, {each_ms:.2f} ms a report in all"
+        )
+        print(
+            f"  {2 * each_ms / 10:.2f} % of a core at 2 reports a second, 5 % at {50 / each_ms:.0f} a second"
+        )
         early_ms, late_ms = found["early_ms"], found["late_ms"]
-        print(f"  a proposal takes {early_ms:.1f} ms after 10 and {late_ms:.1f} ms at the end, × {late_ms / early_ms:.2f}")
+        print(
+            f"  a proposal takes {early_ms:.1f} ms after 10 and {late_ms:.1f} ms at the end, × {late_ms / early_ms:.2f}"
+        )
 
 
 if __name__ == "__main__":

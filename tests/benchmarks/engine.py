@@ -2,10 +2,10 @@
 
     python -m tests.benchmarks.engine overhead inline speed concurrent
 
-`overhead`: all of a nested one-worker trial but its loop ÷ all of a plain Tuner → TorchTrainer trial but the same loop.
-`inline`: all of an inline trial but its loop, for every trial after the first.
-`speed`: training steps a second inside the study ÷ those of the same loop in a process of its own.
-`concurrent`: two trials one after the other ÷ the same two at the same time on two CPUs.
+`overhead`: all of a nested one-worker trial but its loop ÷ all of a plain Tuner → TorchTrainer
+trial but the same loop. `inline`: all of an inline trial but its loop, for every trial after the
+first. `speed`: training steps a second inside the study ÷ those of the same loop in a process of
+its own. `concurrent`: two trials one after the other ÷ the same two at the same time on two CPUs.
 """
 
 from __future__ import annotations
@@ -23,17 +23,22 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from cluster.runner import run_study
-from cluster.search import StudyEvent
-from study.spec import StudySpec
-from study.trial_folder import TrialFolder
-from tests.study.specs import TINY_BASE, tiny_spec
+from cluster.events import StudyEvent
+from cluster.study_run import run_study
+from study.folders.trial_folder import TrialFolder
+from study.spec.study_spec import StudySpec
+from tests.helpers.specs import TINY_BASE, tiny_spec
 
 TRIALS = 3
 """Of which the first pays for what all share, and does not count."""
 
-SHORT: dict[str, Any] = {**TINY_BASE, "training": {"steps": 200, "report_every": 100, "dev_clips": 8}}
+
+SHORT: dict[str, Any] = {
+    **TINY_BASE,
+    "training": {"steps": 200, "report_every": 100, "dev_clips": 8},
+}
 """Seconds of training."""
+
 
 LONG: dict[str, Any] = {
     **TINY_BASE,
@@ -43,7 +48,11 @@ LONG: dict[str, Any] = {
 }
 """Long enough for a rate."""
 
-LONGER: dict[str, Any] = {**LONG, "training": {**LONG["training"], "steps": 600, "report_every": 100}}
+
+LONGER: dict[str, Any] = {
+    **LONG,
+    "training": {**LONG["training"], "steps": 600, "report_every": 100},
+}
 """Long beside the start of its process."""
 
 
@@ -71,7 +80,10 @@ class Timed:
 def study(folder: Path, base: dict[str, Any], trials: int, **resources: Any) -> Timed:
     """Runs a study of so many seeds of one cell."""
     spec: StudySpec = tiny_spec(
-        base=base, space={}, seeds=list(range(trials)), resources={"cpus_per_worker": 0.5, "share": False, **resources}
+        base=base,
+        space={},
+        seeds=list(range(trials)),
+        resources={"cpus_per_worker": 0.5, "share": False, **resources},
     )
     begun: list[float] = []
     ended: list[tuple[float, int]] = []
@@ -89,14 +101,23 @@ def study(folder: Path, base: dict[str, Any], trials: int, **resources: Any) -> 
 
 
 def steps_per_s(study_folder: Path) -> float:
-    """From a trial's first report to its last but one: the start, and the probe at the end, are not steps."""
+    """From a trial's first report to its last but one: the start, and the probe at the end, are not
+    steps.
+    """
     first, *_, last, _ = TrialFolder(study_folder, 0).log()
     return (last.step - first.step) / (last.elapsed_s - first.elapsed_s)
 
 
 def child(part: str) -> dict[str, Any]:
-    """Runs one part of this file in a process of its own, with nobody's settings but the machine's."""
-    done = subprocess.run([sys.executable, "-m", "tests.benchmarks.engine", part], stdout=subprocess.PIPE, text=True, check=True)
+    """Runs one part of this file in a process of its own, with nobody's settings but the
+    machine's.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.engine", part],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
 
@@ -105,8 +126,8 @@ def bare_loop(base: dict[str, Any], report: Callable[[dict[str, float]], None]) 
     """The training loop alone; `report` gets the metrics."""
     import torch
 
+    from cpc_core.corpus.reading.batches import batches_in_process
     from cpc_core.corpus.sample import open_corpus
-    from cpc_core.corpus.stream import batches_in_process
     from cpc_core.training import pretrain
 
     torch.set_num_threads(1)
@@ -114,7 +135,9 @@ def bare_loop(base: dict[str, Any], report: Callable[[dict[str, float]], None]) 
     pretrain(
         config,
         corpus,
-        lambda start: batches_in_process(corpus, config.seed, config.data.batch_size, start, config.batches),
+        lambda start: batches_in_process(
+            corpus, config.seed, config.data.batch_size, start, config.batches
+        ),
         lambda progress, _: report({"step": progress.step, **progress.metrics}),
     )
 
@@ -135,7 +158,9 @@ def plain() -> None:
     ended: list[float] = []
 
     class Ends(ray.tune.Callback):
-        def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        def on_trial_complete(
+            self, iteration: int, trials: list[Any], trial: Any, **info: Any
+        ) -> None:
             ended.append(time.monotonic())
 
     ray.init(num_cpus=2, log_to_driver=False)
@@ -162,7 +187,9 @@ def plain_trial(config: dict[str, Any]) -> None:
         plain_worker,
         train_loop_config=config,
         scaling_config=ScalingConfig(num_workers=1),
-        run_config=RunConfig(name=f"seed-{config['seed']}", storage_path=config["storage"], callbacks=[callback]),
+        run_config=RunConfig(
+            name=f"seed-{config['seed']}", storage_path=config["storage"], callbacks=[callback]
+        ),
     ).fit()
 
 
@@ -171,7 +198,9 @@ def plain_worker(config: dict[str, Any]) -> None:
     import ray.train
 
     begun = time.monotonic()
-    bare_loop(SHORT, lambda metrics: ray.train.report({**metrics, "loop_s": time.monotonic() - begun}))
+    bare_loop(
+        SHORT, lambda metrics: ray.train.report({**metrics, "loop_s": time.monotonic() - begun})
+    )
 
 
 def overhead(folder: Path) -> None:
@@ -198,7 +227,9 @@ def speed(folder: Path) -> None:
     study(folder / "nested", LONG, 1, concurrent_trials=1, inline=False)
     bare_rate = (before + child("bare")["steps_per_s"]) / 2
     rates = {name: steps_per_s(folder / name) for name in ("inline", "nested")}
-    ratios = ", ".join(f"{name} {rate:.1f}/s, ratio {rate / bare_rate:.2f}" for name, rate in rates.items())
+    ratios = ", ".join(
+        f"{name} {rate:.1f}/s, ratio {rate / bare_rate:.2f}" for name, rate in rates.items()
+    )
     print(f"steps: alone {bare_rate:.1f}/s; {ratios}", flush=True)
 
 
@@ -206,9 +237,14 @@ def concurrent(folder: Path) -> None:
     """Prints figure (d)."""
     taken = {}
     for at_a_time in (1, 2):
-        timed = study(folder / str(at_a_time), LONGER, 2, concurrent_trials=at_a_time, cpus_per_worker=1)
+        timed = study(
+            folder / str(at_a_time), LONGER, 2, concurrent_trials=at_a_time, cpus_per_worker=1
+        )
         taken[at_a_time] = timed.ended_s[-1] - timed.begun_s
-    print(f"two trials: one by one {taken[1]:.1f} s, together {taken[2]:.1f} s, {taken[1] / taken[2]:.2f} times faster", flush=True)
+    print(
+        f"two trials: one by one {taken[1]:.1f} s, together {taken[2]:.1f} s, {taken[1] / taken[2]:.2f} times faster",
+        flush=True,
+    )
 
 
 def show(seconds: list[float]) -> str:
@@ -216,13 +252,22 @@ def show(seconds: list[float]) -> str:
     return f"{median(seconds):.2f} s ({' '.join(f'{value:.2f}' for value in seconds)})"
 
 
-FIGURES: dict[str, Callable[[Path], None]] = {"overhead": overhead, "inline": inline, "speed": speed, "concurrent": concurrent}
+FIGURES: dict[str, Callable[[Path], None]] = {
+    "overhead": overhead,
+    "inline": inline,
+    "speed": speed,
+    "concurrent": concurrent,
+}
+
+
 CHILDREN: dict[str, Callable[[], None]] = {"bare": bare, "plain": plain}
 
 
 def main() -> None:
     """Prints the figures asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("figures", nargs="*", choices=[*FIGURES, *CHILDREN], default=list(FIGURES))
     for name in parser.parse_args().figures:
         if name in CHILDREN:

@@ -1,4 +1,6 @@
-"""Import against a bare loop of soundfile and torchaudio on the same CPUs, and its peak memory at 1 h against 8 h of input."""
+"""Import against a bare loop of soundfile and torchaudio on the same CPUs, and its peak memory at 1
+h against 8 h of input.
+"""
 
 from __future__ import annotations
 
@@ -18,36 +20,55 @@ import soundfile
 import torch
 from torchaudio.transforms import Resample
 
-from cluster.importing import import_with_ray
-from cluster.processes import descendants
-from cpc_core.corpus.clips import clip_samples
-from cpc_core.corpus.importer import PartRunner, import_source, in_this_process
+from cluster.data.importing import import_with_ray
+from cluster.kinds.processes import descendants
+from cpc_core.corpus.importing.clips import clip_samples
+from cpc_core.corpus.importing.parts import plan_parts
+from cpc_core.corpus.importing.run import PartRunner, import_source, in_this_process
+from cpc_core.corpus.importing.splits import with_splits
 from cpc_core.corpus.manifest import SHARD_BYTES, ImportOptions
-from cpc_core.corpus.parts import plan_parts
 from cpc_core.corpus.pcm import BYTES_PER_SAMPLE
 from cpc_core.corpus.sources.detect import open_source
-from cpc_core.corpus.splits import with_splits
 
 RATE, CLIP_S = 44_100, 10
+
+
 AN_HOUR = 3600 // CLIP_S
+
+
 MEMORY_HOURS, PARTS_A_CPU = (1, 8), (1, 4)
+
+
 OPTIONS = ImportOptions(clip_s=CLIP_S, dev_fraction=0.0)
+
+
 ROUNDS = 3
+
+
 SAMPLING_S = 0.1
 
 
 def write_recordings(folder: Path, count: int) -> list[Path]:
-    """Ten-second stereo FLAC files at 44.1 kHz; those beyond an hour are links to its files, which cost as much to import."""
+    """Ten-second stereo FLAC files at 44.1 kHz; those beyond an hour are links to its files, which
+    cost as much to import.
+    """
     generator = np.random.default_rng(0)
     time_s = np.arange(RATE * CLIP_S) / RATE
-    files = [folder / f"{index // AN_HOUR}" / f"{index % AN_HOUR:03d}.flac" for index in range(count)]
+    files = [
+        folder / f"{index // AN_HOUR}" / f"{index % AN_HOUR:03d}.flac" for index in range(count)
+    ]
     for path in files:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.parent.name != "0":
             path.hardlink_to(folder / "0" / path.name)
             continue
         tones = sum(0.1 * np.sin(2 * np.pi * hz * time_s) for hz in generator.uniform(80, 6_000, 5))
-        soundfile.write(path, tones[:, None] + 0.02 * generator.standard_normal((len(time_s), 2)), RATE, subtype="PCM_16")
+        soundfile.write(
+            path,
+            tones[:, None] + 0.02 * generator.standard_normal((len(time_s), 2)),
+            RATE,
+            subtype="PCM_16",
+        )
     return files
 
 
@@ -70,7 +91,9 @@ def _resampler(rate: int) -> Resample:
 
 
 def bare_pool(files: list[Path], processes: int) -> None:
-    """The bare loop in as many processes, forked: another way leaves a process behind, for which Ray's end would wait."""
+    """The bare loop in as many processes, forked: another way leaves a process behind, for which
+    Ray's end would wait.
+    """
     with multiprocessing.get_context("fork").Pool(processes, torch.set_num_threads, (1,)) as pool:
         pool.map(bare, files, chunksize=16)
 
@@ -92,14 +115,22 @@ def in_one_process(folder: Path) -> None:
     """Prints the ratio for an import without Ray."""
     files, source = write_recordings(folder / "alone", AN_HOUR), folder / "alone"
     imported(source, in_this_process)
-    pairs = [(seconds(lambda: [bare(path) for path in files]), seconds(lambda: imported(source, in_this_process))) for _ in range(ROUNDS)]
+    pairs = [
+        (
+            seconds(lambda: [bare(path) for path in files]),
+            seconds(lambda: imported(source, in_this_process)),
+        )
+        for _ in range(ROUNDS)
+    ]
     _print_ratio("one process, without Ray", pairs, len(files) * CLIP_S)
 
 
 def on_all_cpus(folder: Path) -> None:
-    """Prints the ratios for Ray against a pool of as many processes: with the start of both, and for what comes after it.
+    """Prints the ratios for Ray against a pool of as many processes: with the start of both, and
+    for what comes after it.
 
-    The parts are a multiple of the CPUs, all equally large: a CPU without a part in the last round would be counted as cost.
+    The parts are a multiple of the CPUs, all equally large: a CPU without a part in the last round
+    would be counted as cost.
     """
     cpus = len(os.sched_getaffinity(0))
     times: dict[int, list[tuple[float, float]]] = {}
@@ -111,11 +142,22 @@ def on_all_cpus(folder: Path) -> None:
         pool, ray = partial(bare_pool, files, cpus), partial(imported, source, import_with_ray)
         times[parts] = [(seconds(pool), seconds(ray)) for _ in range(ROUNDS)]
         audio_s[parts] = len(files) * CLIP_S
-        _print_ratio(f"Ray on {cpus} CPUs, {_amount(parts, audio_s[parts])}, start included", times[parts], audio_s[parts])
+        _print_ratio(
+            f"Ray on {cpus} CPUs, {_amount(parts, audio_s[parts])}, start included",
+            times[parts],
+            audio_s[parts],
+        )
     few, many = PARTS_A_CPU
-    further = [(long[0] - short[0], long[1] - short[1]) for short, long in zip(times[few], times[many], strict=True)]
+    further = [
+        (long[0] - short[0], long[1] - short[1])
+        for short, long in zip(times[few], times[many], strict=True)
+    ]
     further_s = audio_s[many] - audio_s[few]
-    _print_ratio(f"Ray on {cpus} CPUs, each further hour (the difference: {_amount(many - few, further_s)})", further, further_s)
+    _print_ratio(
+        f"Ray on {cpus} CPUs, each further hour (the difference: {_amount(many - few, further_s)})",
+        further,
+        further_s,
+    )
 
 
 def _require_parts(source: Path, parts: int) -> None:
@@ -131,7 +173,10 @@ def _amount(parts: int, audio_s: int) -> str:
 def _print_ratio(name: str, pairs: list[tuple[float, float]], audio_s: float) -> None:
     loop, ours = (median(times) for times in zip(*pairs, strict=True))
     ratio = median(bare_s / import_s for bare_s, import_s in pairs)
-    print(f"{name}: import {audio_s / ours:.0f} audio-s/s, bare loop {audio_s / loop:.0f}, ratio {ratio:.2f}", flush=True)
+    print(
+        f"{name}: import {audio_s / ours:.0f} audio-s/s, bare loop {audio_s / loop:.0f}, ratio {ratio:.2f}",
+        flush=True,
+    )
 
 
 def tree_kib() -> int:
@@ -139,7 +184,9 @@ def tree_kib() -> int:
     total = 0
     for process in descendants():
         try:
-            lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+            lines = (
+                Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+            )
         except OSError:
             continue
         total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
@@ -148,7 +195,18 @@ def tree_kib() -> int:
 
 def peak_mib(source: Path, out: Path, tasks: int) -> float:
     """Largest memory of an import and everything it starts."""
-    command = [sys.executable, "-m", "study.cli", "data", "import", str(source), "--out", str(out), "--tasks", str(tasks)]
+    command = [
+        sys.executable,
+        "-m",
+        "study.cli",
+        "data",
+        "import",
+        str(source),
+        "--out",
+        str(out),
+        "--tasks",
+        str(tasks),
+    ]
     peak = 0
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as running:
         while running.poll() is None:
@@ -164,10 +222,17 @@ def memory(folder: Path) -> None:
     for hours in MEMORY_HOURS:
         write_recordings(folder / f"{hours} h", hours * AN_HOUR)
     for tasks in (0, 2):
-        peaks = [peak_mib(folder / f"{hours} h", folder / f"corpus {tasks} {hours}", tasks) for hours in MEMORY_HOURS]
+        peaks = [
+            peak_mib(folder / f"{hours} h", folder / f"corpus {tasks} {hours}", tasks)
+            for hours in MEMORY_HOURS
+        ]
         growth = peaks[-1] / peaks[0] - 1
         print(
-            f"--tasks {tasks}: " + ", ".join(f"{hours} h {peak:.0f} MiB" for hours, peak in zip(MEMORY_HOURS, peaks, strict=True)), end=""
+            f"--tasks {tasks}: "
+            + ", ".join(
+                f"{hours} h {peak:.0f} MiB" for hours, peak in zip(MEMORY_HOURS, peaks, strict=True)
+            ),
+            end="",
         )
         print(f", grows by {growth:.1%}")
 

@@ -1,9 +1,11 @@
-"""Does a small model leave the constant answer? Every similarity × sampling × τ, with PyTorch's first weights and with ours.
+"""Does a small model leave the constant answer? Every similarity × sampling × τ, with PyTorch's
+first weights and with ours.
 
     cpc data import recordings/ --out corpora/mine --clip-s 2
     python -m tests.benchmarks.initialisation corpora/mine
 
-Prints, for each cell, the mean loss, balanced accuracy and ranking accuracy of the last twenty steps, and the latents' spread.
+Prints, for each cell, the mean loss, balanced accuracy and ranking accuracy of the last twenty
+steps, and the latents' spread.
 """
 
 from __future__ import annotations
@@ -16,17 +18,21 @@ import torch
 
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
+from cpc_core.corpus.reading.batches import batches_in_process, crop
 from cpc_core.corpus.sample import open_corpus
-from cpc_core.corpus.stream import batches_in_process, crop
-from cpc_core.initialise import initialise
-from cpc_core.objective import constant_answer_loss
+from cpc_core.model.initialise import initialise
+from cpc_core.objective.objective import constant_answer_loss
 from cpc_core.step import StepMetrics, TrainState, train_step
 
 LAST = 20
+
+
 SHOWN = ("loss", "balanced_accuracy", "ranking_accuracy", "latent_spread")
 
 
-def config_of(args: argparse.Namespace, similarity: str, sampling: str, temperature: float, *, ours: bool) -> CpcConfig:
+def config_of(
+    args: argparse.Namespace, similarity: str, sampling: str, temperature: float, *, ours: bool
+) -> CpcConfig:
     """A cell with every default but the scale."""
     return CpcConfig.model_validate(
         {
@@ -54,7 +60,10 @@ def last_steps(config: CpcConfig, corpus: Corpus, steps: int) -> dict[str, float
         if state.step == 0:
             initialise(state.model, batch.audio, config.initialisation, config.negatives.count)
         measured.append(train_step(state, batch))
-    return {name.name: sum(float(vars(step)[name.name]) for step in measured[-LAST:]) / LAST for name in fields(StepMetrics)}
+    return {
+        name.name: sum(float(vars(step)[name.name]) for step in measured[-LAST:]) / LAST
+        for name in fields(StepMetrics)
+    }
 
 
 def main() -> None:
@@ -75,10 +84,15 @@ def main() -> None:
     args = parser.parse_args()
     corpus = open_corpus(args.corpus)
     first = config_of(args, "dot", "cross", 1.0, ours=True)
-    print(f"constant answer: loss {constant_answer_loss(first.objective, first.negatives.count):.2f}, balanced .500, ranking .333")
+    print(
+        f"constant answer: loss {constant_answer_loss(first.objective, first.negatives.count):.2f}, balanced .500, ranking .333"
+    )
     print("loss / balanced / ranking / spread after", args.steps, "steps, before → after")
     for cell in itertools.product(args.similarity, args.sampling, args.temperature):
-        both = [last_steps(config_of(args, *cell, ours=ours), corpus, args.steps) for ours in (False, True)]
+        both = [
+            last_steps(config_of(args, *cell, ours=ours), corpus, args.steps)
+            for ours in (False, True)
+        ]
         before, after = (" / ".join(f"{measured[name]:.3f}" for name in SHOWN) for measured in both)
         print(f"{cell[0]:16} {cell[1]:9} τ = {cell[2]:<4g}  {before}  →  {after}", flush=True)
 

@@ -1,7 +1,9 @@
-"""The best of 64 points by our driver's whole ask and tell path, against plain `optuna.Study.optimize` with the same sampler.
+"""The best of 64 points by our driver's whole ask and tell path, against plain
+`optuna.Study.optimize` with the same sampler.
 
-Both search the same made-up response surface with conditional parameters, with and without seed noise. Over 20 seeds it prints the
-paired difference of the best points' true responses, ours minus plain, with its 95 % interval. `python -m tests.benchmarks.sampler`
+Both search the same made-up response surface with conditional parameters, with and without seed
+noise. Over 20 seeds it prints the paired difference of the best points' true responses, ours minus
+plain, with its 95 % interval. `python -m tests.benchmarks.sampler`
 """
 
 from __future__ import annotations
@@ -14,14 +16,16 @@ from typing import Any
 
 import optuna
 
-from study.sampling import build_sampler, draw
-from study.spec import StudySpec
-from study.statistics import paired_difference
-from study.store import StudyStore
+from search_spaces.samplers.base import draw
+from study.analysis.statistics import paired_difference
+from study.dispatch.dispatcher import Dispatcher, build_sampler
+from study.spec.study_spec import StudySpec
 from tests.benchmarks.surface import BEST, SPACE, response
-from tests.study.specs import tiny_spec
+from tests.helpers.specs import tiny_spec
 
 POINTS, SEEDS = 64, 20
+
+
 NOISE = 0.01
 """Standard deviation between seeds of the noisy case; the surface spans about 0.1."""
 
@@ -29,14 +33,16 @@ NOISE = 0.01
 def spec_of(kind: str, seed: int, replicates: int = 1) -> StudySpec:
     # The spec's hash seeds the sampler; the name makes it another one for each seed.
     sampler = {"kind": kind, "trials": POINTS}
-    return tiny_spec(name=f"surface{seed}", space=SPACE, sampler=sampler, seeds=list(range(replicates)))
+    return tiny_spec(
+        name=f"surface{seed}", space=SPACE, sampler=sampler, seeds=list(range(replicates))
+    )
 
 
 def ours(spec: StudySpec, noise: random.Random, deviation: float) -> float:
     """True response of the point with the best measured mean, found by the store."""
     measured: dict[str, tuple[float, list[float]]] = {}
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        store = StudyStore.create_or_open(Path(folder), spec, "c" * 64, "")
+        store = Dispatcher.create_or_open(Path(folder), spec, "c" * 64, "")
         while (assignment := store.ask()) is not None:
             true = response(assignment.sample)
             value = true + noise.gauss(0, deviation)
@@ -76,7 +82,9 @@ def compare(kind: str, replicates: int, deviation: float) -> str:
 
 
 def main() -> None:
-    print(f"true response of the best of {POINTS} points, {SEEDS} seeds; with several seeds a point, plain has as many trials in all")
+    print(
+        f"true response of the best of {POINTS} points, {SEEDS} seeds; with several seeds a point, plain has as many trials in all"
+    )
     for kind in sys.argv[1:] or ["tpe", "gp", "random"]:
         print(compare(kind, 1, 0.0))
     print(compare("tpe", 1, NOISE))

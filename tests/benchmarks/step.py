@@ -1,8 +1,10 @@
-"""The training step against what it could be: the ratios of one run, medians of interleaved repeats, at the paper's geometry.
+"""The training step against what it could be: the ratios of one run, medians of interleaved
+repeats, at the paper's geometry.
 
     python -m tests.benchmarks.step --width 64 256
 
-On a GPU: `--width 512 --clips 64 --precision bfloat16` also prints the share of the measured matrix-product peak.
+On a GPU: `--width 512 --clips 64 --precision bfloat16` also prints the share of the measured
+matrix-product peak.
 """
 
 from __future__ import annotations
@@ -18,11 +20,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from cpc_core.compute import precision
 from cpc_core.config import CpcConfig
-from cpc_core.corpus.stream import Batch
-from cpc_core.draws import Purpose
-from cpc_core.initialise import initialise
+from cpc_core.corpus.reading.batches import Batch
+from cpc_core.model.initialise import initialise
+from cpc_core.precision import precision
+from cpc_core.stateless_random import Purpose
 from cpc_core.step import TrainState, clean_pass, step_negatives, train_step
 from tests.benchmarks.straightforward import Straightforward, naive_step, straightforward_step
 
@@ -60,7 +62,12 @@ class Bench:
 
     def __init__(self, args: argparse.Namespace, width: int, numbers: str) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        audio = torch.randn(args.clips, round(args.seconds * 16_000), generator=torch.Generator().manual_seed(0)) * 0.1
+        audio = (
+            torch.randn(
+                args.clips, round(args.seconds * 16_000), generator=torch.Generator().manual_seed(0)
+            )
+            * 0.1
+        )
         self.batch = Batch(0, torch.arange(args.clips, device=self.device), audio.to(self.device))
         self.clean = self.state(config_of(args, width, "none", numbers))
         self.fgsm = self.state(config_of(args, width, "fgsm", numbers))
@@ -71,15 +78,24 @@ class Bench:
         self.plain_optimizer = torch.optim.Adam(self.plain.parameters(), lr=1e-4, fused=True)
         with torch.no_grad():  # the same function, or the ratio says nothing
             (future, _), latents = self.plain(self.batch.audio)
-            torch.testing.assert_close(latents, plain.model.encode(self.batch.audio), rtol=1e-2, atol=1e-2)
-            torch.testing.assert_close(future, plain.model.contextualise(latents)[0], rtol=1e-2, atol=1e-2)
+            torch.testing.assert_close(
+                latents, plain.model.encode(self.batch.audio), rtol=1e-2, atol=1e-2
+            )
+            torch.testing.assert_close(
+                future, plain.model.contextualise(latents)[0], rtol=1e-2, atol=1e-2
+            )
         with precision(self.clean.config.compute, self.device):
             passed = clean_pass(self.clean, self.batch)
             objective = self.clean.model.objective
-            predictions = [predict(context) for predict, context in zip(objective.predictors, passed.contexts, strict=True)]
+            predictions = [
+                predict(context)
+                for predict, context in zip(objective.predictors, passed.contexts, strict=True)
+            ]
         self.latents, self.contexts = passed.latents.detach().requires_grad_(), passed.contexts
         self.objective_alone = copy.deepcopy(objective)
-        self.objective_alone.predictors = nn.ModuleList(Given(prediction) for prediction in predictions)
+        self.objective_alone.predictors = nn.ModuleList(
+            Given(prediction) for prediction in predictions
+        )
 
     def state(self, config: CpcConfig) -> TrainState:
         """An initialised trial."""
@@ -93,7 +109,9 @@ class Bench:
             "clean": lambda: train_step(self.clean, self.batch),
             "adversarial": lambda: train_step(self.fgsm, self.batch),
             "naive": self.naive_run,
-            "straightforward": lambda: straightforward_step(self.plain, self.plain_optimizer, self.batch, self.plain_state),
+            "straightforward": lambda: straightforward_step(
+                self.plain, self.plain_optimizer, self.batch, self.plain_state
+            ),
             "objective": self.objective,
         }
 
@@ -150,13 +168,20 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    where = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{platform.machine()} CPU, {args.threads} threads"
+    where = (
+        torch.cuda.get_device_name()
+        if torch.cuda.is_available()
+        else f"{platform.machine()} CPU, {args.threads} threads"
+    )
     print(f"{where}, torch {torch.__version__}, {args.clips} clips of {args.seconds:g} s")
     for width in args.width:
         for numbers in args.precision:
             bench = Bench(args, width, numbers)
             t = measure(bench, args.repeats)
-            flops = {kind: value * 1e9 * (width / 512) ** 2 * args.clips * args.seconds for kind, value in PAPER_GFLOP_PER_CLIP_S.items()}
+            flops = {
+                kind: value * 1e9 * (width / 512) ** 2 * args.clips * args.seconds
+                for kind, value in PAPER_GFLOP_PER_CLIP_S.items()
+            }
             peak = matmul_peak(bench.device, numbers)
             print(
                 f"width {width:4} {numbers:9} | adversarial ÷ clean {t['adversarial'] / t['clean']:.2f}"

@@ -1,7 +1,8 @@
 """What a study costs in each store: `python -m tests.benchmarks.stores [TRIALS]`.
 
-A grid is opened, every trial asked for, reported ten times and told, and then the study is read. Nothing is trained. The database runs on
-this machine and waits for its disk; the object store is a server in Python on loopback, and gets a tenth of the trials.
+A grid is opened, every trial asked for, reported ten times and told, and then the study is read.
+Nothing is trained. The database runs on this machine and waits for its disk; the object store is a
+server in Python on loopback, and gets a tenth of the trials.
 """
 
 from __future__ import annotations
@@ -16,21 +17,20 @@ from pathlib import Path
 
 from moto.server import ThreadedMotoServer
 
-from cpc_core.corpus.location import Location
-from study.files import Place
-from study.reading import read_study
-from study.spec import StudySpec
-from study.store import StudyStore
-from study.trial_folder import LogEntry
-from tests.postgres import PASSWORD, running
-from tests.study.specs import tiny_spec
+from cpc_core.report import LogEntry
+from cpc_core.storage_path import Place, StoragePath
+from study.dispatch.dispatcher import Dispatcher
+from study.results.reader import read_study
+from study.spec.study_spec import StudySpec
+from tests.helpers.postgres import PASSWORD, running
+from tests.helpers.specs import tiny_spec
 
 REPORTS = 10
 
 
 def measure(name: str, folder: Place, spec: StudySpec) -> None:
     began = time.monotonic()
-    store = StudyStore.create_or_open(folder, spec, "c" * 64, "")
+    store = Dispatcher.create_or_open(folder, spec, "c" * 64, "")
     opened, trials = time.monotonic(), 0
     while (assignment := store.ask()) is not None:
         trials += 1
@@ -50,7 +50,13 @@ def measure(name: str, folder: Place, spec: StudySpec) -> None:
 
 
 def grid(trials: int, store: str | None = None) -> StudySpec:
-    return tiny_spec(space={"epsilon_db": [-80 + 0.05 * index for index in range(trials)], "adversary": ["fgsm"]}, store=store)
+    return tiny_spec(
+        space={
+            "epsilon_db": [-80 + 0.05 * index for index in range(trials)],
+            "adversary": ["fgsm"],
+        },
+        store=store,
+    )
 
 
 def main(trials: int) -> None:
@@ -63,10 +69,23 @@ def main(trials: int) -> None:
         server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         server.start()
         host, port = server.get_host_and_port()
-        settings = {"ENDPOINT_URL": f"http://{host}:{port}", "ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "test"}
-        os.environ.update({f"AWS_{name}": value for name, value in settings.items()}, AWS_EC2_METADATA_DISABLED="true")
-        urllib.request.urlopen(urllib.request.Request(f"http://{host}:{port}/studies", method="PUT")).close()
-        measure("S3 protocol, in Python", Location.of("s3://studies/bench"), grid(max(1, trials // 10)))
+        settings = {
+            "ENDPOINT_URL": f"http://{host}:{port}",
+            "ACCESS_KEY_ID": "test",
+            "SECRET_ACCESS_KEY": "test",
+        }
+        os.environ.update(
+            {f"AWS_{name}": value for name, value in settings.items()},
+            AWS_EC2_METADATA_DISABLED="true",
+        )
+        urllib.request.urlopen(
+            urllib.request.Request(f"http://{host}:{port}/studies", method="PUT")
+        ).close()
+        measure(
+            "S3 protocol, in Python",
+            StoragePath.of("s3://studies/bench"),
+            grid(max(1, trials // 10)),
+        )
         server.stop()
 
 

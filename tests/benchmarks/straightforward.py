@@ -8,16 +8,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cpc_core.context import ContextNetwork
-from cpc_core.corpus.stream import Batch
-from cpc_core.draws import Purpose
-from cpc_core.layers import ConvLayer, LayerNorm
-from cpc_core.model import CpcModel
+from cpc_core.corpus.reading.batches import Batch
+from cpc_core.model.context import ContextNetwork
+from cpc_core.model.cpc_model import CpcModel
+from cpc_core.model.layers import ConvLayer, LayerNorm
+from cpc_core.stateless_random import Purpose
 from cpc_core.step import TrainState, learning_rate, step_negatives
 
 
 class Layer(nn.Module):
-    """Conv1d → transpose → LayerNorm → transpose → activation, with the weights of one of our layers."""
+    """Conv1d → transpose → LayerNorm → transpose → activation, with the weights of one of our
+    layers.
+    """
 
     def __init__(self, ours: nn.Module, stride: int) -> None:
         super().__init__()
@@ -41,11 +43,18 @@ class Layer(nn.Module):
 
 
 class Straightforward(nn.Module):
-    """The networks of a `CpcModel`, channels first, with every layer's output kept for the dense sums."""
+    """The networks of a `CpcModel`, channels first, with every layer's output kept for the dense
+    sums.
+    """
 
     def __init__(self, model: CpcModel, strides: tuple[int, ...]) -> None:
         super().__init__()
-        self.encoder = nn.Sequential(*(Layer(layer, stride) for layer, stride in zip(model.encoder.layers, strides, strict=True)))
+        self.encoder = nn.Sequential(
+            *(
+                Layer(layer, stride)
+                for layer, stride in zip(model.encoder.layers, strides, strict=True)
+            )
+        )
         self.contexts = nn.ModuleList()
         for network in (model.future_context, model.past_context):
             assert isinstance(network, ContextNetwork)
@@ -55,7 +64,10 @@ class Straightforward(nn.Module):
     def forward(self, audio: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
         """Contexts and latents of audio `[B, L]`, as `CpcModel` gives them."""
         latents = self.encoder(audio.unsqueeze(1))
-        future, past = (self._context(layers, x) for layers, x in zip(self.contexts, (latents, latents.flip(2)), strict=True))
+        future, past = (
+            self._context(layers, x)
+            for layers, x in zip(self.contexts, (latents, latents.flip(2)), strict=True)
+        )
         return (future.transpose(1, 2), past.transpose(1, 2)), latents.transpose(1, 2)
 
     def _context(self, layers: nn.Module, latents: Tensor) -> Tensor:
@@ -66,22 +78,32 @@ class Straightforward(nn.Module):
         return sum(outputs) / math.sqrt(len(outputs))  # type: ignore[return-value]
 
 
-def straightforward_step(model: Straightforward, optimizer: torch.optim.Optimizer, batch: Batch, state: TrainState) -> None:
+def straightforward_step(
+    model: Straightforward, optimizer: torch.optim.Optimizer, batch: Batch, state: TrainState
+) -> None:
     """One clean step of the straightforward model."""
     contexts, latents = model(batch.audio)
     optimizer.zero_grad(set_to_none=True)
-    model.objective(contexts, latents, step_negatives(state, batch, Purpose.NEGATIVES)).loss.backward()
+    model.objective(
+        contexts, latents, step_negatives(state, batch, Purpose.NEGATIVES)
+    ).loss.backward()
     optimizer.step()
 
 
 def naive_step(state: TrainState, batch: Batch, epsilon: float) -> None:
-    """Algorithm 1 with our layers and two independent passes: weight gradients in both, and the contexts computed twice."""
+    """Algorithm 1 with our layers and two independent passes: weight gradients in both, and the
+    contexts computed twice.
+    """
     model = state.model
 
     def whole_pass(target_audio: Tensor, purpose: Purpose) -> None:
-        latents = model.encode(batch.audio if purpose is Purpose.PERTURBED_NEGATIVES else target_audio)
+        latents = model.encode(
+            batch.audio if purpose is Purpose.PERTURBED_NEGATIVES else target_audio
+        )
         targets = latents if purpose is Purpose.NEGATIVES else model.encode(target_audio)
-        model.objective(model.contextualise(latents), targets, step_negatives(state, batch, purpose)).loss.backward()
+        model.objective(
+            model.contextualise(latents), targets, step_negatives(state, batch, purpose)
+        ).loss.backward()
 
     audio = batch.audio.clone().requires_grad_()
     whole_pass(audio, Purpose.NEGATIVES)

@@ -7,21 +7,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import cpc
-from tests.cpc_core.recordings import noise, write_labels, write_recording
+from tests.helpers.cli import cpc
+from tests.helpers.recordings import noise, write_labels, write_recording
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A folder with a source `s` of three good recordings and a broken one."""
     for index in range(3):
-        write_recording(tmp_path / "s" / "dog" / f"{index}.wav", noise(0.5, index), subtype="PCM_16")
+        write_recording(
+            tmp_path / "s" / "dog" / f"{index}.wav", noise(0.5, index), subtype="PCM_16"
+        )
     (tmp_path / "s" / "dog" / "broken.wav").write_text("not audio")
     return tmp_path
 
 
 def test_import_sums_up_and_info_shows_the_manifest(home: Path) -> None:
-    result = cpc("data", "import", "s", "--out", "c", "--clip-s", "0.25", "--dev-fraction", "0", cwd=home)
+    result = cpc(
+        "data", "import", "s", "--out", "c", "--clip-s", "0.25", "--dev-fraction", "0", cwd=home
+    )
     assert (result.code, result.out) == (0, "")
     assert "4 recordings → 6 train clips of 0.25 s, 0.0 minutes of audio" in result.err
     assert "1 could not be used" in result.err
@@ -34,7 +38,14 @@ def test_import_sums_up_and_info_shows_the_manifest(home: Path) -> None:
     }  # fmt: skip
     manifest = json.loads((home / "c" / "manifest.json").read_text())
     assert manifest["totals"] == {"recordings": 4, "rejected": 1, "noted": 0, "audio_s": 1.5}
-    for shown in ("4 recordings", "1 refused", "schema 2", "clip_s 0.25", "seed 0", "labels (1): dog 6"):
+    for shown in (
+        "4 recordings",
+        "1 refused",
+        "schema 2",
+        "clip_s 0.25",
+        "seed 0",
+        "labels (1): dog 6",
+    ):
         assert shown in info.err
 
 
@@ -44,11 +55,19 @@ def test_strict_makes_the_corpus_and_ends_with_an_error(home: Path) -> None:
     assert "cpc: recordings that could not be used: 1, and --strict allows none" in result.err
     assert (home / "c" / "manifest.json").is_file()
     (home / "s" / "dog" / "broken.wav").unlink()
-    assert cpc("data", "import", "s", "-o", "c", "--clip-s", "0.5", "--strict", "--overwrite", cwd=home).code == 0
+    assert (
+        cpc(
+            "data", "import", "s", "-o", "c", "--clip-s", "0.5", "--strict", "--overwrite", cwd=home
+        ).code
+        == 0
+    )
 
 
 def test_groups_that_the_source_divides_are_told(home: Path) -> None:
-    rows = [{"path": f"dog/{index}.wav", "label": "dog", "split": split, "group": "rex"} for index, split in enumerate(("train", "test"))]
+    rows = [
+        {"path": f"dog/{index}.wav", "label": "dog", "split": split, "group": "rex"}
+        for index, split in enumerate(("train", "test"))
+    ]
     write_labels(home / "s", rows)
     result = cpc("data", "import", "s", "-o", "c", "--clip-s", "0.5", cwd=home)
     assert result.code == 0
@@ -60,7 +79,12 @@ def test_groups_that_the_source_divides_are_told(home: Path) -> None:
     [
         (None, "--kind labels", 3, "has no labels.csv or labels.parquet"),
         ("path,name\ndog/0.wav,dog\n", "", 3, "has neither a column label nor a column tags"),
-        ("path,label,split\ndog/0.wav,dog,validation\n", "", 3, "line 2: unknown split 'validation': use one of train, dev, test"),
+        (
+            "path,label,split\ndog/0.wav,dog,validation\n",
+            "",
+            3,
+            "line 2: unknown split 'validation': use one of train, dev, test",
+        ),
         (None, "--kind fsd50k", 2, "fsd50k"),
         (None, "--clip-s 0.01", 2, "clip_s 0.01: Input should be greater than or equal to 0.06"),
         (None, "--dev-fraction 1", 2, "dev_fraction 1.0: Input should be less than 1"),
@@ -68,11 +92,20 @@ def test_groups_that_the_source_divides_are_told(home: Path) -> None:
         (None, "--out occupied/c", 1, "occupied/c cannot be written (Not a directory)"),
     ],
 )
-def test_what_cannot_be_imported_is_one_sentence(home: Path, labels: str | None, arguments: str, code: int, message: str) -> None:
+def test_what_cannot_be_imported_is_one_sentence(
+    home: Path, labels: str | None, arguments: str, code: int, message: str
+) -> None:
     (home / "occupied").touch()
     if labels is not None:
         (home / "s" / "labels.csv").write_text(labels)
-    result = cpc("data", "import", "s", *(["-o", "c"] if "--out" not in arguments else []), *arguments.split(), cwd=home)
+    result = cpc(
+        "data",
+        "import",
+        "s",
+        *(["-o", "c"] if "--out" not in arguments else []),
+        *arguments.split(),
+        cwd=home,
+    )
     assert result.code == code
     assert message in " ".join(result.err.split())
     assert "Traceback" not in result.err

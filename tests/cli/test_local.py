@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import cpc
-from tests.cpc_core.damage import flip_audio_bit
-from tests.cpc_core.recordings import write_tone
+from tests.helpers.cli import cpc
+from tests.helpers.damage import flip_audio_bit
+from tests.helpers.recordings import write_tone
 
 TINY = (
     "--width", "8", "--batch-size", "4", "--crop-s", "0.25", "--threads", "1", "--learning-rate", "0.002",
@@ -31,8 +31,23 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
     source = home / "tones"
     for index in range(24):
-        write_tone(source / ("low", "high")[index % 2] / f"{index}.wav", hz=(300, 2500)[index % 2] * (1 + index / 100), seconds=0.5)
-    result = cpc("data", "import", source, "-o", "corpus", "--clip-s", "0.5", "--dev-fraction", "0.3", cwd=home)
+        write_tone(
+            source / ("low", "high")[index % 2] / f"{index}.wav",
+            hz=(300, 2500)[index % 2] * (1 + index / 100),
+            seconds=0.5,
+        )
+    result = cpc(
+        "data",
+        "import",
+        source,
+        "-o",
+        "corpus",
+        "--clip-s",
+        "0.5",
+        "--dev-fraction",
+        "0.3",
+        cwd=home,
+    )
     assert result.code == 0, result.err
     return home
 
@@ -58,17 +73,24 @@ def test_an_audit_of_a_damaged_corpus_says_where_and_fails(home: Path) -> None:
     result = cpc("data", "audit", "damaged", "-o", "csv", cwd=home)
     assert result.code == 1
     assert "train-00000.parquet, row group 0: " in result.err
-    assert "cpc: damaged is damaged in train-00000.parquet: restore these files or import the corpus again" in result.err
+    assert (
+        "cpc: damaged is damaged in train-00000.parquet: restore these files or import the corpus again"
+        in result.err
+    )
     assert "broken,shards,1" in result.out
 
 
 def test_a_trial_from_nothing_to_a_probed_export(home: Path) -> None:
-    first = cpc("trial", "run", "--corpus", "corpus", "--steps", "20", *TINY, "-o", "trial", cwd=home)
+    first = cpc(
+        "trial", "run", "--corpus", "corpus", "--steps", "20", *TINY, "-o", "trial", cwd=home
+    )
     assert first.code == 0, first.err
     assert "step     20" in first.err
     assert "mAP" in first.err
 
-    again = cpc("trial", "run", "--corpus", "corpus", "--steps", "20", *TINY, "-o", "trial", cwd=home)
+    again = cpc(
+        "trial", "run", "--corpus", "corpus", "--steps", "20", *TINY, "-o", "trial", cwd=home
+    )
     assert again.code == 0
     assert "already trained, nothing to do" in again.err
 
@@ -81,7 +103,11 @@ def test_a_trial_from_nothing_to_a_probed_export(home: Path) -> None:
 
     exported = cpc("export", "trial", "--best", "-o", "model", cwd=home)
     assert exported.code == 0, exported.err
-    assert {path.name for path in (home / "model").iterdir()} == {"config.json", "model.safetensors", "provenance.json"}
+    assert {path.name for path in (home / "model").iterdir()} == {
+        "config.json",
+        "model.safetensors",
+        "provenance.json",
+    }
     refused = cpc("export", "trial", "--best", "-o", "model", cwd=home)
     assert (refused.code, "already there" in refused.err) == (2, True)
 
@@ -92,9 +118,27 @@ def test_a_trial_from_nothing_to_a_probed_export(home: Path) -> None:
 
 
 def test_an_interrupted_trial_goes_on_from_its_checkpoint(home: Path) -> None:
-    command = ["trial", "run", "--corpus", "corpus", "--steps", "4000", "--adversary", "none", *TINY, "-o", "long"]
+    command = [
+        "trial",
+        "run",
+        "--corpus",
+        "corpus",
+        "--steps",
+        "4000",
+        "--adversary",
+        "none",
+        *TINY,
+        "-o",
+        "long",
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    running = subprocess.Popen([sys.executable, "-m", "study.cli", *command], cwd=home, env=environment, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(
+        [sys.executable, "-m", "study.cli", *command],
+        cwd=home,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     log = home / "long" / "trials" / "t00000" / "metrics.jsonl"
     deadline = time.monotonic() + 120
     while not (log.exists() and len(log.read_text().splitlines()) >= 3):
@@ -106,7 +150,13 @@ def test_an_interrupted_trial_goes_on_from_its_checkpoint(home: Path) -> None:
     assert "the same command goes on from the last checkpoint" in err
     before = log.read_text().splitlines()
 
-    resumed = subprocess.Popen([sys.executable, "-m", "study.cli", *command], cwd=home, env=environment, stderr=subprocess.PIPE, text=True)
+    resumed = subprocess.Popen(
+        [sys.executable, "-m", "study.cli", *command],
+        cwd=home,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     while len(log.read_text().splitlines()) <= len(before):
         assert time.monotonic() < deadline + 60
         time.sleep(0.1)

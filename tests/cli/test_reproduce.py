@@ -1,4 +1,6 @@
-"""A trial trained again: the same numbers, or the first step at which they part, and what has changed since."""
+"""A trial trained again: the same numbers, or the first step at which they part, and what has
+changed since.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from study.cli import reproducing
+from study.cli.trial import reproduce
 from study.errors import StudyFailedError
-from tests.cli.running import Result, cpc
-from tests.cluster.tones import one_trial, tones
-from tests.study.folders import ended_study
-from tests.study.specs import tiny_spec
+from tests.helpers.cli import Result, cpc
+from tests.helpers.corpus import one_trial, tones
+from tests.helpers.specs import tiny_spec
+from tests.helpers.studies import ended_study
 
 Edit = Callable[[list[dict[str, Any]]], None]
 
@@ -26,7 +28,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
     corpus = tones(home / "tones")
     (home / "one.yaml").write_text(one_trial(corpus, 12).to_yaml())
-    trained = cpc("trial", "run", "--base", "one.yaml", "--threads", "1", "-o", "studies/one", cwd=home)
+    trained = cpc(
+        "trial", "run", "--base", "one.yaml", "--threads", "1", "-o", "studies/one", cwd=home
+    )
     assert trained.code == 0, trained.err
     return home
 
@@ -41,14 +45,30 @@ def edited(home: Path, copy: str, edit: Edit) -> Path:
     return home / "edited" / copy
 
 
-def reproduced(home: Path, study: str | Path, out: str, *options: str) -> tuple[Result, dict[str, Any]]:
-    result = cpc("trial", "reproduce", study, "0", "-o", f"again/{out}", "--output", "json", *options, cwd=home)
+def reproduced(
+    home: Path, study: str | Path, out: str, *options: str
+) -> tuple[Result, dict[str, Any]]:
+    result = cpc(
+        "trial",
+        "reproduce",
+        study,
+        "0",
+        "-o",
+        f"again/{out}",
+        "--output",
+        "json",
+        *options,
+        cwd=home,
+    )
     return result, json.loads(result.out) if result.out else {}
 
 
 def test_an_untouched_trial_is_identical_to_its_last_step(home: Path) -> None:
     result, found = reproduced(home, "one", "untouched")
-    assert (result.code, found) == (0, {"identical": True, "through": 12, "differences": [], "changed": []}), result.err
+    assert (result.code, found) == (
+        0,
+        {"identical": True, "through": 12, "differences": [], "changed": []},
+    ), result.err
     assert "step     12" in result.err
     again = cpc("trial", "reproduce", "one", "0", "-o", "again/untouched", cwd=home)
     assert again.code == 0
@@ -64,13 +84,22 @@ def test_an_edited_number_names_its_step_and_its_metric(home: Path) -> None:
 
     study = edited(home, "nudged", nudge)
     result, found = reproduced(home, study, "nudged")
-    assert (result.code, found["identical"], found["through"], found["changed"]) == (1, False, 4, [])
+    assert (result.code, found["identical"], found["through"], found["changed"]) == (
+        1,
+        False,
+        4,
+        [],
+    )
     (difference,) = found["differences"]
     assert (difference["step"], difference["metric"]) == (8, "train_loss")
     assert difference["difference"] == pytest.approx(-1e-12 * difference["recorded"], rel=1e-2)
     assert "differs first at step 8, in train_loss; identical through step 4" in result.err
     tolerant, found = reproduced(home, study, "nudged", "--tolerance", "1e-9")
-    assert (tolerant.code, found["through"], [each["metric"] for each in found["differences"]]) == (1, 8, ["dev_map"])
+    assert (tolerant.code, found["through"], [each["metric"] for each in found["differences"]]) == (
+        1,
+        8,
+        ["dev_map"],
+    )
 
 
 def test_fewer_steps_are_those_of_the_whole_training(home: Path) -> None:
@@ -92,16 +121,23 @@ def test_what_has_changed_since_is_listed(home: Path) -> None:
 def test_another_corpus_is_refused(home: Path, tmp_path: Path) -> None:
     study = edited(home, "moved", lambda lines: None)
     path = study / "trials" / "t00000" / "provenance.json"
-    path.write_text(path.read_text().replace(json.loads(path.read_text())["attempts"][0]["corpus_hash"], "f" * 64))
+    path.write_text(
+        path.read_text().replace(
+            json.loads(path.read_text())["attempts"][0]["corpus_hash"], "f" * 64
+        )
+    )
     result, _ = reproduced(home, study, "moved")
     assert result.code == 2
     assert "was trained on a corpus with hash ffffffffffff" in result.err
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "message"), [(["7"], 3, "trial 7 of"), (["0", "--steps", "3"], 2, "ends before the first report")]
+    ("arguments", "code", "message"),
+    [(["7"], 3, "trial 7 of"), (["0", "--steps", "3"], 2, "ends before the first report")],
 )
-def test_what_cannot_be_reproduced_is_said(home: Path, arguments: list[str], code: int, message: str) -> None:
+def test_what_cannot_be_reproduced_is_said(
+    home: Path, arguments: list[str], code: int, message: str
+) -> None:
     result = cpc("trial", "reproduce", "one", *arguments, cwd=home)
     assert (result.code, message in result.err) == (code, True)
 
@@ -111,16 +147,32 @@ def test_a_trial_is_shown_with_where_its_numbers_come_from(home: Path) -> None:
     assert shown.code == 0, shown.err
     trial = json.loads(shown.out)
     (attempt,) = trial["attempts"]
-    assert (trial["outcome"], trial["step"], trial["trial_id"]) == ("complete", 12, attempt["trial_id"])
-    assert (attempt["from_step"], attempt["device"], attempt["workers"], attempt["threads"]) == (0, "cpu", 1, 1)
+    assert (trial["outcome"], trial["step"], trial["trial_id"]) == (
+        "complete",
+        12,
+        attempt["trial_id"],
+    )
+    assert (attempt["from_step"], attempt["device"], attempt["workers"], attempt["threads"]) == (
+        0,
+        "cpu",
+        1,
+        1,
+    )
     table = cpc("study", "show", "one", "--trial", "0", cwd=home).out
     assert attempt["started"] in table and f"torch {attempt['versions']['torch']}" in table
     missing = cpc("study", "show", "one", "--trial", "9", cwd=home)
     assert (missing.code, "has no trial 9" in missing.err) == (3, True)
 
 
-def test_a_training_that_was_stopped_is_not_one_with_other_numbers(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    unfinished = ended_study(tmp_path, tiny_spec(), lambda assignment: {"dev_map": 0.5}, trials=0).trials[0]
-    monkeypatch.setattr(reproducing, "_train_here", lambda *_: unfinished)
-    with pytest.raises(StudyFailedError, match=r"was not trained again to its end \(waiting, the same command goes on\)"):
-        reproducing.reproduce(str(home / "studies" / "one"), 0, out=tmp_path / "again")
+def test_a_training_that_was_stopped_is_not_one_with_other_numbers(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unfinished = ended_study(
+        tmp_path, tiny_spec(), lambda assignment: {"dev_map": 0.5}, trials=0
+    ).trials[0]
+    monkeypatch.setattr(reproduce, "_train_here", lambda *_: unfinished)
+    with pytest.raises(
+        StudyFailedError,
+        match=r"was not trained again to its end \(waiting, the same command goes on\)",
+    ):
+        reproduce.reproduce(str(home / "studies" / "one"), 0, out=tmp_path / "again")

@@ -13,45 +13,40 @@ import pytest
 import yaml
 from rich.console import Console
 
-from study.assignment import Assignment
-from study.cli import app
-from study.cli.outcome import run
-from study.cli.watching import _followed, _view
+from study.analysis.export import json_text
+from study.cli.study.watch import _followed, _view
+from study.dispatch.trial_spec import TrialSpec
 from study.planning import keep_prediction
-from study.reading import read_study
-from study.tabular import json_text
-from tests.study.folders import ended_study
-from tests.study.specs import tiny_spec
+from study.results.reader import read_study
+from tests.helpers.cli import Cpc
+from tests.helpers.specs import tiny_spec
+from tests.helpers.studies import ended_study
 
-CLAIM = {"question": "Does a low temperature help?", "better": {"temperature": 0.05}, "than": {"temperature": 0.1}}
+CLAIM = {
+    "question": "Does a low temperature help?",
+    "better": {"temperature": 0.05},
+    "than": {"temperature": 0.1},
+}
 
 
-def measured(assignment: Assignment) -> dict[str, float]:
+def measured(assignment: TrialSpec) -> dict[str, float]:
     """The lower temperature is better by 0.1, give or take a few thousandths."""
     lead = 0.1 + 0.002 * (assignment.seed % 3) if assignment.sample["temperature"] == 0.05 else 0.0
-    return {"dev_map": 0.4 + 0.01 * assignment.seed + lead, "dev_loss": 9.0 - lead, "dev_accuracy": 0.7}
+    return {
+        "dev_map": 0.4 + 0.01 * assignment.seed + lead,
+        "dev_loss": 9.0 - lead,
+        "dev_accuracy": 0.7,
+    }
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a finished study of two temperatures and six seeds."""
-    ended_study(tmp_path / "studies" / "tiny", tiny_spec(seeds=list(range(6)), claims=[CLAIM]), measured)
+    ended_study(
+        tmp_path / "studies" / "tiny", tiny_spec(seeds=list(range(6)), claims=[CLAIM]), measured
+    )
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-class Cpc:
-    """Runs the command line in this process."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-
-    def __call__(self, *arguments: str, code: int = 0) -> tuple[str, str]:
-        """Stdout and stderr of a command that ends with `code`."""
-        ended = run(app, list(arguments))
-        captured = self._capsys.readouterr()
-        assert ended == code, captured.err
-        return captured.out, captured.err
 
 
 @pytest.fixture
@@ -69,7 +64,12 @@ def read(text: str, output: str) -> Any:
 def test_compare_gives_the_paired_difference(home: Path, cpc: Cpc) -> None:
     out, err = cpc("study", "compare", "tiny", "temperature=0.05", "temperature=0.1", "-o", "json")
     found = json.loads(out)
-    assert (found["first"], found["second"], found["verdict"], found["shared_seeds"]) == ("τ = 0.05", "τ = 0.1", "better", 6)
+    assert (found["first"], found["second"], found["verdict"], found["shared_seeds"]) == (
+        "τ = 0.05",
+        "τ = 0.1",
+        "better",
+        6,
+    )
     assert found["better_by"] == pytest.approx(0.102)
     assert 0.1 < found["low"] < 0.102 < found["high"] < 0.104
     assert found["effect_size_hedges_g"] < found["effect_size_d_z"]
@@ -78,11 +78,15 @@ def test_compare_gives_the_paired_difference(home: Path, cpc: Cpc) -> None:
 
 def test_compare_by_another_metric_and_another_interval(home: Path, cpc: Cpc) -> None:
     cells = ("τ = 0.1", "τ = 0.05")
-    loss = json.loads(cpc("study", "compare", "tiny", *cells, "--metric", "dev_loss", "-o", "json")[0])
+    loss = json.loads(
+        cpc("study", "compare", "tiny", *cells, "--metric", "dev_loss", "-o", "json")[0]
+    )
     assert (loss["verdict"], loss["metric"]) == ("worse", "dev_loss")
     assert loss["better_by"] == pytest.approx(-0.102)
     student = json.loads(cpc("study", "compare", "tiny", *cells, "-o", "json")[0])
-    bootstrap = json.loads(cpc("study", "compare", "tiny", *cells, "--interval", "bootstrap", "-o", "json")[0])
+    bootstrap = json.loads(
+        cpc("study", "compare", "tiny", *cells, "--interval", "bootstrap", "-o", "json")[0]
+    )
     assert bootstrap["better_by"] == student["better_by"]
     assert bootstrap["low"] != student["low"]
 
@@ -108,22 +112,43 @@ def test_without_cells_compare_answers_the_claims(home: Path, cpc: Cpc, output: 
 
 
 def test_studies_of_different_metrics_share_a_list(home: Path, cpc: Cpc) -> None:
-    ended_study(home / "studies" / "other", tiny_spec(name="other", objective={"metric": "dev_accuracy"}), measured)
+    ended_study(
+        home / "studies" / "other",
+        tiny_spec(name="other", objective={"metric": "dev_accuracy"}),
+        measured,
+    )
     rows = read(cpc("study", "ls", "-o", "csv")[0], "csv")
-    assert [(row["study"], row["metric"]) for row in rows] == [("other", "dev_accuracy"), ("tiny", "dev_map")]
+    assert [(row["study"], row["metric"]) for row in rows] == [
+        ("other", "dev_accuracy"),
+        ("tiny", "dev_map"),
+    ]
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (("tiny", "temperature=0.3", "τ = 0.1"), 3, "'temperature=0.3' is no cell of tiny"),
-        (("tiny", "temperature=best", "τ = 0.1"), 3, "'temperature=best' means 2 cells of tiny: name more knobs"),
-        (("tiny", "τ = 0.1", "τ = 0.05", "--metric", "dev_mapp"), 2, "there is no metric 'dev_mapp'; did you mean 'dev_map'?"),
-        (("tiny", "τ = 0.1", "τ = 0.05", "--metric", "train_loss"), 2, "no complete trial of 'τ = 0.1' has measured train_loss"),
+        (
+            ("tiny", "temperature=best", "τ = 0.1"),
+            3,
+            "'temperature=best' means 2 cells of tiny: name more knobs",
+        ),
+        (
+            ("tiny", "τ = 0.1", "τ = 0.05", "--metric", "dev_mapp"),
+            2,
+            "there is no metric 'dev_mapp'; did you mean 'dev_map'?",
+        ),
+        (
+            ("tiny", "τ = 0.1", "τ = 0.05", "--metric", "train_loss"),
+            2,
+            "no complete trial of 'τ = 0.1' has measured train_loss",
+        ),
         (("tny", "τ = 0.1", "τ = 0.05"), 3, "there is no study 'tny' here; did you mean 'tiny'?"),
     ],
 )
-def test_what_cannot_be_compared_is_told(home: Path, cpc: Cpc, arguments: tuple[str, ...], code: int, message: str) -> None:
+def test_what_cannot_be_compared_is_told(
+    home: Path, cpc: Cpc, arguments: tuple[str, ...], code: int, message: str
+) -> None:
     out, err = cpc("study", "compare", *arguments, code=code)
     assert message in err
     assert out == ""
@@ -133,7 +158,10 @@ def test_what_cannot_be_compared_is_told(home: Path, cpc: Cpc, arguments: tuple[
 def test_claims_are_answered(home: Path, cpc: Cpc, verb: str) -> None:
     out, err = cpc("study", verb, "tiny", "-o", "json")
     assert json.loads(out)
-    assert "Does a low temperature help?\n  Supported: τ = 0.05 is ahead of τ = 0.1 by 0.102 in dev mAP over 6 shared seeds" in err
+    assert (
+        "Does a low temperature help?\n  Supported: τ = 0.05 is ahead of τ = 0.1 by 0.102 in dev mAP over 6 shared seeds"
+        in err
+    )
 
 
 def test_best_with_the_bootstrap_has_other_intervals(home: Path, cpc: Cpc) -> None:
@@ -148,20 +176,35 @@ def test_show_sets_time_beside_the_prediction(home: Path, cpc: Cpc) -> None:
     out, err = cpc("study", "show", "tiny", "-o", "csv")
     rows = read(out, "csv")
     assert [(row["minutes"], row["predicted_minutes"]) for row in rows] == [("1.0", "0.5")] * 12
-    assert "12 complete trials trained 12 min 00 s, predicted 6 min 00 s (× 2.00); the study ran" in err
+    assert (
+        "12 complete trials trained 12 min 00 s, predicted 6 min 00 s (× 2.00); the study ran"
+        in err
+    )
 
 
 @pytest.mark.parametrize("file_format", ["csv", "json", "parquet"])
 def test_export_gives_every_number_in_every_format(home: Path, cpc: Cpc, file_format: str) -> None:
     out = home / "deep" / f"trials.{file_format}"
     cpc("study", "export", "tiny", "--format", file_format, "--out", str(out))
-    rows = pq.read_table(out).to_pylist() if file_format == "parquet" else read(out.read_text(encoding="utf-8"), file_format)
+    rows = (
+        pq.read_table(out).to_pylist()
+        if file_format == "parquet"
+        else read(out.read_text(encoding="utf-8"), file_format)
+    )
     assert len(rows) == 12
     assert [path.name for path in out.parent.iterdir()] == [out.name]
     record = read_study(home / "studies" / "tiny")
     for row, trial in zip(rows, record.trials, strict=True):
-        assert (int(row["trial"]), row["trial_id"], int(row["seed"])) == (trial.number, trial.trial_id, trial.seed)
-        assert (float(row["temperature"]), row["outcome"], float(row["duration_s"])) == (trial.knobs["temperature"], "complete", 60.0)
+        assert (int(row["trial"]), row["trial_id"], int(row["seed"])) == (
+            trial.number,
+            trial.trial_id,
+            trial.seed,
+        )
+        assert (float(row["temperature"]), row["outcome"], float(row["duration_s"])) == (
+            trial.knobs["temperature"],
+            "complete",
+            60.0,
+        )
         assert {name: float(row[name]) for name in trial.metrics} == trial.metrics
         assert row["predicted_s"] in (None, "")
 
@@ -172,14 +215,21 @@ def test_export_of_the_logs_and_to_stdout(home: Path, cpc: Cpc) -> None:
     assert [(row["trial"], row["step"]) for row in rows] == [(number, 30) for number in range(12)]
     assert err == ""
     assert "Parquet is binary" in cpc("study", "export", "tiny", "--format", "parquet", code=2)[1]
-    assert "cannot be written" in cpc("study", "export", "tiny", "--out", "/proc/none/x.csv", code=2)[1]
+    assert (
+        "cannot be written"
+        in cpc("study", "export", "tiny", "--out", "/proc/none/x.csv", code=2)[1]
+    )
 
 
 def test_what_is_not_finite_is_null_in_json() -> None:
-    assert json.loads(json_text([{"a": float("nan"), "b": [float("inf"), 1.5]}])) == [{"a": None, "b": [None, 1.5]}]
+    assert json.loads(json_text([{"a": float("nan"), "b": [float("inf"), 1.5]}])) == [
+        {"a": None, "b": [None, 1.5]}
+    ]
 
 
-def test_watch_tells_each_change_and_ends_with_the_study(home: Path, cpc: Cpc, capsys: pytest.CaptureFixture[str]) -> None:
+def test_watch_tells_each_change_and_ends_with_the_study(
+    home: Path, cpc: Cpc, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder, spec, waits = home / "studies" / "watched", tiny_spec(name="watched", seeds=[0, 1]), 0
 
     def wait(seconds: float) -> None:
@@ -197,7 +247,9 @@ def test_watch_tells_each_change_and_ends_with_the_study(home: Path, cpc: Cpc, c
     assert [line.split(" · ")[0] for line in told] == ["trial 0", "trial 1", "trial 2", "trial 3"]
     assert told[2] == "trial 2 · τ = 0.05 · seed 1: complete at step 30, dev mAP 0.512"
     out, err = cpc("study", "watch", "watched", "-o", "json")
-    assert [row["dev_map"] for row in json.loads(out)] == [trial.metrics["dev_map"] for trial in record.trials]
+    assert [row["dev_map"] for row in json.loads(out)] == [
+        trial.metrics["dev_map"] for trial in record.trials
+    ]
     assert "4 trials: 4 complete" in err
 
 

@@ -9,14 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import cpc
-
-COMMANDS = [
-    "data import", "data info", "data audit", "trial run", "trial reproduce", "study validate", "study plan", "study run",
-    "study resume", "study ls", "study show", "study best", "study presets", "study submit", "study status", "study logs",
-    "study pause", "study stop", "study cancel", "study retry", "study compare", "study explain", "study schema", "study export",
-    "study watch", "dashboard", "report", "export", "probe",
-]  # fmt: skip
+from tests.helpers.cli import COMMANDS, cpc
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -25,8 +18,13 @@ def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
     assert result.code == 0
     usage = re.sub(r"\s+", " ", result.out)
     assert f"Usage: cpc {command}" in usage
-    # Parameters without a description leave nothing between their name and type and the end of the row.
-    assert not re.findall(r"^│ (?:\* +)?--?\S+(?: +-\S+)* *(?:STR|INT|FLOAT|PATH|CHOICE)?\.* *│$", result.out, flags=re.MULTILINE)
+    # Parameters without a description leave nothing between their name and type and the end of the
+    # row.
+    assert not re.findall(
+        r"^│ (?:\* +)?--?\S+(?: +-\S+)* *(?:STR|INT|FLOAT|PATH|CHOICE)?\.* *│$",
+        result.out,
+        flags=re.MULTILINE,
+    )
 
 
 def test_the_first_help_loads_nothing_heavy() -> None:
@@ -46,7 +44,11 @@ def test_the_first_help_loads_nothing_heavy() -> None:
     ("command", "code", "message"),
     [
         ("study validate nowhere.yaml", 2, "there is no spec file or preset 'nowhere.yaml'"),
-        ("study validate demo --set base.encoder.widht=3", 2, "'base.encoder.widht' is not a setting; did you mean 'width'?"),
+        (
+            "study validate demo --set base.encoder.widht=3",
+            2,
+            "'base.encoder.widht' is not a setting; did you mean 'width'?",
+        ),
         ("study show demo", 3, "there is no study 'demo' here"),
         ("study best demo", 3, "there is no study 'demo' here"),
         ("report demo -o x.html", 3, "there is no study 'demo' here"),
@@ -62,7 +64,9 @@ def test_the_first_help_loads_nothing_heavy() -> None:
         ("study run demo --set corpus=/nowhere", 3, "there is no corpus folder"),
     ],
 )
-def test_a_mistake_gives_one_sentence_and_its_exit_code(command: str, code: int, message: str, tmp_path: Path) -> None:
+def test_a_mistake_gives_one_sentence_and_its_exit_code(
+    command: str, code: int, message: str, tmp_path: Path
+) -> None:
     result = cpc(*command.split(), cwd=tmp_path)
     assert result.code == code
     assert message in re.sub(r"\s+", " ", result.err)
@@ -82,7 +86,9 @@ def test_validate_says_what_a_spec_holds(tmp_path: Path) -> None:
 
 
 def test_plan_prints_cells_and_time(tmp_path: Path) -> None:
-    result = cpc("study", "plan", "demo", "-o", "csv", "--set", "base.encoder.width=8", cwd=tmp_path)
+    result = cpc(
+        "study", "plan", "demo", "-o", "csv", "--set", "base.encoder.width=8", cwd=tmp_path
+    )
     assert result.code == 0
     lines = result.out.splitlines()
     assert lines[0] == "cell,trials,steps,seconds_per_step,minutes_per_trial"

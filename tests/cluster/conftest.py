@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.on_ray import Marked
+from tests.helpers.processes import Marked
 
 
 @pytest.fixture(scope="session")

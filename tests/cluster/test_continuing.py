@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from cluster.local import run_trial
+from cluster.local_trial import run_trial
 from cpc_core.config import PROBE_METRICS
 from cpc_core.corpus.corpus import Corpus
-from study.provenance import attempts
-from study.spec import StudySpec
-from study.trial_folder import TrialFolder
-from tests.cluster.logs import log_without_timing
-from tests.cluster.tones import one_trial, tones
+from study.folders.provenance import attempts
+from study.folders.trial_folder import TrialFolder
+from study.spec.study_spec import StudySpec
+from tests.helpers.corpus import one_trial, tones
+from tests.helpers.logs import log_without_timing
 
 
 @pytest.fixture(scope="module")
@@ -25,20 +25,44 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 def trained(folder: Path, spec: StudySpec, corpus: Corpus) -> list[int]:
     """Trains, and gives the steps that were taken."""
     taken: list[int] = []
-    run_trial(folder, spec, corpus, on_step=lambda config, step, measured: taken.append(step), on_report=lambda progress: None)
+    run_trial(
+        folder,
+        spec,
+        corpus,
+        on_step=lambda config, step, measured: taken.append(step),
+        on_report=lambda progress: None,
+    )
     return taken
 
 
-@pytest.mark.parametrize(("shorter", "goes_on_at"), [(12, 13), (10, 9)], ids=["ended at a report", "ended between reports"])
-def test_a_longer_budget_gives_bitwise_what_training_at_once_gives(corpus: Corpus, tmp_path: Path, shorter: int, goes_on_at: int) -> None:
+@pytest.mark.parametrize(
+    ("shorter", "goes_on_at"),
+    [(12, 13), (10, 9)],
+    ids=["ended at a report", "ended between reports"],
+)
+def test_a_longer_budget_gives_bitwise_what_training_at_once_gives(
+    corpus: Corpus, tmp_path: Path, shorter: int, goes_on_at: int
+) -> None:
     at_once = tmp_path / "apart" / "at_once"
     assert trained(at_once, one_trial(corpus, 20), corpus) == list(range(1, 21))
-    assert trained(tmp_path / "shorter", one_trial(corpus, shorter), corpus) == list(range(1, shorter + 1))
-    assert trained(tmp_path / "longer", one_trial(corpus, 20), corpus) == list(range(goes_on_at, 21))
+    assert trained(tmp_path / "shorter", one_trial(corpus, shorter), corpus) == list(
+        range(1, shorter + 1)
+    )
+    assert trained(tmp_path / "longer", one_trial(corpus, 20), corpus) == list(
+        range(goes_on_at, 21)
+    )
     assert log_without_timing(tmp_path / "longer", 0) == log_without_timing(at_once, 0)
-    assert [attempt["from_step"] for attempt in attempts(TrialFolder(tmp_path / "longer", 0))] == [0, goes_on_at - 1]
-    ours, theirs = (torch.load(folder / "trials/t00000/checkpoint-000000020/state.pt") for folder in (tmp_path / "longer", at_once))
-    assert all(torch.equal(ours["model"][name], weights) for name, weights in theirs["model"].items())
+    assert [attempt["from_step"] for attempt in attempts(TrialFolder(tmp_path / "longer", 0))] == [
+        0,
+        goes_on_at - 1,
+    ]
+    ours, theirs = (
+        torch.load(folder / "trials/t00000/checkpoint-000000020/state.pt")
+        for folder in (tmp_path / "longer", at_once)
+    )
+    assert all(
+        torch.equal(ours["model"][name], weights) for name, weights in theirs["model"].items()
+    )
 
 
 def test_the_probe_alone_is_measured_at_the_end_only(corpus: Corpus, tmp_path: Path) -> None:

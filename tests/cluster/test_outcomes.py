@@ -1,4 +1,6 @@
-"""Each known fault of Ray's own Optuna searcher, first seen in it and then shown to be absent from ours."""
+"""Each known fault of Ray's own Optuna searcher, first seen in it and then shown to be absent from
+ours.
+"""
 
 from __future__ import annotations
 
@@ -18,24 +20,32 @@ from ray import tune
 from ray.tune.search.optuna import OptunaSearch
 
 from cpc_core.errors import ConfigError
+from search_spaces.samplers.replicate_mean import PointSampler
 from study.analysis.cells import group_cells
-from study.points import PointSampler
-from study.reading import read_study
-from study.store import StudyStore
-from tests.cluster.stock import StockTune
-from tests.cluster.tune import Tune
-from tests.study.specs import tiny_spec
-from tests.study.test_spec import problems
+from study.dispatch.dispatcher import Dispatcher
+from study.results.reader import read_study
+from tests.helpers.fake_tune import Tune
+from tests.helpers.specs import problems, tiny_spec
+from tests.helpers.stock_ray_tune import StockTune
 
 RANGE: dict[str, Any] = {"temperature": {"low": 0.01, "high": 1.0, "log": True}}
-ASHA: dict[str, Any] = {"objective": {"metric": "dev_accuracy"}, "pruner": {"kind": "asha", "first_rung": 1, "reduction": 2}}
+
+
+ASHA: dict[str, Any] = {
+    "objective": {"metric": "dev_accuracy"},
+    "pruner": {"kind": "asha", "first_rung": 1, "reduction": 2},
+}
 
 
 @contextmanager
 def our_tune(folder: Path, trials: int = 8, **changes: Any) -> Iterator[Tune]:
     """A search with ours, by whichever driver opens it next."""
-    settings = {"space": RANGE, "sampler": {"kind": "tpe", "trials": trials, "startup_trials": 4}, "objective": {"metric": "dev_accuracy"}}
-    store = StudyStore.create_or_open(folder, tiny_spec(**{**settings, **changes}), "c" * 64, "")
+    settings = {
+        "space": RANGE,
+        "sampler": {"kind": "tpe", "trials": trials, "startup_trials": 4},
+        "objective": {"metric": "dev_accuracy"},
+    }
+    store = Dispatcher.create_or_open(folder, tiny_spec(**{**settings, **changes}), "c" * 64, "")
     try:
         yield Tune(store, concurrent=4)
     finally:
@@ -65,7 +75,9 @@ def test_a_trial_stopped_early_is_no_complete_one_and_keeps_its_last_value(tmp_p
 
 
 def test_what_was_stopped_early_is_never_the_best(tmp_path: Path) -> None:
-    """Values that fall from a flattering start, as those of a warm-up do: stopped at 0.6, a trial would beat one complete at 0.5."""
+    """Values that fall from a flattering start, as those of a warm-up do: stopped at 0.6, a trial
+    would beat one complete at 0.5.
+    """
     stock = StockTune()
     stock.start("good")
     stock.result("good", 1, dev_accuracy=0.9)
@@ -86,16 +98,24 @@ def test_what_was_stopped_early_is_never_the_best(tmp_path: Path) -> None:
         assert ours.store._study.best_value == 0.5
         assert best_of_sampler(ours) == [0.5]
     record = read_study(tmp_path)
-    assert [cell.metrics["dev_accuracy"].mean for cell in group_cells(record) if cell.metrics] == [0.5]
+    assert [cell.metrics["dev_accuracy"].mean for cell in group_cells(record) if cell.metrics] == [
+        0.5
+    ]
 
 
 def best_of_sampler(tune: Tune) -> list[float | None]:
-    """Values of what our sampler takes for good, its pruned trials left out where a complete one is there."""
+    """Values of what our sampler takes for good, its pruned trials left out where a complete one is
+    there.
+    """
     sampler = tune.store._study.sampler
     assert isinstance(sampler, PointSampler)
     with sampler.points.refreshed():
         pass
-    below, _ = _split_trials(sampler.points, sampler.points._get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED)), 1)
+    below, _ = _split_trials(
+        sampler.points,
+        sampler.points._get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED)),
+        1,
+    )
     return [trial.value for trial in below]
 
 
@@ -106,13 +126,21 @@ def test_a_value_that_is_no_number_ends_the_trial(tmp_path: Path, value: float) 
     stock.result("a", 1, dev_accuracy=0.5)
     stock.result("a", 2, dev_accuracy=value)
     stock.returned("a")
-    assert stock.trials[0].state == (TrialState.RUNNING if math.isnan(value) else TrialState.COMPLETE)
+    assert stock.trials[0].state == (
+        TrialState.RUNNING if math.isnan(value) else TrialState.COMPLETE
+    )
 
     with our_tune(tmp_path) as ours:
         for trial_id, outcome in (("a", "complete"), ("b", "diverged")):
             ours.start(trial_id)
             ours.result(trial_id, 1, dev_accuracy=0.5)
-            ours.result(trial_id, 2, outcome, "loss became nan" if outcome == "diverged" else "", dev_accuracy=value)
+            ours.result(
+                trial_id,
+                2,
+                outcome,
+                "loss became nan" if outcome == "diverged" else "",
+                dev_accuracy=value,
+            )
             ours.returned(trial_id)
         assert [trial.state for trial in trials_of(ours)] == [TrialState.FAIL] * 2
         assert [trial.intermediate_values[1] for trial in trials_of(ours)] == [0.5] * 2
@@ -171,11 +199,17 @@ def test_studies_that_share_a_place_are_not_mixed_up(tmp_path: Path) -> None:
     StockTune(storage).start("a")
     assert len(StockTune(storage).trials) == 1
 
-    with our_tune(tmp_path / "one", name="one") as one, our_tune(tmp_path / "other", name="other") as other:
+    with (
+        our_tune(tmp_path / "one", name="one") as one,
+        our_tune(tmp_path / "other", name="other") as other,
+    ):
         one.start("a")
         assert (len(trials_of(one)), len(trials_of(other))) == (1, 0)
         assert one.store._study.study_name == "one"
-    with pytest.raises(ConfigError, match="holds the study 'one'"), our_tune(tmp_path / "one", name="another"):
+    with (
+        pytest.raises(ConfigError, match="holds the study 'one'"),
+        our_tune(tmp_path / "one", name="another"),
+    ):
         pass
 
 
@@ -186,7 +220,9 @@ def test_planned_points_are_planned_once(tmp_path: Path) -> None:
     assert len(stock.trials) == 6
 
     for _ in range(3):
-        with our_tune(tmp_path, sampler={"kind": "grid"}, space={"temperature": [0.05, 0.1]}) as ours:
+        with our_tune(
+            tmp_path, sampler={"kind": "grid"}, space={"temperature": [0.05, 0.1]}
+        ) as ours:
             assert len(trials_of(ours)) == 2
 
 
@@ -206,19 +242,27 @@ def test_several_objectives_keep_their_intermediate_values(tmp_path: Path) -> No
         assert (trial.intermediate_values, trial.values) == ({1: 0.5, 2: 0.6}, [0.6, 2.0])
 
 
-def test_a_step_on_a_logarithmic_range_is_refused_not_dropped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_step_on_a_logarithmic_range_is_refused_not_dropped(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.ERROR, logger="ray.tune"):
         converted = OptunaSearch.convert_search_space({"x": tune.qloguniform(1e-4, 1e-1, 1e-4)})
     assert converted["x"].step is None
 
     text = "name: a\nspace:\n  temperature: {low: 0.01, high: 1.0, log: true, step: 0.01}\nsampler: {kind: random, trials: 4}\n"
-    assert problems(tmp_path, text) == ["my.yaml:3: space.temperature: a logarithmic range takes no step"]
+    assert problems(tmp_path, text) == [
+        "my.yaml:3: space.temperature: a logarithmic range takes no step"
+    ]
 
 
 def test_only_complete_values_enter_a_mean(tmp_path: Path) -> None:
-    """One setting with five seeds that end in five ways: the mean is that of the one that is complete."""
+    """One setting with five seeds that end in five ways: the mean is that of the one that is
+    complete.
+    """
     ends = {0: "complete", 1: "pruned", 2: "diverged", 3: "failed", 4: "cancelled"}
-    with our_tune(tmp_path, sampler={"kind": "random", "trials": 1}, seeds=list(ends), pruner={"kind": "none"}) as ours:
+    with our_tune(
+        tmp_path, sampler={"kind": "random", "trials": 1}, seeds=list(ends), pruner={"kind": "none"}
+    ) as ours:
         while (assignment := ours.store.ask()) is not None:
             value = 0.6 if assignment.seed == 0 else 0.9 + 0.01 * assignment.seed
             ours.store.report(assignment.number, 10, {"dev_accuracy": value})
@@ -229,11 +273,21 @@ def test_only_complete_values_enter_a_mean(tmp_path: Path) -> None:
     assert sorted(cell.outcomes) == sorted(ends.values())
 
 
-def test_pruned_points_are_ranked_behind_complete_ones_and_failed_ones_not_at_all(tmp_path: Path) -> None:
-    """What TPE makes of them, as Optuna means it: a pruned trial by how far it came, a failed one not."""
+def test_pruned_points_are_ranked_behind_complete_ones_and_failed_ones_not_at_all(
+    tmp_path: Path,
+) -> None:
+    """What TPE makes of them, as Optuna means it: a pruned trial by how far it came, a failed one
+    not.
+    """
     with our_tune(tmp_path) as ours:
         for number, (outcome, value) in enumerate(
-            [("complete", 0.1), ("pruned", 0.9), ("diverged", 0.99), ("complete", 0.2), ("pruned", 0.8)]
+            [
+                ("complete", 0.1),
+                ("pruned", 0.9),
+                ("diverged", 0.99),
+                ("complete", 0.2),
+                ("pruned", 0.8),
+            ]
         ):
             ours.start(str(number))
             ours.store.report(number, 20 if number == 4 else 10, {"dev_accuracy": value})
@@ -244,5 +298,8 @@ def test_pruned_points_are_ranked_behind_complete_ones_and_failed_ones_not_at_al
         with sampler.points.refreshed():
             pass
         seen = sampler.points._get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
-        orders = [[trial.number for trial in _split_trials(sampler.points, seen, count)[0]] for count in (1, 2, 3, 4)]
+        orders = [
+            [trial.number for trial in _split_trials(sampler.points, seen, count)[0]]
+            for count in (1, 2, 3, 4)
+        ]
     assert orders == [[3], [0, 3], [0, 3, 4], [0, 1, 3, 4]]

@@ -6,11 +6,17 @@ import time
 
 import pytest
 
-from cluster import processes
-from cluster.processes import alive, await_end, descendants
+from cluster.kinds import processes
+from cluster.kinds.processes import alive, await_end, descendants
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
-PARENT = [sys.executable, "-c", f"import subprocess, time; subprocess.Popen({SLEEPER!r}); time.sleep(60)"]
+
+
+PARENT = [
+    sys.executable,
+    "-c",
+    f"import subprocess, time; subprocess.Popen({SLEEPER!r}); time.sleep(60)",
+]
 
 
 def test_grandchildren_are_found_and_ended(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,6 @@
-"""Each adversary against its definition, in float64 on a net small enough for finite differences."""
+"""Each adversary against its definition, in float64 on a net small enough for finite
+differences.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +11,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from cpc_core.adversary import Adversary, CleanPass, build_adversary
-from cpc_core.adversary.base import Branch, reference_amplitude
+from cpc_core.adversary import Adversary, build_adversary
+from cpc_core.adversary.base import Branch
 from cpc_core.adversary.gradient import Free
+from cpc_core.clean_pass import CleanPass, reference_amplitude
 from cpc_core.config import CpcConfig, FgsmAdversary, FreeAdversary
-from cpc_core.model import CpcModel
-from tests.cpc_core.tiny import noise, tiny_clean_pass, tiny_config
+from cpc_core.model.cpc_model import CpcModel
+from tests.helpers.configs import noise, tiny_clean_pass, tiny_config
 
 CLIPS, SAMPLES = 2, 46
+
+
 CONFIG = tiny_config(negatives={"sampling": "local"})
 
 
@@ -53,7 +58,10 @@ def test_fgsm_is_the_sign_of_the_finite_difference_gradient(model: CpcModel, aud
             for sample in range(0, SAMPLES, 3):
                 nudge = torch.zeros_like(audio)
                 nudge[clip, sample] = width
-                up, down = (float(tiny_clean_pass(CONFIG, model, audio + sign * nudge).result.loss) for sign in (1, -1))
+                up, down = (
+                    float(tiny_clean_pass(CONFIG, model, audio + sign * nudge).result.loss)
+                    for sign in (1, -1)
+                )
                 if abs(slope := (up - down) / (2 * width)) > 1e-6:
                     checked += 1
                     assert torch.sign(delta[clip, sample]) == (1 if slope > 0 else -1)
@@ -61,7 +69,9 @@ def test_fgsm_is_the_sign_of_the_finite_difference_gradient(model: CpcModel, aud
 
 
 @pytest.mark.parametrize("branch", ["future", "past", "both"])
-def test_the_gradient_at_a_point_is_of_what_the_branch_hears(model: CpcModel, audio: Tensor, branch: Branch) -> None:
+def test_the_gradient_at_a_point_is_of_what_the_branch_hears(
+    model: CpcModel, audio: Tensor, branch: Branch
+) -> None:
     clean, point = clean_pass(model, audio), audio + 0.01 * noise(CLIPS, SAMPLES, seed=1).double()
     gradient = clean.gradient_at(point, branch)
 
@@ -74,7 +84,8 @@ def test_the_gradient_at_a_point_is_of_what_the_branch_hears(model: CpcModel, au
 
 
 @pytest.mark.parametrize(
-    ("branch", "contexts_move", "latents_move"), [("future", False, True), ("past", True, False), ("both", True, True)]
+    ("branch", "contexts_move", "latents_move"),
+    [("future", False, True), ("past", True, False), ("both", True, True)],
 )
 def test_a_branch_hears_the_perturbation_and_the_other_side_is_bitwise_the_clean_one(
     model: CpcModel, audio: Tensor, branch: Branch, contexts_move: bool, latents_move: bool
@@ -86,7 +97,9 @@ def test_a_branch_hears_the_perturbation_and_the_other_side_is_bitwise_the_clean
         assert torch.equal(heard, unheard) != contexts_move
 
 
-def test_fgsm_raises_the_loss_more_than_noise_of_the_same_size(model: CpcModel, audio: Tensor) -> None:
+def test_fgsm_raises_the_loss_more_than_noise_of_the_same_size(
+    model: CpcModel, audio: Tensor
+) -> None:
     clean = clean_pass(model, audio)
 
     def rise(perturbed: Tensor) -> float:
@@ -110,18 +123,25 @@ def test_gaussian_noise_has_the_size_of_epsilon(model: CpcModel) -> None:
 
 @pytest.mark.parametrize("random_start", [False, True])
 @pytest.mark.parametrize("branch", ["future", "both"])
-def test_pgd_stays_in_the_ball_and_beats_one_step_of_its_size(model: CpcModel, audio: Tensor, random_start: bool, branch: Branch) -> None:
+def test_pgd_stays_in_the_ball_and_beats_one_step_of_its_size(
+    model: CpcModel, audio: Tensor, random_start: bool, branch: Branch
+) -> None:
     clean = clean_pass(model, audio)
     shared = {"epsilon_db": -34, "relative_step": 0.25, "branch": branch}
     short = perturb(adversary_of("pgd", attack_steps=1, random_start=False, **shared), clean)
     long = perturb(adversary_of("pgd", attack_steps=8, random_start=random_start, **shared), clean)
     assert float((long - audio).abs().max()) <= 10 ** (-34 / 20) + 1e-12
-    losses = [clean.objective(*clean.views(point, branch), clean.negatives).loss for point in (short, long)]
+    losses = [
+        clean.objective(*clean.views(point, branch), clean.negatives).loss
+        for point in (short, long)
+    ]
     assert losses[1] > losses[0]
 
 
 def test_random_start_fgsm_ends_in_the_ball_and_mostly_on_its_surface(model: CpcModel) -> None:
-    """A step of 1.25 ε from a uniform start leaves the ball, and is clipped to its surface, five times out of eight."""
+    """A step of 1.25 ε from a uniform start leaves the ball, and is clipped to its surface, five
+    times out of eight.
+    """
     clean = tiny_clean_pass(CONFIG, model, noise(CLIPS, 4002).double())
     delta = (perturb(adversary_of("rs_fgsm", epsilon_db=-40), clean) - clean.audio) / 0.01
     assert float(delta.abs().max()) <= 1 + 1e-9
@@ -131,15 +151,28 @@ def test_random_start_fgsm_ends_in_the_ball_and_mostly_on_its_surface(model: Cpc
 def test_the_perturbation_grows_over_its_warm_up(model: CpcModel, audio: Tensor) -> None:
     adversary = adversary_of("fgsm", epsilon_db=-20, warmup_steps=4)
     clean = clean_pass(model, audio)
-    sizes = [float((perturb(adversary, dataclasses.replace(clean, step=step)) - audio).abs().max()) for step in (0, 1, 4, 100)]
+    sizes = [
+        float((perturb(adversary, dataclasses.replace(clean, step=step)) - audio).abs().max())
+        for step in (0, 1, 4, 100)
+    ]
     assert sizes == pytest.approx([0.02, 0.04, 0.1, 0.1])
 
 
 @pytest.mark.parametrize("reference", ["full_scale", "clip_peak", "clip_rms"])
 def test_epsilon_is_relative_to_its_reference(model: CpcModel, reference: str) -> None:
     audio = torch.stack((noise(1, SAMPLES)[0], 0.1 * noise(1, SAMPLES, seed=1)[0])).double()
-    expected = {"full_scale": torch.ones(2), "clip_peak": audio.abs().amax(1), "clip_rms": audio.square().mean(1).sqrt()}[reference]
-    delta = perturb(adversary_of("fgsm", epsilon_db=-40, epsilon_reference=reference), clean_pass(model, audio)) - audio
+    expected = {
+        "full_scale": torch.ones(2),
+        "clip_peak": audio.abs().amax(1),
+        "clip_rms": audio.square().mean(1).sqrt(),
+    }[reference]
+    delta = (
+        perturb(
+            adversary_of("fgsm", epsilon_db=-40, epsilon_reference=reference),
+            clean_pass(model, audio),
+        )
+        - audio
+    )
     torch.testing.assert_close(delta.abs().amax(1), 0.01 * expected.double())
     torch.testing.assert_close(delta.abs().amin(1), 0.01 * expected.double())
 
@@ -148,7 +181,9 @@ def test_a_silent_clip_has_no_peak_to_be_relative_to() -> None:
     assert not reference_amplitude(torch.zeros(1, 5), "clip_peak").any()
 
 
-def test_free_begins_clean_and_follows_the_last_updates_gradient(model: CpcModel, audio: Tensor) -> None:
+def test_free_begins_clean_and_follows_the_last_updates_gradient(
+    model: CpcModel, audio: Tensor
+) -> None:
     free = Free(FreeAdversary(epsilon_db=-40, replays=3))
     expected = torch.zeros_like(audio)
     for step in range(7):
@@ -165,4 +200,6 @@ def test_free_begins_clean_and_follows_the_last_updates_gradient(model: CpcModel
 
 def test_the_smallest_fraction_of_full_scale_is_a_decibel_value() -> None:
     assert FgsmAdversary(epsilon_db=-55).epsilon == pytest.approx(1.78e-3, rel=2e-3)
-    assert CpcConfig.model_validate({"adversary": {"kind": "fgsm", "epsilon_db": 0}}).adversary == FgsmAdversary(epsilon_db=0)
+    assert CpcConfig.model_validate(
+        {"adversary": {"kind": "fgsm", "epsilon_db": 0}}
+    ).adversary == FgsmAdversary(epsilon_db=0)

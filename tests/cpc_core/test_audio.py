@@ -14,7 +14,7 @@ from torchaudio.transforms import Resample
 from cpc_core import audio
 from cpc_core.audio import read_audio, read_blocks
 from cpc_core.errors import AudioError
-from tests.cpc_core.recordings import awkward_recordings, noise, write_recording
+from tests.helpers.recordings import awkward_recordings, noise, write_recording
 
 
 def test_16_khz_mono_comes_back_unchanged(tmp_path: Path) -> None:
@@ -23,7 +23,11 @@ def test_16_khz_mono_comes_back_unchanged(tmp_path: Path) -> None:
     recording = read_audio(tmp_path / "a.wav")
     assert recording.samples.dtype == np.float32
     assert np.array_equal(recording.samples, samples)
-    assert (recording.sample_rate_hz, recording.source_rate_hz, recording.notes) == (16_000, 16_000, ())
+    assert (recording.sample_rate_hz, recording.source_rate_hz, recording.notes) == (
+        16_000,
+        16_000,
+        (),
+    )
 
 
 def test_channels_are_averaged(tmp_path: Path) -> None:
@@ -41,7 +45,11 @@ def test_channels_that_cancel_are_noted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rate", [8_000, 22_050, 44_100, 48_000])
 def test_a_tone_keeps_its_frequency_and_level(tmp_path: Path, rate: int) -> None:
-    write_recording(tmp_path / "a.wav", np.sin(2 * np.pi * 440 * np.arange(rate) / rate).astype(np.float32), rate)
+    write_recording(
+        tmp_path / "a.wav",
+        np.sin(2 * np.pi * 440 * np.arange(rate) / rate).astype(np.float32),
+        rate,
+    )
     recording = read_audio(tmp_path / "a.wav")
     assert len(recording.samples) == 16_000
     expected = np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)
@@ -49,7 +57,9 @@ def test_a_tone_keeps_its_frequency_and_level(tmp_path: Path, rate: int) -> None
 
 
 @pytest.mark.parametrize("seconds", [0.4, 1.0, 2.0, 2.5, 3.0, 3.5, 6.0, 7.3])
-def test_blocks_joined_are_the_recording_resampled_in_one_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+def test_blocks_joined_are_the_recording_resampled_in_one_piece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
     samples = noise(seconds, rate=44_100)
     write_recording(tmp_path / "a.wav", samples, 44_100)
     monkeypatch.setattr(audio, "BLOCK_S", 3)
@@ -59,7 +69,10 @@ def test_blocks_joined_are_the_recording_resampled_in_one_piece(tmp_path: Path, 
     assert np.abs(np.concatenate(blocks) - whole).max() < 2e-7
 
 
-@pytest.mark.parametrize(("seconds", "resampled"), [(1.0, [1.0]), (2.5, [2.5]), (3.0, [3.0]), (6.0, [3.0, 5.0]), (7.3, [3.0, 5.0, 3.3])])
+@pytest.mark.parametrize(
+    ("seconds", "resampled"),
+    [(1.0, [1.0]), (2.5, [2.5]), (3.0, [3.0]), (6.0, [3.0, 5.0]), (7.3, [3.0, 5.0, 3.3])],
+)
 def test_no_more_is_resampled_than_the_seconds_at_inner_edges(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, resampled: list[float]
 ) -> None:
@@ -77,7 +90,9 @@ def test_no_more_is_resampled_than_the_seconds_at_inner_edges(
     assert pieces == resampled
 
 
-def test_what_comes_before_a_damaged_block_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_comes_before_a_damaged_block_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     samples = noise(7.0, rate=44_100)
     samples[5 * 44_100] = np.nan
     write_recording(tmp_path / "a.wav", samples, 44_100)
@@ -88,7 +103,9 @@ def test_what_comes_before_a_damaged_block_is_given(tmp_path: Path, monkeypatch:
         next(blocks)
 
 
-def test_an_mp3_that_is_read_piece_by_piece_is_the_one_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_mp3_that_is_read_piece_by_piece_is_the_one_read_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     soundfile.write(tmp_path / "a.mp3", noise(8.0, rate=24_000), 24_000)
     monkeypatch.setattr(audio, "BLOCK_S", 3)
     monkeypatch.setattr(audio, "_DECODE_SAMPLES", 10_000)
@@ -98,14 +115,18 @@ def test_an_mp3_that_is_read_piece_by_piece_is_the_one_read_at_once(tmp_path: Pa
 
 
 @pytest.mark.parametrize("channels", [2, 3])
-def test_channels_that_cancel_only_in_places_are_not_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, channels: int) -> None:
+def test_channels_that_cancel_only_in_places_are_not_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, channels: int
+) -> None:
     monkeypatch.setattr(audio, "_DECODE_SAMPLES", 1_000)
     samples = np.stack((noise(0.2), -noise(0.2)) + (channels - 2) * (0 * noise(0.2),), axis=1)
     write_recording(tmp_path / "cancel.wav", samples)
     write_recording(tmp_path / "silent.wav", 0 * samples)
     samples[2_000, 0] += 0.5
     write_recording(tmp_path / "click.wav", samples)
-    cancel, silent, click = (read_audio(tmp_path / f"{name}.wav") for name in ("cancel", "silent", "click"))
+    cancel, silent, click = (
+        read_audio(tmp_path / f"{name}.wav") for name in ("cancel", "silent", "click")
+    )
     assert cancel.notes == ("its channels cancel each other: the mono mix is silent",)
     assert silent.notes == click.notes == ()
     assert np.flatnonzero(click.samples).tolist() == [2_000]
@@ -114,11 +135,17 @@ def test_channels_that_cancel_only_in_places_are_not_noted(tmp_path: Path, monke
 def test_a_part_is_read_from_where_it_starts(tmp_path: Path) -> None:
     samples = noise(2.0)
     write_recording(tmp_path / "a.wav", samples)
-    assert np.array_equal(read_audio(tmp_path / "a.wav", start_s=0.5, max_s=0.25).samples, samples[8_000:12_000])
-    assert np.array_equal(read_audio(tmp_path / "a.wav", start_s=1.5, max_s=9).samples, samples[24_000:])
+    assert np.array_equal(
+        read_audio(tmp_path / "a.wav", start_s=0.5, max_s=0.25).samples, samples[8_000:12_000]
+    )
+    assert np.array_equal(
+        read_audio(tmp_path / "a.wav", start_s=1.5, max_s=9).samples, samples[24_000:]
+    )
 
 
-def test_a_rate_without_a_common_factor_is_rounded_and_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rate_without_a_common_factor_is_rounded_and_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(audio, "BLOCK_S", 1)
     write_recording(tmp_path / "a.wav", noise(3.0, rate=44_099), 44_099)
     recording = read_audio(tmp_path / "a.wav")
@@ -155,7 +182,9 @@ def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
     return {name: (folder / f"{name}.wav", reason) for name, reason in reasons.items()}
 
 
-@pytest.mark.parametrize("name", ["nan", "infinite", "empty", "slow", "text", "zero", "pipe", "missing"])
+@pytest.mark.parametrize(
+    "name", ["nan", "infinite", "empty", "slow", "text", "zero", "pipe", "missing"]
+)
 def test_an_unusable_file_is_an_error_with_its_name_and_reason(tmp_path: Path, name: str) -> None:
     path, reason = bad_files(tmp_path)[name]
     with pytest.raises(AudioError, match=f"{name}.wav: {reason}"):
@@ -207,10 +236,14 @@ def test_a_truncated_recording_is_used_and_noted(nasty: Path) -> None:
     assert recording.notes == ("ends early: its header promises 32000 frames, 15023 are there",)
 
 
-@pytest.mark.parametrize("name", ["06-unsigned-8bit.wav", "07-24bit.wav", "10-float64.wav", "33-flac.flac", "39-w64.w64"])
+@pytest.mark.parametrize(
+    "name", ["06-unsigned-8bit.wav", "07-24bit.wav", "10-float64.wav", "33-flac.flac", "39-w64.w64"]
+)
 def test_encodings_of_one_recording_agree(nasty: Path, name: str) -> None:
     reference = read_audio(nasty / "01-reference-16k-mono.wav").samples
-    assert np.abs(read_audio(nasty / name).samples - reference).max() <= (1 / 64 if "8bit" in name else 2 / 32768)
+    assert np.abs(read_audio(nasty / name).samples - reference).max() <= (
+        1 / 64 if "8bit" in name else 2 / 32768
+    )
 
 
 def test_any_rate_of_one_recording_has_its_duration(nasty: Path) -> None:

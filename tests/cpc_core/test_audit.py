@@ -12,23 +12,23 @@ import torch
 from numpy.typing import NDArray
 from torchaudio.functional import resample
 
-from cpc_core.corpus.audit import audit
-from cpc_core.corpus.audit_clips import measured
-from cpc_core.corpus.audit_info import AuditInfo, Damage, Finding
-from cpc_core.corpus.audit_samples import COLUMNS, ROWS, read_samples, spectrogram
+from cpc_core.corpus.audit.findings import AuditResult, Damage, Finding
+from cpc_core.corpus.audit.measures import measured
+from cpc_core.corpus.audit.run import audit
+from cpc_core.corpus.audit.samples import COLUMNS, ROWS, read_samples, spectrogram
 from cpc_core.corpus.corpus import Corpus
-from cpc_core.corpus.importer import import_folder
+from cpc_core.corpus.importing.run import import_folder
 from cpc_core.corpus.manifest import ImportOptions
-from cpc_core.corpus.plan import read_row_group
+from cpc_core.corpus.row_groups import read_row_group
 from cpc_core.corpus.sample import SAMPLE_FOLDER
 from cpc_core.errors import CorpusError
-from tests.cpc_core.damage import flip_audio_bit
-from tests.cpc_core.recordings import noise, noise_corpus, write_labels, write_recording
+from tests.helpers.damage import flip_audio_bit
+from tests.helpers.recordings import noise, noise_corpus, write_labels, write_recording
 
 Samples = NDArray[np.float32]
 
 
-def finding(info: AuditInfo, check: str) -> Finding:
+def finding(info: AuditResult, check: str) -> Finding:
     (found,) = (finding for finding in info.findings if finding.check == check)
     return found
 
@@ -38,12 +38,16 @@ def paths(found: Finding) -> list[tuple[str, ...]]:
 
 
 def tone(hz: float, amplitude: float = 0.3) -> Samples:
-    wave: Samples = (amplitude * np.sin(2 * np.pi * hz * np.arange(16_000) / 16_000)).astype(np.float32)
+    wave: Samples = (amplitude * np.sin(2 * np.pi * hz * np.arange(16_000) / 16_000)).astype(
+        np.float32
+    )
     return wave
 
 
 def guitar() -> Samples:
-    samples: Samples = soundfile.read(SAMPLE_FOLDER / "clips/events/acoustic_guitar/nylon_a3.flac", dtype="float32")[0][:16_000]
+    samples: Samples = soundfile.read(
+        SAMPLE_FOLDER / "clips/events/acoustic_guitar/nylon_a3.flac", dtype="float32"
+    )[0][:16_000]
     return samples
 
 
@@ -51,7 +55,12 @@ ODD: dict[str, tuple[Samples, int, str, str]] = {
     "noise.wav": (noise(1.0), 16_000, "train", "a"),
     "same.wav": (noise(1.0), 16_000, "dev", "b"),
     "guitar.wav": (guitar(), 16_000, "train", "c"),
-    "guitar44.wav": (0.4 * resample(torch.from_numpy(guitar()), 16_000, 44_100).numpy(), 44_100, "dev", "d"),
+    "guitar44.wav": (
+        0.4 * resample(torch.from_numpy(guitar()), 16_000, 44_100).numpy(),
+        44_100,
+        "dev",
+        "d",
+    ),
     "nothing.wav": (np.zeros(16_000, np.float32), 16_000, "train", "e"),
     "nothing_again.wav": (np.zeros(8_000, np.float32), 16_000, "dev", "f"),
     "whisper.wav": (0.005 * noise(1.0, 3), 16_000, "train", "g"),
@@ -66,12 +75,20 @@ ODD: dict[str, tuple[Samples, int, str, str]] = {
 
 
 @pytest.fixture(scope="module")
-def odd(tmp_path_factory: pytest.TempPathFactory) -> AuditInfo:
+def odd(tmp_path_factory: pytest.TempPathFactory) -> AuditResult:
     folder = tmp_path_factory.mktemp("odd")
     rows = []
     for index, (name, (samples, rate, split, group)) in enumerate(ODD.items()):
         write_recording(folder / "source" / name, samples, rate)
-        rows.append({"path": name, "label": "rare" if name == "noise.wav" else "", "tags": f"t{index % 2}", "split": split, "group": group})
+        rows.append(
+            {
+                "path": name,
+                "label": "rare" if name == "noise.wav" else "",
+                "tags": f"t{index % 2}",
+                "split": split,
+                "group": group,
+            }
+        )
     write_labels(folder / "source", rows)
     import_folder(folder / "source", folder / "corpus", ImportOptions(clip_s=1.0))
     return audit(folder / "corpus")
@@ -93,20 +110,22 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> AuditInfo:
         ("shards", set()),
     ],
 )
-def test_each_fault_is_found_and_nothing_else(odd: AuditInfo, check: str, expected: set[tuple[str, ...]]) -> None:
+def test_each_fault_is_found_and_nothing_else(
+    odd: AuditResult, check: str, expected: set[tuple[str, ...]]
+) -> None:
     found = finding(odd, check)
     assert {tuple(sorted(example)) for example in paths(found)} == expected
     assert found.count == len(expected)
     assert found.verdict == ("look" if expected else "good")
 
 
-def test_a_recording_at_8_khz_is_told_by_what_it_lacks(odd: AuditInfo) -> None:
+def test_a_recording_at_8_khz_is_told_by_what_it_lacks(odd: AuditResult) -> None:
     found = {path for (path,) in paths(finding(odd, "bandwidth"))}
     assert "telephone.wav" in found
     assert not {name for name in found if name.startswith(("noise", "same", "speaker", "offset"))}
 
 
-def test_labels_are_counted_in_each_split(odd: AuditInfo) -> None:
+def test_labels_are_counted_in_each_split(odd: AuditResult) -> None:
     assert {label.label: label.rows for label in odd.labels} == {
         "t0": {"train": 6, "dev": 1},
         "t1": {"train": 3, "dev": 3},
@@ -117,21 +136,27 @@ def test_labels_are_counted_in_each_split(odd: AuditInfo) -> None:
     assert finding(odd, "imbalance").detail == "labels; t0 has 7 times the clips of rare"
 
 
-def test_histograms_count_every_clip_where_it_belongs(odd: AuditInfo) -> None:
+def test_histograms_count_every_clip_where_it_belongs(odd: AuditResult) -> None:
     assert {sum(histogram.counts) for histogram in odd.histograms} == {len(ODD)}
     duration = next(histogram for histogram in odd.histograms if histogram.measure == "duration")
-    filled = {round(edge, 2): count for edge, count in zip(duration.edges, duration.counts, strict=False) if count}
+    filled = {
+        round(edge, 2): count
+        for edge, count in zip(duration.edges, duration.counts, strict=False)
+        if count
+    }
     assert filled == {0.48: 1, 0.96: len(ODD) - 1}
     assert odd.audio_s == pytest.approx(len(ODD) - 0.5)
 
 
-def test_an_audit_is_plain_values(odd: AuditInfo) -> None:
+def test_an_audit_is_plain_values(odd: AuditResult) -> None:
     assert json.loads(json.dumps(asdict(odd)))["findings"][0]["check"] == "shards"
 
 
 def test_levels_are_those_of_their_definition(tmp_path: Path) -> None:
     write_recording(tmp_path / "source" / "x" / "tone.wav", tone(1000, 0.5) + np.float32(0.1))
-    import_folder(tmp_path / "source", tmp_path / "corpus", ImportOptions(clip_s=2.0, padding="zero"))
+    import_folder(
+        tmp_path / "source", tmp_path / "corpus", ImportOptions(clip_s=2.0, padding="zero")
+    )
     corpus = Corpus.open(tmp_path / "corpus")
     table = read_row_group(corpus.row_groups("train")[0], corpus_columns())
     (clip,) = measured(table, 0, 0, corpus.clip_samples)
@@ -147,19 +172,26 @@ def corpus_columns() -> list[str]:
     return ["audio", "num_samples", "sample_rate_hz", "path", "group"]
 
 
-def test_a_flipped_byte_is_found_by_shard_and_row_group_and_the_rest_is_audited(tmp_path: Path) -> None:
+def test_a_flipped_byte_is_found_by_shard_and_row_group_and_the_rest_is_audited(
+    tmp_path: Path,
+) -> None:
     corpus = noise_corpus(tmp_path, train=40, dev=4)
     flip_audio_bit(Path(corpus.folder) / "train-00000.parquet", [1])
     info = audit(corpus.folder)
     assert info.is_broken
-    assert [(damage.shard, damage.row_group) for damage in info.damages] == [("train-00000.parquet", None), ("train-00000.parquet", 1)]
+    assert [(damage.shard, damage.row_group) for damage in info.damages] == [
+        ("train-00000.parquet", None),
+        ("train-00000.parquet", 1),
+    ]
     assert info.damages[0].reason.startswith("has sha256 ")
     assert "CRC checksum verification failed" in info.damages[1].reason
     assert finding(info, "shards").verdict == "broken"
     assert {sum(histogram.counts) for histogram in info.histograms} == {44 - 16}
 
 
-def test_a_byte_that_no_checksum_of_a_page_covers_is_found_by_that_of_the_file(tmp_path: Path) -> None:
+def test_a_byte_that_no_checksum_of_a_page_covers_is_found_by_that_of_the_file(
+    tmp_path: Path,
+) -> None:
     corpus = noise_corpus(tmp_path, train=20)
     shard = Path(corpus.folder) / "train-00000.parquet"
     content = shard.read_bytes()
@@ -175,13 +207,18 @@ def test_a_shard_that_is_missing_or_cut_is_found(tmp_path: Path) -> None:
     shard.write_bytes(shard.read_bytes()[:-100])
     info = audit(corpus.folder)
     assert Damage("dev-00000.parquet", None, "is missing") in info.damages
-    assert [damage.row_group for damage in info.damages if damage.shard == "train-00000.parquet"] == [None, 0, 1]
+    assert [
+        damage.row_group for damage in info.damages if damage.shard == "train-00000.parquet"
+    ] == [None, 0, 1]
     assert info.samples == ()
 
 
 def test_a_healthy_corpus_has_no_finding_that_is_not_good(tmp_path: Path) -> None:
     done: list[tuple[int, int]] = []
-    info = audit(noise_corpus(tmp_path, train=20, dev=6).folder, on_progress=lambda *progress: done.append(progress))
+    info = audit(
+        noise_corpus(tmp_path, train=20, dev=6).folder,
+        on_progress=lambda *progress: done.append(progress),
+    )
     assert [found.check for found in info.findings if found.verdict != "good"] == []
     assert done == [(16, 26), (20, 26), (26, 26)]
 

@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from cpc_core.adversary import CleanPass, build_adversary
-from cpc_core.model import CpcModel
-from tests.cpc_core.tiny import noise, tiny_clean_pass, tiny_config
+from cpc_core.adversary import build_adversary
+from cpc_core.clean_pass import CleanPass
+from cpc_core.model.cpc_model import CpcModel
+from tests.helpers.configs import noise, tiny_clean_pass, tiny_config
 
 SAMPLES = 16_000
 
@@ -23,7 +24,9 @@ def clean_pass(audio: Tensor) -> CleanPass:
 
 def tones(frequencies_hz: list[float]) -> Tensor:
     time = torch.arange(SAMPLES) / 16_000
-    return torch.stack([0.3 * torch.sin(2 * math.pi * frequency * time) for frequency in frequencies_hz])
+    return torch.stack(
+        [0.3 * torch.sin(2 * math.pi * frequency * time) for frequency in frequencies_hz]
+    )
 
 
 def peak_hz(audio: Tensor) -> Tensor:
@@ -34,7 +37,9 @@ def peak_hz(audio: Tensor) -> Tensor:
 
 
 def transformed(audio: Tensor, **adversary: Any) -> Tensor:
-    perturbed = build_adversary(tiny_config(adversary=adversary).adversary).perturb(clean_pass(audio))
+    perturbed = build_adversary(tiny_config(adversary=adversary).adversary).perturb(
+        clean_pass(audio)
+    )
     assert perturbed is not None
     assert perturbed.shape == audio.shape
     return perturbed
@@ -43,7 +48,9 @@ def transformed(audio: Tensor, **adversary: Any) -> Tensor:
 @pytest.mark.parametrize("factor", [0.9, 1.0, 1.25])
 def test_speed_scales_every_frequency(factor: float) -> None:
     faster = transformed(tones([440.0, 1000.0]), kind="speed", factors=[factor])
-    torch.testing.assert_close(peak_hz(faster), torch.tensor([440.0, 1000.0]) * factor, rtol=2e-3, atol=0)
+    torch.testing.assert_close(
+        peak_hz(faster), torch.tensor([440.0, 1000.0]) * factor, rtol=2e-3, atol=0
+    )
 
 
 def test_a_faster_clip_goes_on_from_its_beginning() -> None:
@@ -56,7 +63,9 @@ def test_pitch_scales_frequencies_and_keeps_the_tempo(semitones: float) -> None:
     audio = tones([440.0, 1000.0])
     audio[:, : SAMPLES // 2] *= 0.01
     shifted = transformed(audio, kind="pitch", semitones=[semitones])
-    torch.testing.assert_close(peak_hz(shifted), torch.tensor([440.0, 1000.0]) * 2 ** (semitones / 12), rtol=8e-3, atol=0)
+    torch.testing.assert_close(
+        peak_hz(shifted), torch.tensor([440.0, 1000.0]) * 2 ** (semitones / 12), rtol=8e-3, atol=0
+    )
     loud = shifted.abs() > 0.1
     onset = loud.int().argmax(dim=1)
     assert ((onset - SAMPLES // 2).abs() < 600).all()
@@ -72,7 +81,9 @@ def test_noise_has_a_ratio_within_its_range() -> None:
 
 
 def test_each_clip_draws_its_own_change_by_its_id_alone() -> None:
-    adversary = build_adversary(tiny_config(adversary={"kind": "speed", "factors": [0.8, 1.25]}).adversary)
+    adversary = build_adversary(
+        tiny_config(adversary={"kind": "speed", "factors": [0.8, 1.25]}).adversary
+    )
     clean = clean_pass(noise(12, SAMPLES))
     together = adversary.perturb(clean)
     assert together is not None
@@ -80,5 +91,7 @@ def test_each_clip_draws_its_own_change_by_its_id_alone() -> None:
     turned = adversary.perturb(dataclasses.replace(clean, audio=clean.audio.flip(0), clip_ids=ids))
     assert turned is not None
     torch.testing.assert_close(turned.flip(0), together)
-    lengthened = (together[:, :100] - transformed(clean.audio, kind="speed", factors=[0.8])[:, :100]).abs().amax(1) < 1e-5
+    lengthened = (
+        together[:, :100] - transformed(clean.audio, kind="speed", factors=[0.8])[:, :100]
+    ).abs().amax(1) < 1e-5
     assert 0 < int(lengthened.sum()) < 12

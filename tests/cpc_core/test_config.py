@@ -30,10 +30,16 @@ def test_samples_is_the_inverse_of_frames(frames: int) -> None:
     ("preset", "patch", "lead", "frames", "first_safe"),
     [("printed", 955, 0, 498, 3), ("ten_layers", 955, 0, 498, 3), ("patches_40ms", 640, 2, 500, 2)],
 )
-def test_geometry_of_the_presets(preset: str, patch: int, lead: int, frames: int, first_safe: int) -> None:
+def test_geometry_of_the_presets(
+    preset: str, patch: int, lead: int, frames: int, first_safe: int
+) -> None:
     config = CpcConfig.model_validate({"encoder": {"preset": preset}})
     geometry = config.geometry
-    assert (geometry.hop_samples, geometry.patch_samples, geometry.lead_samples) == (320, patch, lead)
+    assert (geometry.hop_samples, geometry.patch_samples, geometry.lead_samples) == (
+        320,
+        patch,
+        lead,
+    )
     assert (geometry.frames(160_000), geometry.first_safe_step) == (frames, first_safe)
     assert geometry.frames(geometry.samples(50)) == 50
     assert geometry.frames(geometry.samples(50) - 1) == 49
@@ -60,18 +66,39 @@ def test_importing_the_configuration_imports_no_torch() -> None:
         ({"adversary": {"kind": "none", "epsilon_db": -55}}, "Extra inputs"),
         ({"negatives": {"sampling": "exclusive"}, "data": {"batch_size": 1}}, "needs other clips"),
         ({"data": {"crop_s": 0.1}}, r"at least 0\.22 s are needed"),
-        ({"encoder": {"kernels": [10, 1], "strides": [5, 2]}}, "kernel 1 is smaller than its stride 2"),
+        (
+            {"encoder": {"kernels": [10, 1], "strides": [5, 2]}},
+            "kernel 1 is smaller than its stride 2",
+        ),
         ({"encoder": {"kernels": [10, 4], "strides": [5]}}, "need the same length: 2 and 1"),
-        ({"encoder": {"preset": "ten_layers", "padding": "same"}}, "padding same disagrees with preset ten_layers"),
+        (
+            {"encoder": {"preset": "ten_layers", "padding": "same"}},
+            "padding same disagrees with preset ten_layers",
+        ),
         ({"encoder": {"preset": "eleven"}}, "'printed', 'ten_layers', 'patches_40ms' or 'custom'"),
-        ({"encoder": {"preset": "patches_40ms"}, "objective": {"first_step": 1}}, "first safe step is 2"),
-        ({"adversary": {"kind": "fsgm"}}, "does not match any of the expected tags: 'none', 'gaussian', 'fgsm'"),
+        (
+            {"encoder": {"preset": "patches_40ms"}, "objective": {"first_step": 1}},
+            "first safe step is 2",
+        ),
+        (
+            {"adversary": {"kind": "fsgm"}},
+            "does not match any of the expected tags: 'none', 'gaussian', 'fgsm'",
+        ),
         ({"adversary": {"kind": "speed", "branch": "future"}}, "Input should be 'both'"),
-        ({"adversary": {"kind": "additive_noise", "snr_db": [30, 10]}}, "must name the lower ratio first"),
-        ({"adversary": {"kind": "free", "replays": 3}}, r"training.report_every 1000 must be a multiple of adversary.replays 3"),
+        (
+            {"adversary": {"kind": "additive_noise", "snr_db": [30, 10]}},
+            "must name the lower ratio first",
+        ),
+        (
+            {"adversary": {"kind": "free", "replays": 3}},
+            r"training.report_every 1000 must be a multiple of adversary.replays 3",
+        ),
         ({"objective": {"temperature": float("nan")}}, "finite number"),
         ({"optimizer": {"learning_rate": 1e-7}}, "exceeds"),
-        ({"optimizer": {"decay_steps": 50}}, "decay_steps 50 leaves nothing after optimizer.warmup_steps 50"),
+        (
+            {"optimizer": {"decay_steps": 50}},
+            "decay_steps 50 leaves nothing after optimizer.warmup_steps 50",
+        ),
     ],
 )
 def test_what_cannot_be_trained_is_refused(changes: dict[str, object], message: str) -> None:

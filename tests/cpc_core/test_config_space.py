@@ -11,15 +11,24 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from cpc_core.config import CpcConfig
-from cpc_core.corpus.stream import Batch
-from cpc_core.initialise import initialise
+from cpc_core.corpus.reading.batches import Batch
+from cpc_core.model.initialise import initialise
 from cpc_core.step import TrainState, train_step
-from tests.cpc_core.tiny import noise
+from tests.helpers.configs import noise
 
 CLIPS = 4
 
-sized = {"epsilon_db": st.floats(-90, -10), "epsilon_reference": st.sampled_from(["full_scale", "clip_peak", "clip_rms"])}
-hearing = {"branch": st.sampled_from(["future", "past", "both"]), "clean_weight": st.sampled_from([0.0, 0.5])}
+
+sized = {
+    "epsilon_db": st.floats(-90, -10),
+    "epsilon_reference": st.sampled_from(["full_scale", "clip_peak", "clip_rms"]),
+}
+
+
+hearing = {
+    "branch": st.sampled_from(["future", "past", "both"]),
+    "clean_weight": st.sampled_from([0.0, 0.5]),
+}
 
 
 def of_kind(kind: str, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
@@ -37,9 +46,22 @@ adversaries = st.one_of(
     of_kind("speed", factors=st.lists(st.floats(0.5, 2), min_size=1, max_size=2)),
     of_kind("pitch", **hearing, semitones=st.lists(st.floats(-12, 12), min_size=1, max_size=2)),
 )
-layers = st.lists(st.integers(1, 3).flatmap(lambda stride: st.tuples(st.integers(stride, 7), st.just(stride))), min_size=1, max_size=4)
+
+
+layers = st.lists(
+    st.integers(1, 3).flatmap(lambda stride: st.tuples(st.integers(stride, 7), st.just(stride))),
+    min_size=1,
+    max_size=4,
+)
+
+
 encoders = st.one_of(
-    st.fixed_dictionaries({"width": st.integers(2, 9), "preset": st.sampled_from(["printed", "ten_layers", "patches_40ms"])}),
+    st.fixed_dictionaries(
+        {
+            "width": st.integers(2, 9),
+            "preset": st.sampled_from(["printed", "ten_layers", "patches_40ms"]),
+        }
+    ),
     layers.flatmap(
         lambda pairs: st.fixed_dictionaries(
             {
@@ -52,6 +74,8 @@ encoders = st.one_of(
         )
     ),
 )
+
+
 configurations = st.fixed_dictionaries(
     {
         "data": st.just({"batch_size": CLIPS}),
@@ -59,7 +83,9 @@ configurations = st.fixed_dictionaries(
         "context": st.fixed_dictionaries(
             {
                 "kernels": st.lists(st.integers(1, 4), min_size=1, max_size=3),
-                "connections": st.sampled_from(["none", "residual", "dense", "dense_concat", "dense_concat_bottleneck"]),
+                "connections": st.sampled_from(
+                    ["none", "residual", "dense", "dense_concat", "dense_concat_bottleneck"]
+                ),
             },
             optional={
                 "width": st.integers(2, 9),
@@ -91,7 +117,10 @@ configurations = st.fixed_dictionaries(
         "adversary": adversaries,
         "initialisation": st.fixed_dictionaries({"data_dependent": st.booleans()}),
         "compute": st.fixed_dictionaries(
-            {"precision": st.sampled_from(["float32", "bfloat16"]), "checkpoint_layers": st.booleans()},
+            {
+                "precision": st.sampled_from(["float32", "bfloat16"]),
+                "checkpoint_layers": st.booleans(),
+            },
             optional={"clips_per_pass": st.integers(1, CLIPS)},
         ),
         "training": st.just({"steps": 8, "report_every": 4}),
@@ -101,7 +130,11 @@ configurations = st.fixed_dictionaries(
 
 
 @given(content=configurations)
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@settings(
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
+)
 def test_what_is_accepted_takes_a_finite_step(content: dict[str, Any]) -> None:
     try:
         config = CpcConfig.model_validate(content)

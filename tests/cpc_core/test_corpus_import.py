@@ -12,20 +12,24 @@ import soundfile
 from pydantic import ValidationError
 
 from cpc_core import audio
-from cpc_core.corpus import parts
 from cpc_core.corpus.corpus import Corpus
-from cpc_core.corpus.importer import ImportSummary, import_folder, import_source
-from cpc_core.corpus.location import Location
+from cpc_core.corpus.importing import parts
+from cpc_core.corpus.importing.run import ImportSummary, import_folder, import_source
 from cpc_core.corpus.manifest import CLIP_SCHEMA, ImportOptions
 from cpc_core.corpus.sources.detect import open_source
 from cpc_core.errors import CorpusError
-from tests.cpc_core.recordings import awkward_recordings, noise, write_labels, write_recording
+from cpc_core.storage_path import StoragePath
+from tests.helpers.recordings import awkward_recordings, noise, write_labels, write_recording
 
 SHORT = ImportOptions(clip_s=0.5)
 
 
-def rows_of(corpus: Path | Location) -> list[dict[str, object]]:
-    return [row for shard in sorted(Path(corpus).glob("*.parquet")) for row in pq.read_table(shard).to_pylist()]
+def rows_of(corpus: Path | StoragePath) -> list[dict[str, object]]:
+    return [
+        row
+        for shard in sorted(Path(corpus).glob("*.parquet"))
+        for row in pq.read_table(shard).to_pylist()
+    ]
 
 
 def listed(path: Path) -> list[dict[str, str]]:
@@ -33,7 +37,9 @@ def listed(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def one_recording(tmp_path: Path, seconds: float, options: ImportOptions) -> list[dict[str, object]]:
+def one_recording(
+    tmp_path: Path, seconds: float, options: ImportOptions
+) -> list[dict[str, object]]:
     write_recording(tmp_path / "source" / "hum" / "a.wav", noise(seconds), subtype="PCM_16")
     import_folder(tmp_path / "source", tmp_path / "corpus", options)
     return rows_of(tmp_path / "corpus")
@@ -46,7 +52,14 @@ def pcm(row: dict[str, object]) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
 
 def test_a_row_carries_the_recording_and_what_labels_csv_says_of_it(tmp_path: Path) -> None:
     write_recording(tmp_path / "s" / "x" / "a.wav", noise(0.5), subtype="PCM_16")
-    label = {"path": "x/a.wav", "label": "kick", "tags": "music|drum", "split": "test", "group": "kit 1", "source": "a shelf"}
+    label = {
+        "path": "x/a.wav",
+        "label": "kick",
+        "tags": "music|drum",
+        "split": "test",
+        "group": "kit 1",
+        "source": "a shelf",
+    }
     write_labels(tmp_path / "s", [label | {"license": "CC0-1.0", "unknown": "ignored"}])
     summary = import_folder(tmp_path / "s", tmp_path / "c", SHORT)
     (row,) = rows_of(tmp_path / "c")
@@ -63,25 +76,48 @@ def test_a_row_carries_the_recording_and_what_labels_csv_says_of_it(tmp_path: Pa
         "license": "CC0-1.0",
         "start_s": 0.0,
     }
-    assert summary == ImportSummary(Location.of(tmp_path / "c"), Corpus.open(tmp_path / "c").hash, 1, 0, 0, {"test": 1}, 0.5, 0, 0)
+    assert summary == ImportSummary(
+        StoragePath.of(tmp_path / "c"),
+        Corpus.open(tmp_path / "c").hash,
+        1,
+        0,
+        0,
+        {"test": 1},
+        0.5,
+        0,
+        0,
+    )
 
 
 def test_int16_recordings_are_stored_bit_for_bit(tmp_path: Path) -> None:
     levels = np.arange(-4000, 4000, dtype=np.int16)
     levels[:2] = (-32768, 32767)
-    write_recording(tmp_path / "s" / "hum" / "a.wav", (levels / np.float32(32768)).astype(np.float32), subtype="PCM_16")
+    write_recording(
+        tmp_path / "s" / "hum" / "a.wav",
+        (levels / np.float32(32768)).astype(np.float32),
+        subtype="PCM_16",
+    )
     import_folder(tmp_path / "s", tmp_path / "c", SHORT)
     assert np.array_equal(pcm(rows_of(tmp_path / "c")[0]), levels)
 
 
 def test_samples_beyond_full_scale_are_stored_as_full_scale(tmp_path: Path) -> None:
-    write_recording(tmp_path / "s" / "hum" / "a.wav", np.tile(np.array([2, -3, 0.5, -0.5], np.float32), 2000))
+    write_recording(
+        tmp_path / "s" / "hum" / "a.wav", np.tile(np.array([2, -3, 0.5, -0.5], np.float32), 2000)
+    )
     import_folder(tmp_path / "s", tmp_path / "c", SHORT)
     assert pcm(rows_of(tmp_path / "c")[0])[:4].tolist() == [32767, -32768, 16384, -16384]
 
 
 def test_class_folders_are_labels_where_there_is_no_labels_csv(tmp_path: Path) -> None:
-    for name in ("dog/deep/a.wav", "cat/b.WAV", "top.wav", ".hidden/c.wav", "cat/._b.wav", "cat/notes.txt"):
+    for name in (
+        "dog/deep/a.wav",
+        "cat/b.WAV",
+        "top.wav",
+        ".hidden/c.wav",
+        "cat/._b.wav",
+        "cat/notes.txt",
+    ):
         write_recording(tmp_path / "s" / name, noise(0.5, len(name)))
     import_folder(tmp_path / "s", tmp_path / "c", SHORT)
     assert {(row["path"], row["label"]) for row in rows_of(tmp_path / "c")} == {
@@ -94,13 +130,20 @@ def test_class_folders_are_labels_where_there_is_no_labels_csv(tmp_path: Path) -
 
 def test_a_long_recording_is_split_into_consecutive_clips(tmp_path: Path) -> None:
     rows = one_recording(tmp_path, 1.75, SHORT)
-    assert [(row["start_s"], row["num_samples"]) for row in rows] == [(0.0, 8000), (0.5, 8000), (1.0, 8000), (1.5, 4000)]
+    assert [(row["start_s"], row["num_samples"]) for row in rows] == [
+        (0.0, 8000),
+        (0.5, 8000),
+        (1.0, 8000),
+        (1.5, 4000),
+    ]
     joined = np.concatenate([pcm(row)[: int(str(row["num_samples"]))] for row in rows])
     assert np.abs(joined - noise(1.75) * 32768).max() <= 1
     assert len({row["clip_id"] for row in rows}) == 4
 
 
-def test_splitting_does_not_depend_on_the_blocks_a_file_is_decoded_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_splitting_does_not_depend_on_the_blocks_a_file_is_decoded_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = one_recording(tmp_path / "whole", 3.3, SHORT)
     monkeypatch.setattr(audio, "BLOCK_S", 1)
     assert one_recording(tmp_path / "blocks", 3.3, SHORT) == whole
@@ -117,7 +160,11 @@ def test_a_rest_too_short_to_use_is_dropped(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"clip_s": 0.01}, "clip_s"), ({"clip_s": 0.5, "shortest_s": 0.6}, "shortest_s 0.6 exceeds clip_s 0.5"), ({"lenght": 1}, "lenght")],
+    [
+        ({"clip_s": 0.01}, "clip_s"),
+        ({"clip_s": 0.5, "shortest_s": 0.6}, "shortest_s 0.6 exceeds clip_s 0.5"),
+        ({"lenght": 1}, "lenght"),
+    ],
 )
 def test_impossible_options_are_refused(options: dict[str, float], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
@@ -163,30 +210,45 @@ def test_the_same_source_gives_the_same_bytes_in_any_order_of_rows(tmp_path: Pat
         import_folder(tmp_path / "s", tmp_path / name, SHORT)
         hashes.append(Corpus.open(tmp_path / name).hash)
     assert len(set(hashes)) == 1
-    assert import_folder(tmp_path / "s", tmp_path / "d", ImportOptions(clip_s=0.25)).hash != hashes[0]
+    assert (
+        import_folder(tmp_path / "s", tmp_path / "d", ImportOptions(clip_s=0.25)).hash != hashes[0]
+    )
 
 
 def test_the_name_of_the_source_folder_is_not_part_of_the_hash(tmp_path: Path) -> None:
     write_recording(tmp_path / "mine" / "x" / "a.wav", noise(0.5))
-    shutil.copytree(tmp_path / "mine", tmp_path / "yours")  # writing it again may write another second into its header
-    summaries = [import_folder(tmp_path / name, tmp_path / f"{name} imported", SHORT) for name in ("mine", "yours")]
+    shutil.copytree(
+        tmp_path / "mine", tmp_path / "yours"
+    )  # writing it again may write another second into its header
+    summaries = [
+        import_folder(tmp_path / name, tmp_path / f"{name} imported", SHORT)
+        for name in ("mine", "yours")
+    ]
     assert summaries[0].hash == summaries[1].hash
     assert [Corpus.open(summary.corpus).name for summary in summaries] == ["mine", "yours"]
 
 
-def test_a_changed_recording_changes_its_clip_id_and_the_hash_but_no_other_clip(tmp_path: Path) -> None:
+def test_a_changed_recording_changes_its_clip_id_and_the_hash_but_no_other_clip(
+    tmp_path: Path,
+) -> None:
     for index in range(3):
         write_recording(tmp_path / "s" / "x" / f"{index}.wav", noise(0.5, index))
     before = import_folder(tmp_path / "s", tmp_path / "a", SHORT)
     write_recording(tmp_path / "s" / "x" / "1.wav", noise(0.5, 99))
     after = import_folder(tmp_path / "s", tmp_path / "b", SHORT)
     assert before.hash != after.hash
-    ids = [{str(row["path"]): row["clip_id"] for row in rows_of(summary.corpus)} for summary in (before, after)]
+    ids = [
+        {str(row["path"]): row["clip_id"] for row in rows_of(summary.corpus)}
+        for summary in (before, after)
+    ]
     assert {path for path, clip_id in ids[0].items() if ids[1][path] != clip_id} == {"x/1.wav"}
 
 
 def test_a_drawn_split_holds_out_whole_groups_and_about_its_fraction(tmp_path: Path) -> None:
-    rows = [{"path": f"{index}.wav", "label": "x", "group": f"speaker {index // 4}"} for index in range(80)]
+    rows = [
+        {"path": f"{index}.wav", "label": "x", "group": f"speaker {index // 4}"}
+        for index in range(80)
+    ]
     for index, row in enumerate(rows):
         write_recording(tmp_path / "s" / row["path"], noise(0.06, index))
     write_labels(tmp_path / "s", rows)
@@ -203,7 +265,9 @@ def test_a_drawn_split_holds_out_whole_groups_and_about_its_fraction(tmp_path: P
     assert held_out[0] != held_out[1]
 
 
-def test_shards_and_row_groups_have_the_sizes_of_the_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shards_and_row_groups_have_the_sizes_of_the_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(parts, "SHARD_BYTES", 20 * 1920)
     monkeypatch.setattr(parts, "LARGEST_SHARD_BYTES", 25 * 1920)
     for index in range(50):
@@ -217,7 +281,9 @@ def test_shards_and_row_groups_have_the_sizes_of_the_manifest(tmp_path: Path, mo
     ]
     for shard in manifest.shards:
         metadata = pq.read_metadata(tmp_path / "c" / shard.file)
-        assert [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)] == list(shard.row_group_rows)
+        assert [
+            metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)
+        ] == list(shard.row_group_rows)
 
 
 def test_refused_and_repaired_recordings_are_listed_with_reasons(tmp_path: Path) -> None:
@@ -229,8 +295,13 @@ def test_refused_and_repaired_recordings_are_listed_with_reasons(tmp_path: Path)
     (tmp_path / "s" / "x" / "text.wav").write_text("not audio")
     seen: list[tuple[int, int]] = []
     source = open_source(tmp_path / "s")
-    summary = import_source(source, tmp_path / "c", SHORT, on_progress=lambda done, total: seen.append((done, total)))
-    rejected = {row["path"]: (row["reason"], row["exception"]) for row in listed(tmp_path / "c" / "rejected.csv")}
+    summary = import_source(
+        source, tmp_path / "c", SHORT, on_progress=lambda done, total: seen.append((done, total))
+    )
+    rejected = {
+        row["path"]: (row["reason"], row["exception"])
+        for row in listed(tmp_path / "c" / "rejected.csv")
+    }
     assert rejected == {
         "x/nan.wav": ("has samples that are not finite numbers", "AudioError"),
         "x/tiny.wav": ("0.01 s is shorter than 0.05 s", "AudioError"),
@@ -244,7 +315,9 @@ def test_refused_and_repaired_recordings_are_listed_with_reasons(tmp_path: Path)
     assert seen == [(done, 6) for done in range(1, 7)]
 
 
-def test_a_recording_that_breaks_behind_its_first_block_is_used_up_to_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recording_that_breaks_behind_its_first_block_is_used_up_to_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(audio, "BLOCK_S", 1)
     samples = noise(2.0)
     samples[20_000] = np.nan
@@ -252,7 +325,10 @@ def test_a_recording_that_breaks_behind_its_first_block_is_used_up_to_there(tmp_
     import_folder(tmp_path / "s", tmp_path / "c", SHORT)
     assert [row["start_s"] for row in rows_of(tmp_path / "c")] == [0.0, 0.5]
     (note,) = listed(tmp_path / "c" / "notes.csv")
-    assert note == {"path": "x/a.wav", "note": "used only up to 1 s: has samples that are not finite numbers"}
+    assert note == {
+        "path": "x/a.wav",
+        "note": "used only up to 1 s: has samples that are not finite numbers",
+    }
 
 
 def test_a_recording_listed_twice_is_imported_once(tmp_path: Path) -> None:
@@ -260,13 +336,21 @@ def test_a_recording_listed_twice_is_imported_once(tmp_path: Path) -> None:
     write_labels(tmp_path / "s", [{"path": "a.wav", "label": "x"}] * 2)
     summary = import_folder(tmp_path / "s", tmp_path / "c", SHORT)
     assert summary.rows == {"train": 1}
-    assert listed(tmp_path / "c" / "rejected.csv")[0]["reason"] == "the part from 0 s on is listed twice"
+    assert (
+        listed(tmp_path / "c" / "rejected.csv")[0]["reason"]
+        == "the part from 0 s on is listed twice"
+    )
 
 
-def test_a_source_without_one_usable_recording_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_source_without_one_usable_recording_is_an_error_and_leaves_nothing(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "s" / "x").mkdir(parents=True)
     (tmp_path / "s" / "x" / "a.wav").write_text("not audio")
-    with pytest.raises(CorpusError, match=r"none of the 1 recordings could be used; the first, x/a.wav: cannot be decoded"):
+    with pytest.raises(
+        CorpusError,
+        match=r"none of the 1 recordings could be used; the first, x/a.wav: cannot be decoded",
+    ):
         import_folder(tmp_path / "s", tmp_path / "c", SHORT)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s"]
 
@@ -280,13 +364,21 @@ def test_an_interrupted_import_leaves_no_corpus_and_no_half_a_file(tmp_path: Pat
     with pytest.raises(KeyboardInterrupt):
         import_source(open_source(tmp_path / "s"), tmp_path / "c", SHORT, on_progress=interrupt)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".c.importing", "s"]
-    assert sorted(path.name for path in (tmp_path / ".c.importing").rglob("*")) == ["lock", "parts", "train-00000.json"]
+    assert sorted(path.name for path in (tmp_path / ".c.importing").rglob("*")) == [
+        "lock",
+        "parts",
+        "train-00000.json",
+    ]
 
 
-def test_a_target_that_exists_is_only_replaced_when_asked_and_only_by_a_whole_corpus(tmp_path: Path) -> None:
+def test_a_target_that_exists_is_only_replaced_when_asked_and_only_by_a_whole_corpus(
+    tmp_path: Path,
+) -> None:
     write_recording(tmp_path / "s" / "x" / "a.wav", noise(0.5))
     before = import_folder(tmp_path / "s", tmp_path / "c", SHORT)
-    with pytest.raises(CorpusError, match="exists already: choose another folder or pass --overwrite"):
+    with pytest.raises(
+        CorpusError, match="exists already: choose another folder or pass --overwrite"
+    ):
         import_folder(tmp_path / "s", tmp_path / "c", SHORT)
     (tmp_path / "s" / "x" / "a.wav").write_text("broken")
     with pytest.raises(CorpusError, match="none of the 1"):
@@ -298,7 +390,9 @@ def test_a_target_that_exists_is_only_replaced_when_asked_and_only_by_a_whole_co
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "s"]
 
 
-def test_a_corpus_that_could_not_be_replaced_is_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_corpus_that_could_not_be_replaced_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_recording(tmp_path / "s" / "x" / "a.wav", noise(0.5))
     before = import_folder(tmp_path / "s", tmp_path / "c", SHORT)
     rename = Path.rename
@@ -327,7 +421,10 @@ def test_a_folder_that_is_no_corpus_is_never_overwritten(tmp_path: Path) -> None
 def test_a_target_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     write_recording(tmp_path / "s" / "x" / "a.wav", noise(0.5))
     (tmp_path / "file").touch()
-    with pytest.raises(CorpusError, match=r"file/c cannot be written \(Not a directory\): free space or choose another folder"):
+    with pytest.raises(
+        CorpusError,
+        match=r"file/c cannot be written \(Not a directory\): free space or choose another folder",
+    ):
         import_folder(tmp_path / "s", tmp_path / "file" / "c", SHORT)
 
 
@@ -338,26 +435,60 @@ def test_names_that_are_odd_or_not_utf_8_are_imported(tmp_path: Path) -> None:
         (tmp_path / "s" / "x").mkdir(parents=True, exist_ok=True)
         (tmp_path / "plain.wav").rename(tmp_path / "s" / "x" / name)
     import_folder(tmp_path / "s", tmp_path / "c", SHORT)
-    assert {row["path"] for row in rows_of(tmp_path / "c")} == {f"x/{name}".replace("\udcff", "\\xff") for name in names}
+    assert {row["path"] for row in rows_of(tmp_path / "c")} == {
+        f"x/{name}".replace("\udcff", "\\xff") for name in names
+    }
 
 
 def test_a_folder_of_awkward_recordings_is_imported_without_a_crash(tmp_path: Path) -> None:
     source = awkward_recordings(tmp_path)
-    summary = import_folder(source, tmp_path / "c", ImportOptions(clip_s=10.0, long_files="crop", dev_fraction=0.0))
+    summary = import_folder(
+        source, tmp_path / "c", ImportOptions(clip_s=10.0, long_files="crop", dev_fraction=0.0)
+    )
     rejected = {row["path"].split("-")[0] for row in listed(tmp_path / "c" / "rejected.csv")}
-    assert rejected == {"03", "04", "05", "21", "22", "28", "29", "35", "42", "43", *map(str, range(46, 53)), "55", "57", "58"}
-    assert summary.recordings - summary.rejected == sum(summary.rows.values()) == len(Corpus.open(tmp_path / "c").read_split("train"))
+    assert rejected == {
+        "03",
+        "04",
+        "05",
+        "21",
+        "22",
+        "28",
+        "29",
+        "35",
+        "42",
+        "43",
+        *map(str, range(46, 53)),
+        "55",
+        "57",
+        "58",
+    }
+    assert (
+        summary.recordings - summary.rejected
+        == sum(summary.rows.values())
+        == len(Corpus.open(tmp_path / "c").read_split("train"))
+    )
     notes = {row["path"][:2]: row["note"] for row in listed(tmp_path / "c" / "notes.csv")}
     assert notes.keys() == {"02", "14", "23", "24", "45", "56", "59"}
     assert notes["02"] == "ends early: its header promises 64000 bytes of samples, 31978 are there"
     assert notes["56"] == "ends early: its header promises 32000 frames, 15023 are there"
-    assert notes["14"] == "its channels cancel each other: the mono mix is silent; has a clip of digital silence"
+    assert (
+        notes["14"]
+        == "its channels cancel each other: the mono mix is silent; has a clip of digital silence"
+    )
     assert notes["23"].endswith("times full scale was clipped")
     assert notes["24"] == notes["59"] == "has a clip of digital silence"
 
 
 @pytest.mark.parametrize(
-    ("suffix", "subtype"), [("wav", "PCM_24"), ("wav", "PCM_U8"), ("wav", "DOUBLE"), ("flac", "PCM_16"), ("ogg", "VORBIS"), ("mp3", None)]
+    ("suffix", "subtype"),
+    [
+        ("wav", "PCM_24"),
+        ("wav", "PCM_U8"),
+        ("wav", "DOUBLE"),
+        ("flac", "PCM_16"),
+        ("ogg", "VORBIS"),
+        ("mp3", None),
+    ],
 )
 @pytest.mark.parametrize(("rate", "channels"), [(8_000, 1), (22_050, 6), (44_100, 2), (48_000, 2)])
 def test_a_tone_survives_every_format_rate_and_number_of_channels(
@@ -366,7 +497,12 @@ def test_a_tone_survives_every_format_rate_and_number_of_channels(
     channels = min(channels, 2) if suffix == "mp3" else channels
     tone = (0.5 * np.sin(2 * np.pi * 1000 * np.arange(rate) / rate)).astype(np.float32)
     (tmp_path / "s" / "tone").mkdir(parents=True)
-    soundfile.write(tmp_path / "s" / "tone" / f"a.{suffix}", np.stack([tone] * channels, axis=1), rate, subtype=subtype)
+    soundfile.write(
+        tmp_path / "s" / "tone" / f"a.{suffix}",
+        np.stack([tone] * channels, axis=1),
+        rate,
+        subtype=subtype,
+    )
     import_folder(tmp_path / "s", tmp_path / "c", ImportOptions(clip_s=1.0, long_files="crop"))
     (row,) = rows_of(tmp_path / "c")
     assert (row["sample_rate_hz"], len(pcm(row))) == (16_000, 16_000)
@@ -395,7 +531,9 @@ def test_links_and_pipes_are_imported_or_refused(tmp_path: Path) -> None:
     assert summary.recordings == 4
 
 
-def test_a_folder_that_cannot_be_listed_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_listed_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_recording(tmp_path / "s" / "x" / "a.wav", noise(0.5))
     scandir = os.scandir
 
@@ -405,7 +543,9 @@ def test_a_folder_that_cannot_be_listed_is_one_sentence(tmp_path: Path, monkeypa
         return scandir(folder)
 
     monkeypatch.setattr(os, "scandir", failing)
-    with pytest.raises(CorpusError, match=r"the folder .*/x cannot be listed \(Permission denied\)"):
+    with pytest.raises(
+        CorpusError, match=r"the folder .*/x cannot be listed \(Permission denied\)"
+    ):
         import_folder(tmp_path / "s", tmp_path / "c", SHORT)
 
 
@@ -414,9 +554,17 @@ def test_a_wav_that_was_cut_off_is_used_and_noted(tmp_path: Path) -> None:
     content = (tmp_path / "s" / "x" / "a.wav").read_bytes()
     (tmp_path / "s" / "x" / "a.wav").write_bytes(content[:-16_000])
     size = content.index(b"data") + 4
-    (tmp_path / "s" / "x" / "streamed.wav").write_bytes(content[:size] + b"\xff" * 4 + content[size + 4 :])
+    (tmp_path / "s" / "x" / "streamed.wav").write_bytes(
+        content[:size] + b"\xff" * 4 + content[size + 4 :]
+    )
     import_folder(tmp_path / "s", tmp_path / "c", ImportOptions(clip_s=1.0))
-    assert {row["path"]: row["num_samples"] for row in rows_of(tmp_path / "c")} == {"x/a.wav": 8_000, "x/streamed.wav": 16_000}
+    assert {row["path"]: row["num_samples"] for row in rows_of(tmp_path / "c")} == {
+        "x/a.wav": 8_000,
+        "x/streamed.wav": 16_000,
+    }
     assert listed(tmp_path / "c" / "notes.csv") == [
-        {"path": "x/a.wav", "note": "ends early: its header promises 32000 bytes of samples, 16000 are there"}
+        {
+            "path": "x/a.wav",
+            "note": "ends early: its header promises 32000 bytes of samples, 16000 are there",
+        }
     ]

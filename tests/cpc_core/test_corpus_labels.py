@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from cpc_core.corpus.importing.splits import with_splits
 from cpc_core.corpus.sources.detect import open_source
 from cpc_core.corpus.sources.entry import Entry
-from cpc_core.corpus.splits import with_splits
 from cpc_core.errors import CorpusError
 
 
@@ -21,7 +21,9 @@ def write(folder: Path, text: str) -> Path:
 
 def test_a_row_with_only_a_path_and_tags(tmp_path: Path) -> None:
     (entry,) = entries_of(write(tmp_path, "path,tags\nx/a.wav,b| a |b|\n"))
-    assert entry == Entry(path=Path("x/a.wav"), label="", tags=("a", "b"), split=None, group="x/a.wav")
+    assert entry == Entry(
+        path=Path("x/a.wav"), label="", tags=("a", "b"), split=None, group="x/a.wav"
+    )
 
 
 def test_a_byte_order_mark_and_quotes_are_understood(tmp_path: Path) -> None:
@@ -36,7 +38,10 @@ def test_a_byte_order_mark_and_quotes_are_understood(tmp_path: Path) -> None:
         ("", "lists no recordings"),
         ("path,split\na.wav,train\n", "has neither a column label nor a column tags"),
         ("path,label\n", "lists no recordings"),
-        ("path,label,split\na.wav,x,train\nb.wav,x,validation\n", "line 3: unknown split 'validation': use one of train, dev, test"),
+        (
+            "path,label,split\na.wav,x,train\nb.wav,x,validation\n",
+            "line 3: unknown split 'validation': use one of train, dev, test",
+        ),
         ("path,label,split\na.wav,x,train\nb.wav,x,\n", "names a split in some rows only"),
         ("path,label\n../a.wav,x\n", "line 2: path '../a.wav' is not a path below"),
         ("path,label\n/etc/a.wav,x\n", "line 2: path '/etc/a.wav' is not a path below"),
@@ -46,7 +51,9 @@ def test_a_byte_order_mark_and_quotes_are_understood(tmp_path: Path) -> None:
         ("path,label,start_s,end_s\na.wav,x,3,2\n", "line 2: end_s 2 is not after start_s 3"),
     ],
 )
-def test_an_unusable_labels_csv_is_one_sentence_with_its_place(tmp_path: Path, text: str, message: str) -> None:
+def test_an_unusable_labels_csv_is_one_sentence_with_its_place(
+    tmp_path: Path, text: str, message: str
+) -> None:
     with pytest.raises(CorpusError) as error:
         entries_of(write(tmp_path, text))
     assert message in str(error.value)
@@ -67,7 +74,9 @@ def test_a_missing_and_an_empty_folder_are_one_sentence(tmp_path: Path) -> None:
 
 
 def entries(groups: list[str]) -> list[Entry]:
-    return [Entry(Path(f"{index}.wav"), "x", ("x",), None, group) for index, group in enumerate(groups)]
+    return [
+        Entry(Path(f"{index}.wav"), "x", ("x",), None, group) for index, group in enumerate(groups)
+    ]
 
 
 def test_one_group_always_stays_for_training() -> None:

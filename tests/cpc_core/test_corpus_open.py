@@ -11,7 +11,7 @@ import torch
 
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.errors import CorpusError
-from tests.cpc_core.recordings import noise_corpus
+from tests.helpers.recordings import noise_corpus
 
 
 @pytest.fixture
@@ -20,10 +20,17 @@ def corpus(tmp_path: Path) -> Corpus:
 
 
 def test_an_opened_corpus_says_what_it_holds(corpus: Corpus) -> None:
-    assert (corpus.splits, corpus.rows("train"), corpus.rows("dev"), corpus.rows("test")) == (("train", "dev"), 20, 5, 0)
+    assert (corpus.splits, corpus.rows("train"), corpus.rows("dev"), corpus.rows("test")) == (
+        ("train", "dev"),
+        20,
+        5,
+        0,
+    )
     assert corpus.clip_samples == 1600
     assert corpus.manifest.label_names == ("even", "odd")
-    assert [(group.shard.name, group.index, group.rows) for group in corpus.row_groups("train")] == [
+    assert [
+        (group.shard.name, group.index, group.rows) for group in corpus.row_groups("train")
+    ] == [
         ("train-00000.parquet", 0, 16),
         ("train-00000.parquet", 1, 4),
     ]
@@ -39,13 +46,18 @@ def test_a_split_is_read_as_the_recordings_it_was_made_of(corpus: Corpus, tmp_pa
     clips = corpus.read_split("train")
     assert clips.audio.shape == (20, 1600)
     assert clips.audio.dtype == torch.float32
-    for audio, path, label, tags in zip(clips.audio, clips.paths, clips.labels, clips.tags, strict=True):
+    for audio, path, label, tags in zip(
+        clips.audio, clips.paths, clips.labels, clips.tags, strict=True
+    ):
         samples, _ = soundfile.read(tmp_path / "source" / path, dtype="float32")
         assert np.array_equal(audio.numpy(), samples)
         assert label == ("even" if int(Path(path).stem) % 2 == 0 else "odd")
         assert tags == (label,)
     assert clips.groups == clips.paths
-    assert clips.clip_ids.tolist() == pq.read_table(corpus.folder / "train-00000.parquet")["clip_id"].to_pylist()
+    assert (
+        clips.clip_ids.tolist()
+        == pq.read_table(corpus.folder / "train-00000.parquet")["clip_id"].to_pylist()
+    )
 
 
 @pytest.mark.parametrize("limit", [1, 16, 18, 99])
@@ -58,7 +70,9 @@ def test_a_limit_takes_the_first_clips(corpus: Corpus, limit: int) -> None:
 
 def test_targets_mark_the_labels_of_each_clip(corpus: Corpus) -> None:
     clips = corpus.read_split("dev")
-    assert clips.multi_hot().tolist() == [[1.0, 0.0] if label == "even" else [0.0, 1.0] for label in clips.labels]
+    assert clips.multi_hot().tolist() == [
+        [1.0, 0.0] if label == "even" else [0.0, 1.0] for label in clips.labels
+    ]
 
 
 def test_a_split_that_is_not_there_is_named(corpus: Corpus) -> None:
@@ -67,7 +81,9 @@ def test_a_split_that_is_not_there_is_named(corpus: Corpus) -> None:
 
 
 def test_a_missing_folder_and_a_folder_of_something_else(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"there is no corpus folder .*: make one with `cpc data import"):
+    with pytest.raises(
+        CorpusError, match=r"there is no corpus folder .*: make one with `cpc data import"
+    ):
         Corpus.open(tmp_path / "missing")
     with pytest.raises(CorpusError, match=r"is not a corpus, it has no manifest\.json"):
         Corpus.open(tmp_path)
@@ -80,13 +96,17 @@ def edit_manifest(corpus: Corpus, **changes: object) -> None:
 
 def test_another_schema_is_named(corpus: Corpus) -> None:
     edit_manifest(corpus, schema_version=99)
-    with pytest.raises(CorpusError, match="has schema 99, this version reads schema 2: import the corpus again"):
+    with pytest.raises(
+        CorpusError, match="has schema 99, this version reads schema 2: import the corpus again"
+    ):
         Corpus.open(corpus.folder)
 
 
 def test_another_schema_with_other_fields_is_named_too(corpus: Corpus) -> None:
     edit_manifest(corpus, schema_version=99, channels=2)
-    with pytest.raises(CorpusError, match="has schema 99, this version reads schema 2: import the corpus again"):
+    with pytest.raises(
+        CorpusError, match="has schema 99, this version reads schema 2: import the corpus again"
+    ):
         Corpus.open(corpus.folder)
 
 
@@ -107,7 +127,10 @@ def test_a_missing_and_a_cut_shard_are_named(corpus: Corpus) -> None:
     shard = Path(corpus.folder) / "dev-00000.parquet"
     content = shard.read_bytes()
     shard.write_bytes(content[:-1])
-    with pytest.raises(CorpusError, match=f"dev-00000.parquet has {len(content) - 1} bytes where the manifest says {len(content)}"):
+    with pytest.raises(
+        CorpusError,
+        match=f"dev-00000.parquet has {len(content) - 1} bytes where the manifest says {len(content)}",
+    ):
         Corpus.open(corpus.folder)
     shard.unlink()
     with pytest.raises(CorpusError, match=r"dev-00000\.parquet is missing"):

@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cpc_core.corpus.importing.parts import Part, plan_parts
 from cpc_core.corpus.manifest import LARGEST_SHARD_BYTES, SHARD_BYTES, ImportOptions
-from cpc_core.corpus.parts import Part, plan_parts
 from cpc_core.corpus.sources.entry import Entry
-from tests.cpc_core.recordings import noise, write_recording
+from tests.helpers.recordings import noise, write_recording
 
 OPTIONS = ImportOptions(clip_s=10.0)
+
+
 CLIP_BYTES = 320_000
 
 
@@ -50,7 +52,9 @@ def test_a_large_corpus_has_shards_of_the_planned_size() -> None:
 def test_every_entry_is_in_one_part_whatever_the_lengths(tens: list[int]) -> None:
     entries = [entry(str(index), 10.0 * count + 0.001) for index, count in enumerate(tens)]
     parts = planned(entries)
-    assert sorted(each.path for part in parts for each in part.entries) == sorted(each.path for each in entries)
+    assert sorted(each.path for part in parts for each in part.entries) == sorted(
+        each.path for each in entries
+    )
     assert all(part.entries for part in parts)
     assert [part.name for part in parts] == [f"train-{number:05d}" for number in range(len(parts))]
 
@@ -74,18 +78,27 @@ def test_a_part_survives_being_written_down(tmp_path: Path) -> None:
     name = "caf\u00e9 \udcff\n.wav"
     write_recording(tmp_path / "a.wav", noise(0.1))
     (tmp_path / "a.wav").rename(tmp_path / name)
-    (part,) = plan_parts(tmp_path, [Entry(Path(name), "x", ("x", "y"), "dev", "g", 0.5, None, "s", "l")], OPTIONS)
+    (part,) = plan_parts(
+        tmp_path, [Entry(Path(name), "x", ("x", "y"), "dev", "g", 0.5, None, "s", "l")], OPTIONS
+    )
     assert part.versions[0][0] == (tmp_path / name).stat().st_size
     assert Part.from_json(part.to_json()) == part
 
 
-def test_lengths_are_read_from_the_recordings_where_the_source_does_not_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cpc_core.corpus.parts.SHARD_BYTES", 10 * 3200)
-    monkeypatch.setattr("cpc_core.corpus.parts.LARGEST_SHARD_BYTES", 12 * 3200)
+def test_lengths_are_read_from_the_recordings_where_the_source_does_not_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cpc_core.corpus.importing.parts.SHARD_BYTES", 10 * 3200)
+    monkeypatch.setattr("cpc_core.corpus.importing.parts.LARGEST_SHARD_BYTES", 12 * 3200)
     for index in range(8):
         write_recording(tmp_path / f"{index}.wav", noise(0.5, index))
     entries = [Entry(Path(f"{index}.wav"), "", (), "train", str(index)) for index in range(8)]
     entries.append(Entry(Path("missing.wav"), "", (), "train", "missing"))
     split, crop = ImportOptions(clip_s=0.1), ImportOptions(clip_s=0.1, long_files="crop")
-    assert sorted(len(part.entries) for part in plan_parts(tmp_path, entries, split)) == [2, 2, 2, 3]
+    assert sorted(len(part.entries) for part in plan_parts(tmp_path, entries, split)) == [
+        2,
+        2,
+        2,
+        3,
+    ]
     assert [len(part.entries) for part in plan_parts(tmp_path, entries, crop)] == [9]

@@ -15,18 +15,19 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from cpc_core.corpus import parts
 from cpc_core.corpus.corpus import Corpus
-from cpc_core.corpus.importer import ImportSummary, import_source, in_this_process
+from cpc_core.corpus.importing import parts
+from cpc_core.corpus.importing.run import import_source, in_this_process
+from cpc_core.corpus.importing.workspace import Workspace
 from cpc_core.corpus.manifest import ImportOptions
 from cpc_core.corpus.sources.detect import open_source
 from cpc_core.corpus.sources.entry import Entry
-from cpc_core.corpus.workspace import Workspace
 from cpc_core.errors import CorpusError, StorageError
-from tests.cpc_core.recordings import noise, write_recording
+from tests.helpers.imports import OPTIONS, content, imported
+from tests.helpers.recordings import noise, write_recording
 
-OPTIONS = ImportOptions(clip_s=0.1)
 RECORDINGS = 12
+
 
 KILLED = """
 import os, signal, sys
@@ -35,10 +36,6 @@ from tests.cpc_core.test_corpus_resume import imported, small_shards
 small_shards()
 imported(Path(sys.argv[1]), Path(sys.argv[2]), lambda done, total: os.kill(os.getpid(), signal.SIGKILL) if done == 8 else None)
 """
-
-
-def small_shards() -> None:
-    vars(parts).update(SHARD_BYTES=3 * 3200, LARGEST_SHARD_BYTES=4 * 3200)
 
 
 @pytest.fixture(autouse=True)
@@ -55,14 +52,6 @@ def source(tmp_path: Path) -> Path:
     return tmp_path / "s"
 
 
-def imported(source: Path, out: Path, on_progress: Callable[[int, int], None] = lambda done, total: None) -> ImportSummary:
-    return import_source(open_source(source), out, OPTIONS, on_progress=on_progress)
-
-
-def content(corpus: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in corpus.iterdir()}
-
-
 def interrupted(source: Path, out: Path, at: int) -> None:
     def interrupt(done: int, total: int) -> None:
         if done == at:
@@ -74,7 +63,9 @@ def interrupted(source: Path, out: Path, at: int) -> None:
 
 
 def test_a_killed_import_goes_on_and_gives_the_same_bytes(tmp_path: Path, source: Path) -> None:
-    killed = subprocess.run([sys.executable, "-c", KILLED, source, tmp_path / "killed"], check=False, timeout=120)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, source, tmp_path / "killed"], check=False, timeout=120
+    )
     assert killed.returncode == -signal.SIGKILL
     assert not (tmp_path / "killed").exists()
     with pytest.raises(CorpusError, match="there is no corpus folder"):
@@ -92,7 +83,9 @@ def test_a_killed_import_goes_on_and_gives_the_same_bytes(tmp_path: Path, source
 
 
 @pytest.mark.parametrize("order", [-1, 1])
-def test_the_order_in_which_parts_are_made_does_not_matter(tmp_path: Path, source: Path, order: int) -> None:
+def test_the_order_in_which_parts_are_made_does_not_matter(
+    tmp_path: Path, source: Path, order: int
+) -> None:
     def run(work: Workspace, names: Sequence[str], on_recordings: Callable[[int], None]) -> None:
         in_this_process(work, names[::order], on_recordings)
 
@@ -101,8 +94,12 @@ def test_the_order_in_which_parts_are_made_does_not_matter(tmp_path: Path, sourc
     assert content(tmp_path / "other") == content(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("damage", [lambda shard: shard[:-1], lambda shard: bytes([shard[0] ^ 1]) + shard[1:], None])
-def test_a_finished_shard_that_was_damaged_is_made_again(tmp_path: Path, source: Path, damage: Callable[[bytes], bytes] | None) -> None:
+@pytest.mark.parametrize(
+    "damage", [lambda shard: shard[:-1], lambda shard: bytes([shard[0] ^ 1]) + shard[1:], None]
+)
+def test_a_finished_shard_that_was_damaged_is_made_again(
+    tmp_path: Path, source: Path, damage: Callable[[bytes], bytes] | None
+) -> None:
     interrupted(source, tmp_path / "c", at=8)
     shard = min((tmp_path / ".c.importing" / "corpus").glob("*.parquet"))
     if damage is None:
@@ -114,7 +111,9 @@ def test_a_finished_shard_that_was_damaged_is_made_again(tmp_path: Path, source:
     assert content(tmp_path / "c") == content(tmp_path / "whole")
 
 
-def test_a_recording_that_changed_meanwhile_is_imported_as_it_is_now(tmp_path: Path, source: Path) -> None:
+def test_a_recording_that_changed_meanwhile_is_imported_as_it_is_now(
+    tmp_path: Path, source: Path
+) -> None:
     interrupted(source, tmp_path / "c", at=RECORDINGS)
     for index in range(RECORDINGS):
         write_recording(source / f"class {index % 2}" / f"{index}.wav", noise(0.1, 100 + index))
@@ -151,17 +150,28 @@ class Overtaken:
         return open_source(self.folder).entries()
 
 
-def test_a_corpus_that_another_import_published_meanwhile_is_not_replaced(tmp_path: Path, source: Path) -> None:
-    with pytest.raises(CorpusError, match="c exists already: choose another folder or pass --overwrite"):
+def test_a_corpus_that_another_import_published_meanwhile_is_not_replaced(
+    tmp_path: Path, source: Path
+) -> None:
+    with pytest.raises(
+        CorpusError, match="c exists already: choose another folder or pass --overwrite"
+    ):
         import_source(Overtaken(source, tmp_path / "c"), tmp_path / "c", OPTIONS)
     assert Corpus.open(tmp_path / "c").clip_samples == 1280
 
 
 @contextmanager
 def full_disk(folder: Path) -> Iterator[Path]:
-    """A file system of 64 KiB at `folder`; one that only says it is full where mounting is not allowed."""
+    """A file system of 64 KiB at `folder`; one that only says it is full where mounting is not
+    allowed.
+    """
     folder.mkdir()
-    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], check=False).returncode:
+    if (
+        os.geteuid()
+        or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], check=False
+        ).returncode
+    ):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(os, "fsync", _no_space)
             yield folder
@@ -180,7 +190,10 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_corpus(tmp_path: Path) -> Non
     for index in range(RECORDINGS):
         write_recording(tmp_path / "s" / "x" / f"{index}.wav", noise(1.0, index))
     with full_disk(tmp_path / "disk") as disk:
-        with pytest.raises(StorageError, match=r"disk/c cannot be written \(No space left on device\): free space or choose") as error:
+        with pytest.raises(
+            StorageError,
+            match=r"disk/c cannot be written \(No space left on device\): free space or choose",
+        ) as error:
             imported(tmp_path / "s", disk / "c")
         assert "\n" not in str(error.value)
         assert [path.name for path in disk.iterdir()] == [".c.importing"]
@@ -191,7 +204,9 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_corpus(tmp_path: Path) -> Non
             Corpus.open(disk / "c")
 
 
-def test_no_space_while_a_shard_is_written_leaves_nothing_of_it(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_space_while_a_shard_is_written_leaves_nothing_of_it(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail_for_shards(descriptor: int) -> None:
         if ".parquet" in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
             _no_space(descriptor)

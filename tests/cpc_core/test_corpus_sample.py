@@ -8,7 +8,7 @@ import pytest
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.sample import open_corpus, sample_corpus
 from cpc_core.errors import CorpusError
-from tests.cpc_core.recordings import noise_corpus
+from tests.helpers.recordings import noise_corpus
 
 
 @pytest.fixture
@@ -27,7 +27,9 @@ def test_the_bundled_corpus_is_imported_once_whoever_comes_first(cache: Path) ->
     assert (folders[0] / "manifest.json").stat().st_mtime_ns == before
     assert corpus.manifest.rows == {"train": 67, "dev": 29, "test": 27}
     assert corpus.name == "sample"
-    assert len({label for split in corpus.splits for label in corpus.read_split(split).labels}) == 12
+    assert (
+        len({label for split in corpus.splits for label in corpus.read_split(split).labels}) == 12
+    )
     assert len((Path(corpus.folder) / "rejected.csv").read_text().splitlines()) == 1
 
 
@@ -40,7 +42,10 @@ def test_no_recording_of_the_bundled_corpus_is_in_two_splits(cache: Path) -> Non
 def test_a_damaged_copy_says_to_delete_it(cache: Path) -> None:
     folder = sample_corpus()
     (folder / "dev-00000.parquet").unlink()
-    with pytest.raises(CorpusError, match=f"the copy of the bundled corpus in {folder} is damaged .*: delete that folder"):
+    with pytest.raises(
+        CorpusError,
+        match=f"the copy of the bundled corpus in {folder} is damaged .*: delete that folder",
+    ):
         open_corpus("sample")
 
 

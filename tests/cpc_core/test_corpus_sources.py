@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cpc_core.corpus.importer import import_folder
+from cpc_core.corpus.importing.run import import_folder
+from cpc_core.corpus.importing.splits import groups_in_several_splits, with_splits
 from cpc_core.corpus.manifest import SPLITS, ImportOptions
 from cpc_core.corpus.sources.audioset import AudioSet
 from cpc_core.corpus.sources.detect import SourceKind, open_source
@@ -14,11 +15,12 @@ from cpc_core.corpus.sources.entry import Entry
 from cpc_core.corpus.sources.esc50 import Esc50
 from cpc_core.corpus.sources.folder import ClassFolders
 from cpc_core.corpus.sources.table import LabelTable
-from cpc_core.corpus.splits import divided_groups, with_splits
 from cpc_core.errors import CorpusError
-from tests.cpc_core.recordings import noise, write_recording
+from tests.helpers.recordings import noise, write_recording
 
 CLASSES = 'index,mid,display_name\n0,/m/09x0r,"Speech"\n1,/m/05zppz,"Male speech, man speaking"\n2,/t/dd00088,"Gush"\n'
+
+
 TRAIN = """# Segments csv created Sun Mar  5 10:54:31 2017
 # num_ytids=22160, num_segs=22160, num_unique_labels=527, num_positive_labels=52882
 # YTID, start_seconds, end_seconds, positive_labels
@@ -54,7 +56,9 @@ def test_an_audioset_segment_has_its_class_names_and_its_video_as_its_group(tmp_
     assert entries["-0xzrMun0Rs"].label == "Male speech, man speaking"
 
 
-@pytest.mark.parametrize("name", ["V_2.5_3.5", "V_2.5", "V_2.500_3.500", "V_2500_3500", "V_2500", "YV", "V", "YV_2.500"])
+@pytest.mark.parametrize(
+    "name", ["V_2.5_3.5", "V_2.5", "V_2.500_3.500", "V_2500_3500", "V_2500", "YV", "V", "YV_2.500"]
+)
 def test_audio_is_found_by_the_names_in_use(tmp_path: Path, name: str) -> None:
     audioset(tmp_path, "V, 2.500, 3.500, /m/09x0r\n")
     write_recording(tmp_path / "some" / "where" / f"{name}.wav", noise(1.0))
@@ -75,7 +79,9 @@ def test_missing_audio_of_audioset_is_rejected_and_eval_is_the_test_split(tmp_pa
         write_recording(source / f"{name}.wav", noise(0.5))
     summary = import_folder(source, tmp_path / "c", ImportOptions(clip_s=0.5))
     assert summary.rows == {"train": 1, "test": 1}
-    assert (tmp_path / "c" / "rejected.csv").read_text().splitlines()[1:] == ["--PJHxphWEs_30,there is no such file,AudioError"]
+    assert (tmp_path / "c" / "rejected.csv").read_text().splitlines()[1:] == [
+        "--PJHxphWEs_30,there is no such file,AudioError"
+    ]
 
 
 def test_only_the_table_that_is_named_is_imported(tmp_path: Path) -> None:
@@ -87,14 +93,19 @@ def test_only_the_table_that_is_named_is_imported(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("V, 0.0, 10.0", "line 1: 'V, 0.0, 10.0' is not `YTID, start_seconds, end_seconds, positive_labels`"),
+        (
+            "V, 0.0, 10.0",
+            "line 1: 'V, 0.0, 10.0' is not `YTID, start_seconds, end_seconds, positive_labels`",
+        ),
         ("V, 10.0, 0.0, /m/09x0r", "is not `YTID"),
         ("V, zero, 10.0, /m/09x0r", "is not `YTID"),
         ("V, nan, 10.0, /m/09x0r", "is not `YTID"),
         ("V, 0.0, 10.0, /m/nothing", "line 1: unknown class '/m/nothing': it is not in"),
     ],
 )
-def test_an_unusable_segment_is_one_sentence_with_its_place(tmp_path: Path, line: str, message: str) -> None:
+def test_an_unusable_segment_is_one_sentence_with_its_place(
+    tmp_path: Path, line: str, message: str
+) -> None:
     with pytest.raises(CorpusError) as error:
         entries_of(audioset(tmp_path, line + "\n"))
     assert message in str(error.value)
@@ -110,7 +121,10 @@ def test_audioset_without_its_class_names_or_segments_says_which_file(tmp_path: 
         entries_of(tmp_path)
     audioset(tmp_path)
     (tmp_path / "class_labels_indices.csv").write_text("index,id,display_name\n0,/m/09x0r,Speech\n")
-    with pytest.raises(CorpusError, match=r"class_labels_indices\.csv has no column mid, only display_name, id, index"):
+    with pytest.raises(
+        CorpusError,
+        match=r"class_labels_indices\.csv has no column mid, only display_name, id, index",
+    ):
         entries_of(tmp_path)
 
 
@@ -132,7 +146,9 @@ def test_esc50_is_read_from_its_own_table(tmp_path: Path) -> None:
     )
     assert cow.tags == ("cow",)
     (tmp_path / "meta" / "esc50.csv").write_text("filename,fold\na.wav,1\n")
-    with pytest.raises(CorpusError, match=r"esc50\.csv has no column category, only filename, fold"):
+    with pytest.raises(
+        CorpusError, match=r"esc50\.csv has no column category, only filename, fold"
+    ):
         entries_of(tmp_path)
 
 
@@ -141,13 +157,23 @@ def test_a_parquet_table_says_the_same_as_a_csv(tmp_path: Path) -> None:
     csv.parent.mkdir()
     parquet.parent.mkdir()
     csv.write_text("path,labels,split,start,end\nx.wav,b|a,train,0.5,2\ny.wav,c,test,,\n")
-    rows = {"path": ["x.wav", "y.wav"], "labels": [["b", "a"], ["c"]], "split": ["train", "test"], "start": [0.5, None], "end": [2, None]}
+    rows = {
+        "path": ["x.wav", "y.wav"],
+        "labels": [["b", "a"], ["c"]],
+        "split": ["train", "test"],
+        "start": [0.5, None],
+        "end": [2, None],
+    }
     pq.write_table(pa.table(rows), parquet)
     expected = [
         Entry(Path("x.wav"), "", ("a", "b"), "train", "x.wav", 0.5, 2.0),
         Entry(Path("y.wav"), "", ("c",), "test", "y.wav"),
     ]
-    assert list(open_source(csv.parent).entries()) == list(open_source(parquet.parent).entries()) == expected
+    assert (
+        list(open_source(csv.parent).entries())
+        == list(open_source(parquet.parent).entries())
+        == expected
+    )
     assert list(open_source(parquet).entries()) == expected
 
 
@@ -191,9 +217,11 @@ def test_given_splits_are_kept_while_the_others_are_drawn() -> None:
     entries = with_splits(given + free, 0.05, 0)
     assert [entry.split for entry in entries[:50]] == ["test"] * 50
     assert sorted(str(entry.split) for entry in entries[50:]) == ["dev"] * 5 + ["train"] * 95
-    assert divided_groups(entries) == 0
+    assert groups_in_several_splits(entries) == 0
 
 
 def test_groups_that_a_source_divides_are_counted() -> None:
-    entries = [Entry(Path(str(index)), "", (), split, "speaker") for index, split in enumerate(SPLITS)]
-    assert divided_groups([*entries, Entry(Path("4"), "", (), "train", "other")]) == 1
+    entries = [
+        Entry(Path(str(index)), "", (), split, "speaker") for index, split in enumerate(SPLITS)
+    ]
+    assert groups_in_several_splits([*entries, Entry(Path("4"), "", (), "train", "other")]) == 1

@@ -1,6 +1,7 @@
 """Fifty steps of a small model must go as they went when the file beside this one was written.
 
-After a change that is meant to change numbers: `python -m tests.cpc_core.test_golden`, and say why in the commit.
+After a change that is meant to change numbers: `python -m tests.cpc_core.test_golden`, and say why
+in the commit.
 """
 
 from __future__ import annotations
@@ -15,26 +16,42 @@ import torch
 from torch import Tensor
 
 from cpc_core.config import CpcConfig
-from cpc_core.corpus.stream import Batch
-from cpc_core.initialise import initialise
+from cpc_core.corpus.reading.batches import Batch
+from cpc_core.model.initialise import initialise
 from cpc_core.step import TrainState, train_step
 
 GOLDEN = Path(__file__).with_name("golden_losses.json")
+
+
 STEPS, CLIPS, SAMPLES = 50, 4, 6000
 
+
 CASES: dict[str, dict[str, Any]] = {
-    "fgsm nonlinear_cosine cross": {"adversary": {"kind": "fgsm"}, "similarity": {"kind": "nonlinear_cosine", "hidden": 32}},
-    "none dot local": {"similarity": {"kind": "dot"}, "negatives": {"sampling": "local"}, "objective": {"temperature": 1.0}},
+    "fgsm nonlinear_cosine cross": {
+        "adversary": {"kind": "fgsm"},
+        "similarity": {"kind": "nonlinear_cosine", "hidden": 32},
+    },
+    "none dot local": {
+        "similarity": {"kind": "dot"},
+        "negatives": {"sampling": "local"},
+        "objective": {"temperature": 1.0},
+    },
 }
 
 
 def tones(step: int) -> Tensor:
-    """Chirps `[CLIPS, SAMPLES]` whose pitches follow from the step and the clip, in a little noise."""
+    """Chirps `[CLIPS, SAMPLES]` whose pitches follow from the step and the clip, in a little
+    noise.
+    """
     time = torch.arange(SAMPLES, dtype=torch.float64) / 16_000
     clip = torch.arange(CLIPS, dtype=torch.float64)[:, None]
     pitch_hz = 200 + 150 * ((7 * step + 5 * clip) % 13)
-    noise = torch.randn(CLIPS, SAMPLES, generator=torch.Generator().manual_seed(step), dtype=torch.float64)
-    return 0.3 * torch.sin(2 * math.pi * (pitch_hz * time + 300 * time**2 * (clip - 1))) + 0.01 * noise
+    noise = torch.randn(
+        CLIPS, SAMPLES, generator=torch.Generator().manual_seed(step), dtype=torch.float64
+    )
+    return (
+        0.3 * torch.sin(2 * math.pi * (pitch_hz * time + 300 * time**2 * (clip - 1))) + 0.01 * noise
+    )
 
 
 def losses(case: str) -> list[float]:
@@ -71,4 +88,7 @@ def test_the_same_seed_gives_bitwise_the_same_curve() -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    GOLDEN.write_text(json.dumps({case: [round(loss, 6) for loss in losses(case)] for case in CASES}, indent=1) + "\n")
+    GOLDEN.write_text(
+        json.dumps({case: [round(loss, 6) for loss in losses(case)] for case in CASES}, indent=1)
+        + "\n"
+    )

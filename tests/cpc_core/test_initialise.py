@@ -7,27 +7,37 @@ import torch
 from torch import Tensor
 
 from cpc_core.config import CpcConfig, InitialisationConfig, NegativesConfig
-from cpc_core.draws import Key, Purpose
-from cpc_core.initialise import initialise
-from cpc_core.layers import LayerNorm
-from cpc_core.model import CpcModel
-from cpc_core.negatives import Pool, draw_negatives
-from cpc_core.similarity import NonlinearCosine
-from tests.cpc_core.tiny import noise
+from cpc_core.model.cpc_model import CpcModel
+from cpc_core.model.initialise import initialise
+from cpc_core.model.layers import LayerNorm
+from cpc_core.objective.embedding import NonlinearCosine
+from cpc_core.objective.negatives import Pool, draw_negatives
+from cpc_core.stateless_random import Key, Purpose
+from tests.helpers.configs import noise
 
 DEFAULT = InitialisationConfig()
 
 
 def coloured(clips: int, samples: int, seed: int = 0) -> Tensor:
-    """A tone of its own in each clip, in noise: what a clip sounds like says what it will sound like."""
-    pitch_hz = 100 * torch.randperm(60, generator=torch.Generator().manual_seed(seed))[:clips, None] + 150
-    return 0.1 * torch.sin(2 * math.pi * pitch_hz * torch.arange(samples) / 16_000) + 0.3 * noise(clips, samples, seed)
+    """A tone of its own in each clip, in noise: what a clip sounds like says what it will sound
+    like.
+    """
+    pitch_hz = (
+        100 * torch.randperm(60, generator=torch.Generator().manual_seed(seed))[:clips, None] + 150
+    )
+    return 0.1 * torch.sin(2 * math.pi * pitch_hz * torch.arange(samples) / 16_000) + 0.3 * noise(
+        clips, samples, seed
+    )
 
 
 def model_of(similarity: str, temperature: float, width: int = 16) -> CpcModel:
     return CpcModel(
         CpcConfig.model_validate(
-            {"encoder": {"width": width}, "similarity": {"kind": similarity}, "objective": {"temperature": temperature}}
+            {
+                "encoder": {"width": width},
+                "similarity": {"kind": similarity},
+                "objective": {"temperature": temperature},
+            }
         )
     )
 
@@ -43,7 +53,9 @@ def test_every_normalised_channel_has_mean_zero_and_variance_one_on_the_batch() 
     assert len(seen) == 9 + 2 * 12
     for output in seen:
         torch.testing.assert_close(output.mean(dim=(0, 1)), torch.zeros(16), atol=1e-3, rtol=0)
-        torch.testing.assert_close(output.var(dim=(0, 1), correction=0), torch.ones(16), atol=2e-3, rtol=0)
+        torch.testing.assert_close(
+            output.var(dim=(0, 1), correction=0), torch.ones(16), atol=2e-3, rtol=0
+        )
 
 
 def first_logits(model: CpcModel, audio: Tensor) -> Tensor:
@@ -60,9 +72,12 @@ def first_logits(model: CpcModel, audio: Tensor) -> Tensor:
 @pytest.mark.parametrize("temperature", [1.0, 0.05])
 @pytest.mark.parametrize("similarity", ["dot", "cosine", "nonlinear_cosine"])
 @torch.no_grad()
-def test_logits_start_at_the_constant_answer_with_a_small_deviation(similarity: str, temperature: float) -> None:
-    """Whatever τ is. A cosine at τ = 1 cannot vary that much, and reaches down to -0.69 only in part; without a projection,
-    predictions of length 1 must point somewhere, and at τ = 0.05 vary more, but less than in 16 dimensions at random (5).
+def test_logits_start_at_the_constant_answer_with_a_small_deviation(
+    similarity: str, temperature: float
+) -> None:
+    """Whatever τ is. A cosine at τ = 1 cannot vary that much, and reaches down to -0.69 only in
+    part; without a projection, predictions of length 1 must point somewhere, and at τ = 0.05 vary
+    more, but less than in 16 dimensions at random (5).
     """
     model, audio = model_of(similarity, temperature), coloured(8, 16_000)
     initialise(model, audio, DEFAULT, negatives=2)
@@ -72,20 +87,33 @@ def test_logits_start_at_the_constant_answer_with_a_small_deviation(similarity: 
         assert float(logits.std()) < 0.5
     else:
         assert float(logits.mean()) == pytest.approx(-math.log(2), abs=0.25)
-        assert float(logits.std()) < 2.2 if similarity == "cosine" else float(logits.std()) == pytest.approx(0.5, rel=0.3)
+        assert (
+            float(logits.std()) < 2.2
+            if similarity == "cosine"
+            else float(logits.std()) == pytest.approx(0.5, rel=0.3)
+        )
 
 
-@pytest.mark.parametrize(("similarity", "least"), [("dot", 0.45), ("cosine", 0.37), ("nonlinear_cosine", 0.345)])
+@pytest.mark.parametrize(
+    ("similarity", "least"), [("dot", 0.45), ("cosine", 0.37), ("nonlinear_cosine", 0.345)]
+)
 @torch.no_grad()
-def test_first_predictions_rank_better_than_chance_on_another_batch(similarity: str, least: float) -> None:
+def test_first_predictions_rank_better_than_chance_on_another_batch(
+    similarity: str, least: float
+) -> None:
     """Chance is 1/3, give or take 0.006 for the 5 760 positives."""
     model = model_of(similarity, 0.05, width=32)
     initialise(model, coloured(16, 16_000), DEFAULT, negatives=2)
     other = coloured(16, 16_000, seed=1)
     latents = model.encode(other)
     config = NegativesConfig(sampling="cross")
-    drawn = draw_negatives(Key(0, 0, Purpose.NEGATIVES), torch.arange(16), Pool(16), latents.shape[1], 4, config)
-    assert float(model.objective(model.contextualise(latents), latents, drawn).ranking_accuracy) > least
+    drawn = draw_negatives(
+        Key(0, 0, Purpose.NEGATIVES), torch.arange(16), Pool(16), latents.shape[1], 4, config
+    )
+    assert (
+        float(model.objective(model.contextualise(latents), latents, drawn).ranking_accuracy)
+        > least
+    )
 
 
 @torch.no_grad()
@@ -95,9 +123,14 @@ def test_predictors_are_the_ridge_regression_of_latents_on_contexts() -> None:
     latents = model.encode(audio).double()
     context = model.contextualise(model.encode(audio))[0].double()
     step, centred = 4, context - context.mean((0, 1))
-    x, y = centred[:, :-step].flatten(0, 1), (latents - latents.mean((0, 1)))[:, step:].flatten(0, 1)
+    x, y = (
+        centred[:, :-step].flatten(0, 1),
+        (latents - latents.mean((0, 1)))[:, step:].flatten(0, 1),
+    )
     penalty = DEFAULT.ridge * x.square().mean(0).mean() * len(x)
-    expected = torch.linalg.lstsq(torch.cat((x, penalty.sqrt() * torch.eye(16))), torch.cat((y, torch.zeros(16, 16)))).solution.T
+    expected = torch.linalg.lstsq(
+        torch.cat((x, penalty.sqrt() * torch.eye(16))), torch.cat((y, torch.zeros(16, 16)))
+    ).solution.T
     weight = model.objective.predictors[0].weight[:16].double()  # type: ignore[index]
     cosine = (weight * expected).sum() / weight.norm() / expected.norm()
     assert float(cosine) == pytest.approx(1.0, abs=1e-4)
@@ -110,9 +143,13 @@ def test_projected_latents_are_white_in_every_direction_that_the_batch_tells_of(
     similarity = model.objective.similarity
     assert isinstance(similarity, NonlinearCosine)
     projected = similarity.project(model.encode(audio)).flatten(0, 1).double()[:, 1:]
-    torch.testing.assert_close(projected.mean(dim=0), torch.zeros(511, dtype=torch.float64), atol=1e-3, rtol=0)
+    torch.testing.assert_close(
+        projected.mean(dim=0), torch.zeros(511, dtype=torch.float64), atol=1e-3, rtol=0
+    )
     variances = torch.linalg.eigvalsh(torch.cov(projected.T)).flip(0)
-    torch.testing.assert_close(variances[:12] / variances[0], torch.ones(12, dtype=torch.float64), atol=2e-2, rtol=0)
+    torch.testing.assert_close(
+        variances[:12] / variances[0], torch.ones(12, dtype=torch.float64), atol=2e-2, rtol=0
+    )
 
 
 def test_it_can_be_switched_off() -> None:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import torch
 
-from cpc_core.inner_products import inner_products
-from tests.cpc_core.tiny import kept_for_backward
+from cpc_core.objective.inner_products import inner_products
+from tests.helpers.configs import kept_for_backward
 
 
 def test_it_is_the_inner_product_with_each_named_key() -> None:
@@ -26,5 +26,7 @@ def test_gradients_are_those_of_the_finite_differences_where_keys_repeat() -> No
 
 def test_the_gathered_keys_are_not_kept() -> None:
     queries, keys = torch.randn(8, 4, requires_grad=True), torch.randn(9, 4, requires_grad=True)
-    sizes = kept_for_backward(lambda: inner_products(queries, keys, torch.zeros(8, 100, dtype=torch.int64)))
+    sizes = kept_for_backward(
+        lambda: inner_products(queries, keys, torch.zeros(8, 100, dtype=torch.int64))
+    )
     assert sorted(sizes) == sorted((queries.numel(), keys.numel(), 800))

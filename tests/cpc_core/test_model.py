@@ -1,4 +1,6 @@
-"""Who sees which samples, asserted by gradient for every preset at small width, and how many parameters there are."""
+"""Who sees which samples, asserted by gradient for every preset at small width, and how many
+parameters there are.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,12 @@ import torch
 from torch import Tensor
 
 from cpc_core.config import CpcConfig
-from cpc_core.model import CpcModel
-from tests.cpc_core.tiny import noise, tiny_config
+from cpc_core.model.cpc_model import CpcModel
+from tests.helpers.configs import noise, tiny_config
 
 PRESETS = ("printed", "ten_layers", "patches_40ms")
+
+
 CONNECTIONS = ("none", "residual", "dense", "dense_concat", "dense_concat_bottleneck")
 
 
@@ -49,13 +53,17 @@ def test_latents_and_contexts_see_what_the_geometry_says(preset: str, connection
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_the_first_safe_latent_shares_no_sample_with_its_context_and_the_one_before_does(preset: str) -> None:
+def test_the_first_safe_latent_shares_no_sample_with_its_context_and_the_one_before_does(
+    preset: str,
+) -> None:
     config = paper(encoder={"preset": preset, "width": 6})
     model = CpcModel(config).double()
     audio = noise(1, config.geometry.samples(30)).double().requires_grad_()
     latents = model.encode(audio)
     step = config.geometry.first_safe_step
-    for context, ordered in zip(model.contextualise(latents), (latents, latents.flip(1)), strict=True):
+    for context, ordered in zip(
+        model.contextualise(latents), (latents, latents.flip(1)), strict=True
+    ):
         own = set(seen_samples(context[0, 10], audio))
         assert own.isdisjoint(seen_samples(ordered[0, 10 + step], audio))
         assert not own.isdisjoint(seen_samples(ordered[0, 10 + step - 1], audio))
@@ -70,7 +78,10 @@ def test_a_norm_over_time_leaks() -> None:
 
 @pytest.mark.parametrize("connections", CONNECTIONS)
 def test_reversing_the_audio_swaps_the_two_directions(connections: str) -> None:
-    config = tiny_config(encoder={"width": 6, "kernels": [1], "strides": [1]}, context={"kernels": [2, 3], "connections": connections})
+    config = tiny_config(
+        encoder={"width": 6, "kernels": [1], "strides": [1]},
+        context={"kernels": [2, 3], "connections": connections},
+    )
     model = CpcModel(config)
     model.past_context.load_state_dict(model.future_context.state_dict())
     audio = noise(2, 30)
@@ -82,12 +93,22 @@ def test_reversing_the_audio_swaps_the_two_directions(connections: str) -> None:
 
 @pytest.mark.parametrize(
     ("connections", "millions"),
-    [("none", 47.2), ("residual", 47.2), ("dense", 47.2), ("dense_concat", 381.7), ("dense_concat_bottleneck", 88.2)],
+    [
+        ("none", 47.2),
+        ("residual", 47.2),
+        ("dense", 47.2),
+        ("dense_concat", 381.7),
+        ("dense_concat_bottleneck", 88.2),
+    ],
 )
 def test_parameters_of_the_contexts_at_the_papers_width(connections: str, millions: float) -> None:
     with torch.device("meta"):
         model = CpcModel(paper(context={"connections": connections}))
-    count = sum(parameter.numel() for network in (model.future_context, model.past_context) for parameter in network.parameters())
+    count = sum(
+        parameter.numel()
+        for network in (model.future_context, model.past_context)
+        for parameter in network.parameters()
+    )
     assert round(count / 1e6, 1) == millions
 
 
@@ -108,7 +129,11 @@ def test_a_growth_rate_is_the_width_of_the_contexts() -> None:
 def test_replicates_of_two_cells_share_the_weights_that_both_have() -> None:
     dot, nonlinear = CpcModel(tiny_config(similarity={"kind": "dot"})), CpcModel(tiny_config())
     shared = set(dot.state_dict()) & set(nonlinear.state_dict())
-    assert {"objective.predictors.0.weight", "encoder.layers.0.conv.conv.weight", "past_context.layers.2.conv.conv.weight"} <= shared
+    assert {
+        "objective.predictors.0.weight",
+        "encoder.layers.0.conv.conv.weight",
+        "past_context.layers.2.conv.conv.weight",
+    } <= shared
     for name in shared:
         assert torch.equal(dot.state_dict()[name], nonlinear.state_dict()[name]), name
     name = "encoder.layers.0.conv.conv.weight"

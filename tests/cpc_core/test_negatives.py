@@ -10,16 +10,26 @@ from scipy.stats import chisquare
 from torch import Tensor
 
 from cpc_core.config import NegativesConfig
-from cpc_core.draws import Key, Purpose
 from cpc_core.errors import ConfigError
-from cpc_core.negatives import Pool, Sampling, candidates, draw_negatives
+from cpc_core.objective.negatives import Pool, Sampling, candidates, draw_negatives
+from cpc_core.stateless_random import Key, Purpose
 
 SAMPLINGS: tuple[Sampling, ...] = ("local", "cross", "exclusive")
 
 
-def draw(sampling: Sampling, ids: Tensor, frames: int, tasks: int = 2, seed: int = 0, pool: Pool | None = None, **changes: Any) -> Tensor:
+def draw(
+    sampling: Sampling,
+    ids: Tensor,
+    frames: int,
+    tasks: int = 2,
+    seed: int = 0,
+    pool: Pool | None = None,
+    **changes: Any,
+) -> Tensor:
     config = NegativesConfig(sampling=sampling, **changes)
-    return draw_negatives(Key(seed, 0, Purpose.NEGATIVES), ids, pool or Pool(len(ids)), frames, tasks, config)
+    return draw_negatives(
+        Key(seed, 0, Purpose.NEGATIVES), ids, pool or Pool(len(ids)), frames, tasks, config
+    )
 
 
 @given(
@@ -36,7 +46,9 @@ def test_a_negative_is_never_its_positive_and_comes_from_where_it_should(
 ) -> None:
     before, after = others
     pool = Pool(before + clips + after, first=before)
-    drawn = draw(sampling, torch.arange(clips) + 11, frames, seed=seed, pool=pool, share_over_k=share)
+    drawn = draw(
+        sampling, torch.arange(clips) + 11, frames, seed=seed, pool=pool, share_over_k=share
+    )
     assert drawn.shape == (2, 2, clips, frames, 2)
     assert drawn.min() >= 0
     assert drawn.max() < pool.clips * frames
@@ -84,11 +96,16 @@ def test_a_clips_local_negatives_do_not_depend_on_its_batch() -> None:
 def test_a_worker_draws_from_the_global_pool_what_one_worker_would(sampling: Sampling) -> None:
     ids = torch.tensor([5, 9, 2, 7])
     whole = draw(sampling, ids, 20)
-    halves = [draw(sampling, ids[part], 20, pool=Pool(4, first)) for first, part in ((0, slice(0, 2)), (2, slice(2, 4)))]
+    halves = [
+        draw(sampling, ids[part], 20, pool=Pool(4, first))
+        for first, part in ((0, slice(0, 2)), (2, slice(2, 4)))
+    ]
     assert torch.equal(torch.cat(halves, dim=2), whole)
 
 
-@pytest.mark.parametrize(("sampling", "clips", "frames"), [("exclusive", 1, 50), ("local", 4, 1), ("cross", 1, 1)])
+@pytest.mark.parametrize(
+    ("sampling", "clips", "frames"), [("exclusive", 1, 50), ("local", 4, 1), ("cross", 1, 1)]
+)
 def test_nothing_to_draw_from_is_an_error(sampling: Sampling, clips: int, frames: int) -> None:
     with pytest.raises(ConfigError, match=f"{sampling} sampling has no negative"):
         candidates(sampling, clips, frames)

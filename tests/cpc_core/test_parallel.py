@@ -1,4 +1,6 @@
-"""Data parallelism with real processes: two workers take the step that one worker takes on the whole batch."""
+"""Data parallelism with real processes: two workers take the step that one worker takes on the
+whole batch.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,15 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from cpc_core.corpus.stream import Batch
+from cpc_core.corpus.reading.batches import Batch
 from cpc_core.distributed import gather_clips
-from cpc_core.initialise import initialise
+from cpc_core.model.initialise import initialise
 from cpc_core.step import TrainState, train_step
-from tests.cpc_core.tiny import tiny_batch, tiny_config
+from tests.helpers.configs import tiny_batch, tiny_config
 
 CPU = torch.device("cpu")
+
+
 STEPS = 3
 
 
@@ -27,7 +31,9 @@ def shared_of(batch: Batch, rank: int, world: int) -> Batch:
     return Batch(batch.step, batch.clip_ids[part], batch.audio[part])
 
 
-def trained(changes: dict[str, Any], rank: int, world: int) -> tuple[dict[str, torch.Tensor], list[float], int]:
+def trained(
+    changes: dict[str, Any], rank: int, world: int
+) -> tuple[dict[str, torch.Tensor], list[float], int]:
     """Weights, losses and the number of collective sums of the steps, on one worker."""
     state = TrainState.create(tiny_config(**changes), CPU)
     state.model.double()
@@ -43,7 +49,9 @@ def trained(changes: dict[str, Any], rank: int, world: int) -> tuple[dict[str, t
     for step in range(STEPS):
         batch = shared_of(tiny_batch(clips=8, step=step, dtype=torch.float64), rank, world)
         if step == 0:
-            initialise(state.model, batch.audio, state.config.initialisation, state.config.negatives.count)
+            initialise(
+                state.model, batch.audio, state.config.initialisation, state.config.negatives.count
+            )
             dist.all_reduce = counted
         losses.append(float(train_step(state, batch).loss))
     dist.all_reduce = all_reduce
@@ -58,7 +66,10 @@ def worker(rank: int, folder: Path, changes: dict[str, Any]) -> None:
 
 
 def on_two_workers(target: Any, *arguments: Any) -> None:
-    processes = [multiprocessing.get_context("spawn").Process(target=target, args=(rank, *arguments)) for rank in range(2)]
+    processes = [
+        multiprocessing.get_context("spawn").Process(target=target, args=(rank, *arguments))
+        for rank in range(2)
+    ]
     for process in processes:
         process.start()
     for process in processes:
@@ -70,8 +81,14 @@ def on_two_workers(target: Any, *arguments: Any) -> None:
     "changes",
     [
         {"negatives": {"sampling": "local"}, "adversary": {"kind": "fgsm", "epsilon_db": -40}},
-        {"negatives": {"sampling": "cross", "pool": "global"}, "adversary": {"kind": "fgsm", "epsilon_db": -40}},
-        {"negatives": {"sampling": "exclusive", "pool": "global"}, "adversary": {"kind": "pgd", "branch": "both"}},
+        {
+            "negatives": {"sampling": "cross", "pool": "global"},
+            "adversary": {"kind": "fgsm", "epsilon_db": -40},
+        },
+        {
+            "negatives": {"sampling": "exclusive", "pool": "global"},
+            "adversary": {"kind": "pgd", "branch": "both"},
+        },
     ],
     ids=["local", "cross-global", "exclusive-global"],
 )
@@ -79,7 +96,9 @@ def test_two_workers_take_the_same_step_as_one(tmp_path: Path, changes: dict[str
     on_two_workers(worker, tmp_path, changes)
     expected, losses, _ = trained(changes, 0, 1)
     shares = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
-    for mine, (one, other) in zip(losses, zip(shares[0][1], shares[1][1], strict=True), strict=True):
+    for mine, (one, other) in zip(
+        losses, zip(shares[0][1], shares[1][1], strict=True), strict=True
+    ):
         assert (one + other) / 2 == pytest.approx(mine, rel=1e-9)
     for weights, _, _ in shares:
         for name, value in expected.items():
@@ -87,7 +106,9 @@ def test_two_workers_take_the_same_step_as_one(tmp_path: Path, changes: dict[str
 
 
 def test_the_attack_averages_no_gradient(tmp_path: Path) -> None:
-    """One sum over the workers a step, that of the update, however many gradients the attack takes."""
+    """One sum over the workers a step, that of the update, however many gradients the attack
+    takes.
+    """
     changes = {"negatives": {"sampling": "local"}, "adversary": {"kind": "pgd", "attack_steps": 4}}
     on_two_workers(worker, tmp_path, changes)
     assert torch.load(tmp_path / "0.pt")[2] == STEPS
@@ -108,7 +129,9 @@ def test_gathered_clips_come_in_order_and_send_their_gradients_home(tmp_path: Pa
     summed = 2 * torch.arange(12.0).view(4, 3) + 100
     for rank in range(2):
         gathered, gradient = torch.load(tmp_path / f"{rank}.pt")
-        assert torch.equal(gathered, torch.cat((torch.arange(6.0).view(2, 3), torch.arange(6.0).view(2, 3) + 10)))
+        assert torch.equal(
+            gathered, torch.cat((torch.arange(6.0).view(2, 3), torch.arange(6.0).view(2, 3) + 10))
+        )
         assert torch.equal(gradient, summed[2 * rank : 2 * rank + 2])
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cpc_core.probe import mean_average_precision
+from cpc_core.evaluation.probe import mean_average_precision
 
 
 def average_precision(targets: list[int], scores: list[float]) -> float:
@@ -22,7 +22,12 @@ def test_macro_map_against_counting() -> None:
     targets = (rng.random((30, 5)) < 0.3).astype(np.float32)
     targets[0] = 1
     scores = rng.standard_normal((30, 5)).astype(np.float32)
-    expected = np.mean([average_precision(targets[:, label].astype(int).tolist(), scores[:, label].tolist()) for label in range(5)])
+    expected = np.mean(
+        [
+            average_precision(targets[:, label].astype(int).tolist(), scores[:, label].tolist())
+            for label in range(5)
+        ]
+    )
     assert mean_average_precision(targets, scores) == pytest.approx(float(expected))
 
 

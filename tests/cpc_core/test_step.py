@@ -11,14 +11,16 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from cpc_core.adversary import CleanPass
 from cpc_core.adversary.gradient import Fgsm
+from cpc_core.clean_pass import CleanPass
 from cpc_core.config import FgsmAdversary, OptimizerConfig
 from cpc_core.errors import NonFiniteError
 from cpc_core.step import TrainState, learning_rate, relative_spread, train_step
-from tests.cpc_core.tiny import tiny_batch, tiny_config
+from tests.helpers.configs import tiny_batch, tiny_config
 
 CPU = torch.device("cpu")
+
+
 FGSM = {"kind": "fgsm", "epsilon_db": -30}
 
 
@@ -62,7 +64,9 @@ def test_the_update_uses_clean_contexts_and_perturbed_latents_with_new_negatives
 
 
 def test_the_gradient_is_that_of_the_perturbed_loss_through_contexts_and_targets() -> None:
-    """The sign stops the gradient, so the perturbation is a constant; the clean contexts are not."""
+    """The sign stops the gradient, so the perturbation is a constant; the clean contexts are
+    not.
+    """
     state = TrainState.create(tiny_config(adversary=FGSM), CPU)
     state.model.double()
     state.adversary = watched = Watched()
@@ -72,21 +76,29 @@ def test_the_gradient_is_that_of_the_perturbed_loss_through_contexts_and_targets
     model = TrainState.create(state.config, CPU).model.double()
     train_step(state, batch)
     latents = model.encoder(watched.perturbed)
-    loss = model.objective(model.contextualise(model.encoder(batch.audio)), latents, calls[1][2]).loss
+    loss = model.objective(
+        model.contextualise(model.encoder(batch.audio)), latents, calls[1][2]
+    ).loss
     loss.backward()
-    for (name, stepped), expected in zip(state.model.named_parameters(), model.parameters(), strict=True):
+    for (name, stepped), expected in zip(
+        state.model.named_parameters(), model.parameters(), strict=True
+    ):
         assert stepped.grad is not None
         assert expected.grad is not None
         torch.testing.assert_close(stepped.grad, expected.grad, msg=name)
 
 
 def test_the_attack_computes_no_weight_gradient() -> None:
-    """Only ∂L/∂x is asked for. Counting convolutions' backward passes by what they compute: in the attack the input alone."""
+    """Only ∂L/∂x is asked for. Counting convolutions' backward passes by what they compute: in the
+    attack the input alone.
+    """
     state = TrainState.create(tiny_config(adversary=FGSM), CPU)
     masks: list[tuple[bool, bool, bool]] = []
 
     class Masks(TorchDispatchMode):
-        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
             if func is torch.ops.aten.convolution_backward.default:
                 masks.append(tuple(args[-1]))
             return func(*args, **(kwargs or {}))
@@ -115,12 +127,18 @@ def test_the_clean_loss_takes_its_share() -> None:
 
 def test_quantiles_of_the_signal_to_noise_ratio_are_those_of_the_clips() -> None:
     state = TrainState.create(tiny_config(adversary=FGSM), CPU)
-    batch = tiny_batch(samples=78)  # no sample beyond the last latent: one without a gradient is not perturbed
+    batch = tiny_batch(
+        samples=78
+    )  # no sample beyond the last latent: one without a gradient is not perturbed
     batch.audio.mul_(torch.tensor([1.0, 0.1, 0.01, 0.001])[:, None])
     measured = train_step(state, batch)
     ratios = 20 * torch.log10(batch.audio.square().mean(1).sqrt() / EPSILON)
-    low, middle, high = (float(value) for value in (measured.snr_db_p05, measured.snr_db, measured.snr_db_p95))
-    assert (low, middle, high) == pytest.approx(tuple(torch.quantile(ratios, torch.tensor([0.05, 0.5, 0.95])).tolist()), rel=1e-3)
+    low, middle, high = (
+        float(value) for value in (measured.snr_db_p05, measured.snr_db, measured.snr_db_p95)
+    )
+    assert (low, middle, high) == pytest.approx(
+        tuple(torch.quantile(ratios, torch.tensor([0.05, 0.5, 0.95])).tolist()), rel=1e-3
+    )
 
 
 def test_there_is_no_ratio_without_a_perturbation() -> None:
@@ -129,10 +147,19 @@ def test_there_is_no_ratio_without_a_perturbation() -> None:
 
 def test_identical_latents_have_no_spread() -> None:
     assert float(relative_spread(torch.ones(2, 5, 3))) == 0
-    assert float(relative_spread(torch.randn(8, 500, 16, generator=torch.Generator().manual_seed(0)))) == pytest.approx(1, abs=0.01)
+    assert float(
+        relative_spread(torch.randn(8, 500, 16, generator=torch.Generator().manual_seed(0)))
+    ) == pytest.approx(1, abs=0.01)
 
 
-LEARNABLE = [{"kind": "none"}, {"kind": "gaussian"}, FGSM, {"kind": "pgd"}, {"kind": "rs_fgsm"}, {"kind": "free", "replays": 2}]
+LEARNABLE = [
+    {"kind": "none"},
+    {"kind": "gaussian"},
+    FGSM,
+    {"kind": "pgd"},
+    {"kind": "rs_fgsm"},
+    {"kind": "free", "replays": 2},
+]
 
 
 @pytest.mark.parametrize("adversary", LEARNABLE)
@@ -146,7 +173,10 @@ def test_one_batch_can_be_learnt(adversary: dict[str, object], similarity: str) 
         objective={"first_step": 3, "n_steps": 2, "temperature": 0.2},
     )
     state = TrainState.create(config, CPU)
-    losses = [float(train_step(state, dataclasses.replace(tiny_batch(), step=step)).loss) for step in range(60)]
+    losses = [
+        float(train_step(state, dataclasses.replace(tiny_batch(), step=step)).loss)
+        for step in range(60)
+    ]
     assert sum(losses[-10:]) < 0.95 * sum(losses[:10])
 
 
@@ -164,7 +194,10 @@ def test_a_number_that_is_not_finite_stops_before_the_weights_change() -> None:
     batch = tiny_batch()
     batch.audio[0, 3] = math.nan
     before = {name: value.clone() for name, value in state.model.state_dict().items()}
-    with pytest.raises(NonFiniteError, match="audio became nan after 0 steps: the corpus holds samples that are no numbers"):
+    with pytest.raises(
+        NonFiniteError,
+        match="audio became nan after 0 steps: the corpus holds samples that are no numbers",
+    ):
         train_step(state, batch)
     assert all(torch.equal(value, before[name]) for name, value in state.model.state_dict().items())
 
@@ -183,7 +216,12 @@ def test_learning_rate_warms_up_and_follows_half_a_cosine() -> None:
     assert rates[:5] == [0.25, 0.5, 0.75, 1.0, 1.0]
     assert rates[8] == pytest.approx(0.6)
     assert rates[12] == pytest.approx(0.2)
-    assert learning_rate(OptimizerConfig(learning_rate=1.0, final_learning_rate=0.0, warmup_steps=12), 11, 12) == 1.0
+    assert (
+        learning_rate(
+            OptimizerConfig(learning_rate=1.0, final_learning_rate=0.0, warmup_steps=12), 11, 12
+        )
+        == 1.0
+    )
 
 
 def test_learning_rate_stays_at_its_final_value_after_its_schedule() -> None:

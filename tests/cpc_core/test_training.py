@@ -17,13 +17,14 @@ import torch
 from cpc_core.checkpoint import export_model, load_checkpoint, load_model
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
-from cpc_core.corpus.importer import import_folder
+from cpc_core.corpus.importing.run import import_folder
 from cpc_core.corpus.manifest import ImportOptions
-from cpc_core.corpus.stream import Batch, batches_in_process
+from cpc_core.corpus.reading.batches import Batch, batches_in_process
 from cpc_core.errors import CheckpointError, ConfigError, NonFiniteError
+from cpc_core.report import Progress
 from cpc_core.step import StepMetrics, TrainState, train_step
-from cpc_core.training import Progress, pretrain
-from tests.cpc_core.tiny import tiny_config
+from cpc_core.training import pretrain
+from tests.helpers.configs import tiny_config
 
 CLIP_S = 0.1
 
@@ -37,7 +38,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     for index in range(32):
         label = ("low", "high")[index % 2]
         time = np.arange(1600) / 16_000
-        tone = 0.3 * np.sin(2 * np.pi * (500, 2000)[index % 2] * time) + 0.02 * rng.standard_normal(1600)
+        tone = 0.3 * np.sin(2 * np.pi * (500, 2000)[index % 2] * time) + 0.02 * rng.standard_normal(
+            1600
+        )
         soundfile.write(root / f"{index}.wav", tone, 16_000, subtype="PCM_16")
         rows.append(f"{index}.wav,{label},{'train' if index < 24 else 'dev'}")
     (root / "labels.csv").write_text("\n".join(rows) + "\n")
@@ -61,12 +64,21 @@ class Log:
     @property
     def metrics(self) -> list[dict[str, float]]:
         """Metrics without what depends on the clock."""
-        return [{name: value for name, value in report.metrics.items() if name != "clips_per_s"} for report in self.reports]
+        return [
+            {name: value for name, value in report.metrics.items() if name != "clips_per_s"}
+            for report in self.reports
+        ]
 
 
 def train(config: CpcConfig, corpus: Corpus, folder: Path, **options: Any) -> Log:
     log = Log(folder)
-    pretrain(config, corpus, lambda start: batches_in_process(corpus, config.seed, 4, start, config.batches), log, **options)
+    pretrain(
+        config,
+        corpus,
+        lambda start: batches_in_process(corpus, config.seed, 4, start, config.batches),
+        log,
+        **options,
+    )
     return log
 
 
@@ -76,7 +88,14 @@ def test_a_run_reports_and_ends_with_the_probe(corpus: Corpus, tmp_path: Path) -
     assert [report.outcome for report in log.reports] == ["running", "complete"]
     assert "dev_map" not in log.reports[0].metrics
     final = log.reports[1].metrics
-    assert {"train_loss", "train_accuracy", "dev_accuracy", "dev_loss", "latent_spread", "train_latent_spread"} <= set(final)
+    assert {
+        "train_loss",
+        "train_accuracy",
+        "dev_accuracy",
+        "dev_loss",
+        "latent_spread",
+        "train_latent_spread",
+    } <= set(final)
     assert final["train_snr_db_p05"] <= final["train_snr_db"] <= final["train_snr_db_p95"]
     assert (final["train_pool_clips"], final["dev_pool_clips"]) == (4, 4)
     assert {"dev_attacked_clean_accuracy", "dev_fgsm_accuracy", "dev_attack_accuracy"} <= set(final)
@@ -84,13 +103,20 @@ def test_a_run_reports_and_ends_with_the_probe(corpus: Corpus, tmp_path: Path) -
     assert final["dev_probe_accuracy"] == 1.0
 
 
-@pytest.mark.parametrize("adversary", [{"kind": "fgsm"}, {"kind": "gaussian"}, {"kind": "speed"}, {"kind": "free", "replays": 2}])
-def test_a_resumed_run_is_bitwise_the_uninterrupted_one(corpus: Corpus, tmp_path: Path, adversary: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "adversary",
+    [{"kind": "fgsm"}, {"kind": "gaussian"}, {"kind": "speed"}, {"kind": "free", "replays": 2}],
+)
+def test_a_resumed_run_is_bitwise_the_uninterrupted_one(
+    corpus: Corpus, tmp_path: Path, adversary: dict[str, str]
+) -> None:
     config = tiny_config(adversary=adversary, data={"batch_size": 4, "crop_s": 0.02})
     whole = train(config, corpus, tmp_path / "whole")
     resumed = train(config, corpus, tmp_path / "resumed", resume=tmp_path / "whole" / "4")
     assert resumed.metrics == whole.metrics[1:]
-    ours, theirs = (torch.load(tmp_path / name / "8" / "state.pt")["model"] for name in ("whole", "resumed"))
+    ours, theirs = (
+        torch.load(tmp_path / name / "8" / "state.pt")["model"] for name in ("whole", "resumed")
+    )
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
@@ -105,18 +131,29 @@ def test_a_collapse_is_an_ending_of_its_own(corpus: Corpus, tmp_path: Path) -> N
     )
     log = train(config, corpus, tmp_path)
     assert [report.outcome for report in log.reports] == ["running", "running", "diverged"]
-    assert "collapsed: 3 report(s) in a row up to step 12 at the constant answer" in log.reports[-1].reason
+    assert (
+        "collapsed: 3 report(s) in a row up to step 12 at the constant answer"
+        in log.reports[-1].reason
+    )
 
 
 def test_latents_that_are_all_alike_are_a_collapse_too(corpus: Corpus, tmp_path: Path) -> None:
-    config = tiny_config(training={"steps": 40, "report_every": 4, "collapse_window": 2, "collapse_spread": 10.0})
+    config = tiny_config(
+        training={"steps": 40, "report_every": 4, "collapse_window": 2, "collapse_spread": 10.0}
+    )
     log = train(config, corpus, tmp_path)
     assert [report.outcome for report in log.reports] == ["running", "diverged"]
-    assert re.search(r"2 report\(s\) in a row up to step 8 with latents all alike: relative spread \d", log.reports[-1].reason)
+    assert re.search(
+        r"2 report\(s\) in a row up to step 8 with latents all alike: relative spread \d",
+        log.reports[-1].reason,
+    )
 
 
 def test_a_non_finite_loss_is_an_ending_too(corpus: Corpus, tmp_path: Path) -> None:
-    config = tiny_config(optimizer={"learning_rate": 1e30, "final_learning_rate": 1e30, "warmup_steps": 0}, similarity={"kind": "dot"})
+    config = tiny_config(
+        optimizer={"learning_rate": 1e30, "final_learning_rate": 1e30, "warmup_steps": 0},
+        similarity={"kind": "dot"},
+    )
     log = train(config, corpus, tmp_path)
     assert log.reports[-1].outcome == "diverged"
     assert "became" in log.reports[-1].reason
@@ -132,11 +169,16 @@ def test_a_step_that_diverges_right_after_a_report_is_not_that_reports_step(
 
     monkeypatch.setattr("cpc_core.training.train_step", fifth_diverges)
     log = train(tiny_config(), corpus, tmp_path)
-    assert [(report.step, report.outcome) for report in log.reports] == [(4, "running"), (5, "diverged")]
+    assert [(report.step, report.outcome) for report in log.reports] == [
+        (4, "running"),
+        (5, "diverged"),
+    ]
     assert "became nan after 4 steps" in log.reports[-1].reason
 
 
-def test_clips_that_are_too_short_are_refused_before_training(corpus: Corpus, tmp_path: Path) -> None:
+def test_clips_that_are_too_short_are_refused_before_training(
+    corpus: Corpus, tmp_path: Path
+) -> None:
     with pytest.raises(ConfigError, match=r"has clips of 0\.1 s"):
         train(tiny_config(data={"batch_size": 4, "crop_s": 0.5}), corpus, tmp_path)
     with pytest.raises(ConfigError, match=r"has clips of 0\.1 s"):
@@ -147,11 +189,17 @@ def test_an_export_gives_the_same_features(corpus: Corpus, tmp_path: Path) -> No
     train(tiny_config(), corpus, tmp_path)
     export_model(tmp_path / "8", tmp_path / "export", {"study": "test"})
     clips = corpus.read_split("dev").audio
-    exported, state = load_model(tmp_path / "export"), TrainState.create(tiny_config(), torch.device("cpu"))
+    exported, state = (
+        load_model(tmp_path / "export"),
+        TrainState.create(tiny_config(), torch.device("cpu")),
+    )
     load_checkpoint(state, tmp_path / "8")
     with torch.no_grad():
         assert torch.equal(exported(clips).contexts, state.model(clips).contexts)
-    assert json.loads((tmp_path / "export" / "provenance.json").read_text()) == {"study": "test", "step": 8}
+    assert json.loads((tmp_path / "export" / "provenance.json").read_text()) == {
+        "study": "test",
+        "step": 8,
+    }
 
 
 def test_damaged_and_foreign_checkpoints_are_named(corpus: Corpus, tmp_path: Path) -> None:

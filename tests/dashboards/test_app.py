@@ -10,11 +10,11 @@ from dash import Dash
 
 import dashboards.app
 from cpc_core.errors import ConfigError, CpcError
+from cpc_core.storage_path import Place
 from dashboards.app import POLL_MS, ListenError, PortTakenError, create_app, open_server
-from study.files import Place
-from study.live import LiveStudy, revision
-from study.records import StudyRecord
-from tests.study import synthetic
+from study.results.records import StudyRecord
+from study.results.watcher import LiveStudy, revision
+from tests.helpers import records
 
 
 def folder_with_logs(folder: Path) -> Path:
@@ -49,7 +49,7 @@ def test_study_is_read_again_only_when_it_changed(tmp_path: Path) -> None:
 
     def read(path: Place) -> StudyRecord:
         reads.append(path)
-        return synthetic.running_study()
+        return records.running_study()
 
     live = LiveStudy(folder, read)
     assert live.latest()[1] is live.latest()[1]
@@ -66,7 +66,7 @@ def test_what_is_written_while_reading_is_read_next_time(tmp_path: Path) -> None
         reads.append(1)
         if len(reads) == 1:
             (folder / "journal.log").write_text("written meanwhile")
-        return synthetic.running_study()
+        return records.running_study()
 
     live = LiveStudy(folder, read)
     live.latest()
@@ -74,16 +74,22 @@ def test_what_is_written_while_reading_is_read_next_time(tmp_path: Path) -> None
     assert len(reads) == 2
 
 
-def app_of(monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], StudyRecord], folder: Path) -> Dash:
+def app_of(
+    monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], StudyRecord], folder: Path
+) -> Dash:
     monkeypatch.setattr(dashboards.app, "read_study", read)
     return create_app(folder)
 
 
-def test_a_taken_port_is_one_sentence_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = app_of(monkeypatch, lambda _: synthetic.empty_study(), folder_with_logs(tmp_path))
+def test_a_taken_port_is_one_sentence_with_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = app_of(monkeypatch, lambda _: records.empty_study(), folder_with_logs(tmp_path))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(PortTakenError, match=rf"port {port} on 127\.0\.0\.1 is taken: .*--port {port + 1}") as caught:
+        with pytest.raises(
+            PortTakenError, match=rf"port {port} on 127\.0\.0\.1 is taken: .*--port {port + 1}"
+        ) as caught:
             open_server(app, "127.0.0.1", port)
     assert isinstance(caught.value, CpcError)
     assert caught.value.port == port
@@ -96,8 +102,10 @@ def test_a_taken_port_is_one_sentence_with_the_way_out(tmp_path: Path, monkeypat
         ("127.0.0.1", 70_000, r"70000 is no port: .* --port"),
     ],
 )
-def test_an_impossible_address_is_one_sentence(host: str, port: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = app_of(monkeypatch, lambda _: synthetic.empty_study(), folder_with_logs(tmp_path))
+def test_an_impossible_address_is_one_sentence(
+    host: str, port: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = app_of(monkeypatch, lambda _: records.empty_study(), folder_with_logs(tmp_path))
     with pytest.raises(ListenError, match=words):
         open_server(app, host, port)
 
@@ -108,7 +116,7 @@ def test_a_folder_without_a_study_is_refused_at_once(tmp_path: Path) -> None:
 
 
 def test_files_come_from_the_app_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = app_of(monkeypatch, lambda _: synthetic.temperature_study(), folder_with_logs(tmp_path))
+    app = app_of(monkeypatch, lambda _: records.temperature_study(), folder_with_logs(tmp_path))
     index = app.server.test_client().get("/").text
     assert "https://" not in index and "http://" not in index
     assert "/assets/style.css" in index
@@ -116,8 +124,12 @@ def test_files_come_from_the_app_itself(tmp_path: Path, monkeypatch: pytest.Monk
     assert "<title>demo – CPC study</title>" in index
 
 
-@pytest.mark.parametrize(("record", "polls"), [(synthetic.running_study(), True), (synthetic.temperature_study(), False)])
-def test_polling_ends_with_the_study(record: StudyRecord, polls: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("record", "polls"), [(records.running_study(), True), (records.temperature_study(), False)]
+)
+def test_polling_ends_with_the_study(
+    record: StudyRecord, polls: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app = app_of(monkeypatch, lambda _: record, folder_with_logs(tmp_path))
     layout = app.server.test_client().get("/_dash-layout").get_json()
     poll = next(child for child in layout["props"]["children"] if child["type"] == "Interval")

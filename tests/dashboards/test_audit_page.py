@@ -9,20 +9,29 @@ import numpy as np
 import pytest
 from playwright.sync_api import sync_playwright
 
-from cpc_core.corpus.audit_info import AuditInfo, ClipRef, Damage, Finding, Histogram, LabelCount
-from cpc_core.corpus.audit_samples import COLUMNS, ROWS, ClipSample
-from dashboards.audit_figures import LABELS_SHOWN, draw_histogram, draw_labels
-from dashboards.audit_page import audit_page, write_audit
-from dashboards.png import png
-from dashboards.report import self_contained
-from tests.dashboards.chromium import installed_chromium
-from tests.dashboards.test_browser import FLAGS, WAIT_MS, Watched
-from tests.dashboards.test_report import Document
+from cpc_core.corpus.audit.findings import (
+    AuditResult,
+    ClipRef,
+    Damage,
+    Finding,
+    Histogram,
+    LabelCount,
+)
+from cpc_core.corpus.audit.samples import COLUMNS, ROWS, ClipSample
+from dashboards.audit.figures import LABELS_SHOWN, draw_histogram, draw_labels
+from dashboards.audit.page import audit_page, write_audit
+from dashboards.audit.png import png
+from dashboards.export.report import self_contained
+from tests.helpers.chromium import installed_chromium
+from tests.helpers.html import FLAGS, WAIT_MS, Document, Watched
 
 CLIP = ClipRef("train-00000.parquet", 0, 3, "train", "drums/<kick>.wav", 2.0, "kick", "drums/kick")
+
+
 OTHER = replace(CLIP, split="dev", path="drums/copy.wav", start_s=0.0)
 
-INFO = AuditInfo(
+
+INFO = AuditResult(
     corpus="drums",
     hash="0123abc",
     clip_s=2.0,
@@ -30,7 +39,9 @@ INFO = AuditInfo(
     audio_s=250.0,
     rows={"train": 1200, "dev": 60},
     histograms=(Histogram("level", "dB", (-60.0, -40.0, -20.0, 0.0), (3, 1200, 57)),),
-    labels=tuple(LabelCount(f"label {index}", {"train": 100 - index, "dev": 1}) for index in range(30)),
+    labels=tuple(
+        LabelCount(f"label {index}", {"train": 100 - index, "dev": 1}) for index in range(30)
+    ),
     findings=(
         Finding("shards", "good", 0, "shards that are not as they were written"),
         Finding("content in two splits", "look", 1, "of these pairs", ((CLIP, OTHER),)),
@@ -40,11 +51,14 @@ INFO = AuditInfo(
     samples=(CLIP,),
 )
 
+
 SPECTROGRAM = np.arange(ROWS * COLUMNS, dtype=np.uint32).astype(np.uint8).reshape(ROWS, COLUMNS)
+
+
 SAMPLES = (ClipSample(CLIP, 1.25, b"fLaC", SPECTROGRAM),)
 
 
-def document(info: AuditInfo) -> Document:
+def document(info: AuditResult) -> Document:
     page = Document(self_contained("title", "description", audit_page(info, SAMPLES)))
     assert page.open == []
     return page
@@ -68,7 +82,10 @@ def test_the_page_says_the_verdict_the_findings_and_where() -> None:
 
 def test_a_damaged_corpus_leads_with_the_damage() -> None:
     broken = Finding("shards", "broken", 1, "shards that are not as they were written")
-    damages = (Damage("dev-00000.parquet", None, "is missing"), Damage("train-00000.parquet", 4, "CRC"))
+    damages = (
+        Damage("dev-00000.parquet", None, "is missing"),
+        Damage("train-00000.parquet", 4, "CRC"),
+    )
     text = document(replace(INFO, findings=(broken,), damages=damages)).text
     assert "Damaged: 2 shards of the corpus cannot be trusted." in text
     assert "dev-00000.parquet : is missing" in text
@@ -76,13 +93,21 @@ def test_a_damaged_corpus_leads_with_the_damage() -> None:
 
 
 def test_a_corpus_without_labels_samples_or_findings_has_a_page() -> None:
-    page = Document(self_contained("t", "d", audit_page(replace(INFO, labels=(), findings=INFO.findings[:1]), ())))
+    page = Document(
+        self_contained(
+            "t", "d", audit_page(replace(INFO, labels=(), findings=INFO.findings[:1]), ())
+        )
+    )
     assert "Whole, and nothing stands out." in page.text
     assert not {"labels", "samples"} & page.ids
 
 
 def test_the_page_asks_the_network_for_nothing() -> None:
-    loading = [value for _, name, value in document(INFO).attributes if name in ("src", "href", "srcset", "action", "data")]
+    loading = [
+        value
+        for _, name, value in document(INFO).attributes
+        if name in ("src", "href", "srcset", "action", "data")
+    ]
     assert len(loading) == 3
     assert all(value.startswith("data:") for value in loading)
 
@@ -108,7 +133,9 @@ def test_a_png_holds_the_levels_with_the_first_row_at_the_bottom() -> None:
     while at < len(content):
         (length,) = struct.unpack(">I", content[at : at + 4])
         name, data = content[at + 4 : at + 8], content[at + 8 : at + 8 + length]
-        assert struct.unpack(">I", content[at + 8 + length : at + 12 + length])[0] == zlib.crc32(name + data)
+        assert struct.unpack(">I", content[at + 8 + length : at + 12 + length])[0] == zlib.crc32(
+            name + data
+        )
         chunks[name] = data
         at += 12 + length
     assert struct.unpack(">IIBBBBB", chunks[b"IHDR"]) == (COLUMNS, ROWS, 8, 3, 0, 0, 0)
@@ -129,7 +156,9 @@ def test_the_page_opens_in_a_browser_without_a_network(tmp_path: Path, width: in
         watched = Watched(browser, width)
         watched.page.goto(out.as_uri())
         watched.page.wait_for_selector("#labels-figure .barlayer .trace", timeout=WAIT_MS)
-        assert watched.page.evaluate("document.querySelector('.samples img').naturalWidth") == COLUMNS
+        assert (
+            watched.page.evaluate("document.querySelector('.samples img').naturalWidth") == COLUMNS
+        )
         assert not watched.scrolls_sideways()
         assert watched.complaints == []
         assert watched.hosts == set()

@@ -8,15 +8,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plotly.subplots import make_subplots
 
-from dashboards.marks import REACH, add_interval, spread, tick_format, value_range
-from dashboards.theme import COLOURS, FAINT, GLYPHS, INK, MUTED, PAPER_GREY, SYMBOLS, blended, faded, slot
+from dashboards.drawing.marks import REACH, add_interval, spread, tick_format, value_range
+from dashboards.drawing.panels import Panel, Point, Series
+from dashboards.drawing.theme import (
+    COLOURS,
+    FAINT,
+    GLYPHS,
+    INK,
+    MUTED,
+    PAPER_GREY,
+    SYMBOLS,
+    blended,
+    faded,
+    slot,
+)
 from search_spaces.fields import allowed_values
-from study.analysis.panels import Panel, Point, Series
-from study.statistics import Interval, t_interval
+from study.analysis.statistics import Interval, t_interval
 
 
 def panel(*seeds: list[float]) -> Panel:
-    points = [Point(float(index), "", t_interval(values), dict(enumerate(values))) for index, values in enumerate(seeds)]
+    points = [
+        Point(float(index), "", t_interval(values), dict(enumerate(values)))
+        for index, values in enumerate(seeds)
+    ]
     return Panel("dev_map", "dev mAP", (Series("", "", tuple(points), True),))
 
 
@@ -71,11 +85,16 @@ def test_ticks_of_a_narrow_axis_have_three_decimals() -> None:
 
 def _contrast_on_white(colour: str) -> float:
     parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    ]
     return 1.05 / (0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05)
 
 
-@pytest.mark.parametrize(("colour", "least"), [(INK, 7), (MUTED, 4.5), (PAPER_GREY, 3), *((colour, 2.9) for colour in COLOURS)])
+@pytest.mark.parametrize(
+    ("colour", "least"),
+    [(INK, 7), (MUTED, 4.5), (PAPER_GREY, 3), *((colour, 2.9) for colour in COLOURS)],
+)
 def test_colours_can_be_read_on_white(colour: str, least: float) -> None:
     assert _contrast_on_white(colour) >= least
 
@@ -95,4 +114,8 @@ def test_kinds_shown_together_differ_in_colour_and_symbol(knob: str) -> None:
 
 def test_colour_arithmetic() -> None:
     assert faded("#0a0b0c", 0.5) == "rgba(10,11,12,0.5)"
-    assert (blended("#000000", 0.0), blended("#000000", 1.0), blended(FAINT, 0.0)) == ("#000000", "#ffffff", FAINT)
+    assert (blended("#000000", 0.0), blended("#000000", 1.0), blended(FAINT, 0.0)) == (
+        "#000000",
+        "#ffffff",
+        FAINT,
+    )

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -11,49 +10,19 @@ import plotly.graph_objects as go
 import pytest
 from dash import dcc, html
 
-from dashboards.report import report_html, write_report
-from dashboards.static_html import to_html
+from dashboards.drawing.theme import PLOTLY_CONFIG
+from dashboards.export.html import to_html
+from dashboards.export.report import report_html, write_report
+from dashboards.figures.epsilon import EpsilonInfo, epsilon_info
 from dashboards.tables import Sort, beside_published, provenance_list, trial_table
-from dashboards.theme import PLOTLY_CONFIG
-from study.analysis import EpsilonInfo, TrialTableInfo, claim_infos, epsilon_info, trial_table_info
-from study.claims import Claim
-from study.records import StudyRecord
-from tests.study import synthetic
-from tests.study.synthetic import trial
+from study.analysis import TrialTableInfo, claim_infos, trial_table_info
+from study.results.records import StudyRecord
+from study.spec.claims import Claim
+from tests.helpers import records
+from tests.helpers.html import Document
+from tests.helpers.records import trial
 
 ROW = r"<tr><th scope=\"row\">(.*?)</th>(.*?)</tr>"
-VOID = {"meta", "link", "br", "img", "input"}
-
-
-class Document(HTMLParser):
-    """Ids, tags, attributes and text of a page, and whether its tags are balanced."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__()
-        self.attributes: list[tuple[str, str, str]] = []
-        self.texts: list[str] = []
-        self.open: list[str] = []
-        self.feed(source)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.attributes += [(tag, name, value or "") for name, value in attrs]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] not in ("script", "style"):
-            self.texts.append(data)
-
-    @property
-    def ids(self) -> set[str]:
-        return {value for _, name, value in self.attributes if name == "id"}
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.texts).split())
 
 
 def document(record: StudyRecord) -> Document:
@@ -63,13 +32,31 @@ def document(record: StudyRecord) -> Document:
 
 
 STUDIES = {
-    "temperature": (synthetic.temperature_study(), {"temperature-figure", "ranking-figure", "history-dev_accuracy", "trials"}),
-    "epsilon": (synthetic.epsilon_study(), {"epsilon-figure", "epsilon-published", "ranking-figure", "trials"}),
-    "sampling": (synthetic.sampling_study(), {"sampling-figure", "sampling-published", "ranking-figure", "trials"}),
-    "running": (synthetic.running_study(), {"temperature-figure", "ranking-figure", "history-train_accuracy", "trials"}),
-    "diverged": (synthetic.diverged_study(), {"temperature", "ranking", "history-dev_accuracy", "trials"}),
-    "empty": (synthetic.empty_study(), {"ranking", "history", "trials"}),
-    "search": (synthetic.search_study(), {"temperature-figure", "epsilon-figure", "sampling-figure", "trials"}),
+    "temperature": (
+        records.temperature_study(),
+        {"temperature-figure", "ranking-figure", "history-dev_accuracy", "trials"},
+    ),
+    "epsilon": (
+        records.epsilon_study(),
+        {"epsilon-figure", "epsilon-published", "ranking-figure", "trials"},
+    ),
+    "sampling": (
+        records.sampling_study(),
+        {"sampling-figure", "sampling-published", "ranking-figure", "trials"},
+    ),
+    "running": (
+        records.running_study(),
+        {"temperature-figure", "ranking-figure", "history-train_accuracy", "trials"},
+    ),
+    "diverged": (
+        records.diverged_study(),
+        {"temperature", "ranking", "history-dev_accuracy", "trials"},
+    ),
+    "empty": (records.empty_study(), {"ranking", "history", "trials"}),
+    "search": (
+        records.search_study(),
+        {"temperature-figure", "epsilon-figure", "sampling-figure", "trials"},
+    ),
 }
 
 
@@ -78,20 +65,30 @@ def test_page_shows_the_figures_that_make_sense(name: str) -> None:
     record, expected = STUDIES[name]
     ids = document(record).ids
     assert expected <= ids
-    for knob in {"temperature", "epsilon", "sampling"} - {name} if name in ("temperature", "epsilon", "sampling") else set():
+    for knob in (
+        {"temperature", "epsilon", "sampling"} - {name}
+        if name in ("temperature", "epsilon", "sampling")
+        else set()
+    ):
         assert knob not in ids
 
 
 def test_report_asks_the_network_for_nothing() -> None:
-    page = document(synthetic.epsilon_study())
-    loading = [(tag, name, value) for tag, name, value in page.attributes if name in ("src", "href", "srcset", "action", "data")]
+    page = document(records.epsilon_study())
+    loading = [
+        (tag, name, value)
+        for tag, name, value in page.attributes
+        if name in ("src", "href", "srcset", "action", "data")
+    ]
     assert loading == [("link", "href", "data:,")]
-    style = (Path(__file__).parents[2] / "dashboards" / "assets" / "style.css").read_text(encoding="utf-8")
+    style = (Path(__file__).parents[2] / "dashboards" / "assets" / "style.css").read_text(
+        encoding="utf-8"
+    )
     assert "url(" not in style and "@import" not in style
 
 
 def test_plotly_is_inlined_once_without_its_upload_button() -> None:
-    source = report_html(synthetic.temperature_study())
+    source = report_html(records.temperature_study())
     assert len(re.findall(r"plotly\.js v\d", source)) == 1
     config = json.loads(re.findall(r"^const config = (.*);$", source, re.MULTILINE)[0])
     assert config == PLOTLY_CONFIG
@@ -99,7 +96,7 @@ def test_plotly_is_inlined_once_without_its_upload_button() -> None:
 
 
 def test_report_says_answer_numbers_and_sources() -> None:
-    text = document(synthetic.epsilon_study()).text
+    text = document(records.epsilon_study()).text
     for words in (
         "Does training on adversarial audio help",
         "Ahead, but undecided: FGSM, ε = −55 dB.",
@@ -116,10 +113,17 @@ def test_claims_are_answered_first() -> None:
     better, none = {"adversary": "fgsm", "epsilon_db": "best"}, {"adversary": "none"}
     claims = (
         Claim.model_validate({"question": "Does the best ε help?", "better": better, "than": none}),
-        Claim.model_validate({"question": "Does it lower accuracy?", "metric": "dev_accuracy", "better": none, "than": better}),
+        Claim.model_validate(
+            {
+                "question": "Does it lower accuracy?",
+                "metric": "dev_accuracy",
+                "better": none,
+                "than": better,
+            }
+        ),
     )
-    assert "claims" not in document(synthetic.epsilon_study()).ids
-    record = replace(synthetic.epsilon_study(seeds=8), claims=claims)
+    assert "claims" not in document(records.epsilon_study()).ids
+    record = replace(records.epsilon_study(seeds=8), claims=claims)
     text = document(record).text
     for info in claim_infos(record):
         assert f"{info.question} {info.answer.capitalize()} {info.words}" in text
@@ -138,39 +142,55 @@ def test_paper_and_study_share_the_rows_of_the_table() -> None:
 
 
 def test_another_adversary_is_not_set_beside_the_papers() -> None:
-    record = synthetic.epsilon_study()
+    record = records.epsilon_study()
     first = len(record.trials)
-    pgd = [trial(first + seed, {"adversary": "pgd", "epsilon_db": -55.0}, seed, metrics={"dev_map": 0.5}) for seed in range(3)]
+    pgd = [
+        trial(
+            first + seed, {"adversary": "pgd", "epsilon_db": -55.0}, seed, metrics={"dev_map": 0.5}
+        )
+        for seed in range(3)
+    ]
     info = epsilon_info(replace(record, trials=(*record.trials, *pgd)))
     assert isinstance(info, EpsilonInfo)
     source, _ = to_html(beside_published("Perturbation ε", info.panels, info.published))
-    cells = {name: re.findall(r'<td class="number paper">(.*?)</td>', row) for name, row in re.findall(ROW, source)}
+    cells = {
+        name: re.findall(r'<td class="number paper">(.*?)</td>', row)
+        for name, row in re.findall(ROW, source)
+    }
     assert cells["PGD, −55 dB"] == ["–", "–", "–"]
     assert cells["FGSM, −55 dB"] == ["0.963", "0.886", "0.275"]
 
 
 def _epsilon_table() -> Any:
-    info = epsilon_info(synthetic.epsilon_study())
+    info = epsilon_info(records.epsilon_study())
     assert isinstance(info, EpsilonInfo)
     return beside_published("Perturbation ε", info.panels, info.published)
 
 
 def test_a_study_cannot_inject_markup() -> None:
-    record = replace(synthetic.search_study(), name="<script>alert(1)</script>", question='"><img src=x onerror=alert(1)>')
+    record = replace(
+        records.search_study(),
+        name="<script>alert(1)</script>",
+        question='"><img src=x onerror=alert(1)>',
+    )
     source = report_html(record)
     assert "<script>alert" not in source and "<img" not in source
     assert "RuntimeError: &lt;worker&gt; died twice" in source
 
 
 def test_figures_cannot_end_their_script() -> None:
-    _, figures = to_html(dcc.Graph(id="g", figure=go.Figure(layout={"title": "</script><b>"}), style={"height": "1px"}))
+    _, figures = to_html(
+        dcc.Graph(
+            id="g", figure=go.Figure(layout={"title": "</script><b>"}), style={"height": "1px"}
+        )
+    )
     assert "<" not in figures["g"]
     assert json.loads(figures["g"])["layout"]["title"]["text"] == "</script><b>"
 
 
 def test_report_is_written_whole(tmp_path: Path) -> None:
     out = tmp_path / "deep" / "report.html"
-    assert write_report(synthetic.temperature_study(), out) == out
+    assert write_report(records.temperature_study(), out) == out
     assert out.read_text(encoding="utf-8").rstrip().endswith("</html>")
     assert [path.name for path in out.parent.iterdir()] == ["report.html"]
 
@@ -178,11 +198,14 @@ def test_report_is_written_whole(tmp_path: Path) -> None:
 def test_components_become_html() -> None:
     data: dict[str, Any] = {"data-value": '"q"'}
     node = html.Table(html.Td(["a & b", None, 3], colSpan=2, className="x", **data), tabIndex=0)
-    assert to_html(node)[0] == '<table tabindex="0"><td class="x" colspan="2" data-value="&quot;q&quot;">a &amp; b3</td></table>'
+    assert (
+        to_html(node)[0]
+        == '<table tabindex="0"><td class="x" colspan="2" data-value="&quot;q&quot;">a &amp; b3</td></table>'
+    )
 
 
 def _column(sort: Sort, index: int) -> list[str]:
-    info = trial_table_info(synthetic.running_study())
+    info = trial_table_info(records.running_study())
     assert isinstance(info, TrialTableInfo)
     source, _ = to_html(trial_table(info, sort))
     rows = re.findall(r"<tr>(<td.*?)</tr>", source)
@@ -190,10 +213,15 @@ def _column(sort: Sort, index: int) -> list[str]:
 
 
 def test_trial_table_sorts_and_keeps_what_is_missing_last() -> None:
-    rising, falling = _column(Sort("metric:dev_map", descending=False), 5), _column(Sort("metric:dev_map", descending=True), 5)
+    rising, falling = (
+        _column(Sort("metric:dev_map", descending=False), 5),
+        _column(Sort("metric:dev_map", descending=True), 5),
+    )
     assert rising[:5] == sorted(rising[:5]) and falling[:5] == rising[4::-1]
     assert rising[5:] == falling[5:] == ["–"] * 5
-    assert _column(Sort("number", descending=True), 0) == [str(number) for number in range(9, -1, -1)]
+    assert _column(Sort("number", descending=True), 0) == [
+        str(number) for number in range(9, -1, -1)
+    ]
 
 
 def test_long_provenance_is_folded() -> None:

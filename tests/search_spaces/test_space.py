@@ -24,7 +24,9 @@ def test_every_knob_names_a_field() -> None:
 
 
 def test_every_field_has_a_docstring() -> None:
-    undocumented = [path for path, field in walk() if not field.description and not path.endswith(".kind")]
+    undocumented = [
+        path for path, field in walk() if not field.description and not path.endswith(".kind")
+    ]
     assert undocumented == []
 
 
@@ -60,8 +62,13 @@ def test_distributions_follow_the_fields_type() -> None:
 
 
 def test_changing_the_kind_leaves_the_other_kinds_fields_behind() -> None:
-    base = {"adversary": {"kind": "pgd", "epsilon_db": -45.0, "attack_steps": 7}, "encoder": {"width": 64}}
-    assert apply(base, {"adversary": "none"}, seed=1) == CpcConfig.model_validate({"encoder": {"width": 64}, "seed": 1})
+    base = {
+        "adversary": {"kind": "pgd", "epsilon_db": -45.0, "attack_steps": 7},
+        "encoder": {"width": 64},
+    }
+    assert apply(base, {"adversary": "none"}, seed=1) == CpcConfig.model_validate(
+        {"encoder": {"width": 64}, "seed": 1}
+    )
     fgsm = apply(base, {"adversary": "fgsm"}, seed=0).adversary
     assert (fgsm.kind, fgsm.epsilon_db) == ("fgsm", -45.0)  # type: ignore[union-attr]
     assert apply(base, {"epsilon_db": -50.0}, seed=0).adversary.attack_steps == 7  # type: ignore[union-attr]
@@ -74,19 +81,36 @@ def test_a_samples_own_fields_are_never_dropped() -> None:
 
 
 def test_names_that_mean_nothing_are_told_with_the_nearest_one() -> None:
-    space = SearchSpace.model_validate({"temprature": [1.0], "similarity": {"low": 0, "high": 1}, "width": {"low": 8, "high": 16}})
+    space = SearchSpace.model_validate(
+        {"temprature": [1.0], "similarity": {"low": 0, "high": 1}, "width": {"low": 8, "high": 16}}
+    )
     problems = dict(space.problems(grid=True))
-    assert problems["temprature",] == "'temprature' is not a knob or a field; did you mean 'temperature'?"
-    assert problems["similarity",] == "'similarity' is not a number but one of dot, cosine, nonlinear_cosine: list its values"
+    assert (
+        problems["temprature",]
+        == "'temprature' is not a knob or a field; did you mean 'temperature'?"
+    )
+    assert (
+        problems["similarity",]
+        == "'similarity' is not a number but one of dot, cosine, nonlinear_cosine: list its values"
+    )
     assert "a grid needs listed values" in problems["width",]
     assert len(dict(space.problems(grid=False))) == 2
 
 
 def test_a_condition_must_name_a_listed_knob_above_it() -> None:
-    space = SearchSpace.model_validate({"epsilon_db": {"values": [-50], "when": {"adversary": ["fgsm"]}}, "adversary": ["none", "fgsm"]})
+    space = SearchSpace.model_validate(
+        {
+            "epsilon_db": {"values": [-50], "when": {"adversary": ["fgsm"]}},
+            "adversary": ["none", "fgsm"],
+        }
+    )
     assert [path for path, _ in space.problems(grid=True)] == [("epsilon_db", "when", "adversary")]
-    wrong = SearchSpace.model_validate({"adversary": ["none"], "epsilon_db": {"values": [-50], "when": {"adversary": ["fgsm"]}}})
-    assert [problem for _, problem in wrong.problems(grid=True)] == ["'fgsm' is not among the values of 'adversary': ['none']"]
+    wrong = SearchSpace.model_validate(
+        {"adversary": ["none"], "epsilon_db": {"values": [-50], "when": {"adversary": ["fgsm"]}}}
+    )
+    assert [problem for _, problem in wrong.problems(grid=True)] == [
+        "'fgsm' is not among the values of 'adversary': ['none']"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -126,9 +150,15 @@ def test_one_at_a_time_changes_each_knob_from_the_first_cell() -> None:
 
 def test_a_knob_that_the_first_cell_lacks_is_not_varied() -> None:
     space = SearchSpace.model_validate(
-        {"adversary": ["none", "fgsm"], "epsilon_db": {"values": [-55, -45], "when": {"adversary": ["fgsm"]}}}
+        {
+            "adversary": ["none", "fgsm"],
+            "epsilon_db": {"values": [-55, -45], "when": {"adversary": ["fgsm"]}},
+        }
     )
-    assert space.one_at_a_time() == [{"adversary": "none"}, {"adversary": "fgsm", "epsilon_db": -55}]
+    assert space.one_at_a_time() == [
+        {"adversary": "none"},
+        {"adversary": "fgsm", "epsilon_db": -55},
+    ]
 
 
 def test_a_range_has_no_grid_and_a_choice_lists_its_values() -> None:

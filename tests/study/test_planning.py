@@ -9,10 +9,18 @@ from cpc_core.calibrate import seconds_per_step
 from cpc_core.config import CpcConfig
 from cpc_core.errors import ConfigError
 from study.analysis.cost import cost_info, duration_text, predicted_s
-from study.planning import INLINE_TRIAL_S, RAY_TRAIN_TRIAL_S, START_S, checkpoint_bytes, keep_prediction, planned_cells, predicted
-from study.reading import read_study
-from tests.study.folders import ended_study
-from tests.study.specs import tiny_spec
+from study.planning import (
+    INLINE_TRIAL_S,
+    RAY_TRAIN_TRIAL_S,
+    START_S,
+    checkpoint_bytes,
+    keep_prediction,
+    planned_cells,
+    predicted,
+)
+from study.results.reader import read_study
+from tests.helpers.specs import tiny_spec
+from tests.helpers.studies import ended_study
 
 CLIP_SAMPLES = 16_000
 
@@ -49,7 +57,9 @@ def test_cells_that_cost_the_same_are_timed_once() -> None:
 
 
 def test_cell_that_would_diverge_is_timed_all_the_same() -> None:
-    (cell,) = planned_cells(tiny_spec(space={"learning_rate": [1e30]}), CLIP_SAMPLES, seconds_per_step)
+    (cell,) = planned_cells(
+        tiny_spec(space={"learning_rate": [1e30]}), CLIP_SAMPLES, seconds_per_step
+    )
     assert cell.seconds_per_step is not None and cell.seconds_per_step > 0
 
 
@@ -81,7 +91,9 @@ def test_the_whole_study_by_hand() -> None:
 
 
 def test_checkpoints_by_hand() -> None:
-    """Twelve trials keep two checkpoints each, of a value and two moments in four bytes for every parameter."""
+    """Twelve trials keep two checkpoints each, of a value and two moments in four bytes for every
+    parameter.
+    """
     asked: list[int] = []
 
     def parameters(config: CpcConfig) -> int:
@@ -94,8 +106,15 @@ def test_checkpoints_by_hand() -> None:
 
 def test_a_pruned_search_is_predicted_to_take_its_share() -> None:
     space = {"temperature": {"low": 0.05, "high": 1.0, "log": True}}
-    search = {"space": space, "sampler": {"kind": "random", "trials": 9}, "objective": {"metric": "dev_accuracy"}}
-    full, halved = tiny_spec(**search), tiny_spec(**search, pruner={"kind": "asha", "first_rung": 10})
+    search = {
+        "space": space,
+        "sampler": {"kind": "random", "trials": 9},
+        "objective": {"metric": "dev_accuracy"},
+    }
+    full, halved = (
+        tiny_spec(**search),
+        tiny_spec(**search, pruner={"kind": "asha", "first_rung": 10}),
+    )
     cells = planned_cells(full, CLIP_SAMPLES, Timer())
     # Nine trials of ten steps, and three of the remaining twenty.
     saved_s = 9 * 30 * 0.1 - (9 * 10 + 3 * 20) * 0.1
@@ -104,7 +123,9 @@ def test_a_pruned_search_is_predicted_to_take_its_share() -> None:
 
 def test_a_search_is_planned_by_the_corners_of_its_space() -> None:
     space = {"temperature": {"low": 0.05, "high": 1.0, "log": True}}
-    cells = planned_cells(tiny_spec(space=space, sampler={"kind": "random", "trials": 4}), CLIP_SAMPLES, Timer())
+    cells = planned_cells(
+        tiny_spec(space=space, sampler={"kind": "random", "trials": 4}), CLIP_SAMPLES, Timer()
+    )
     assert [(cell.cell, cell.trials) for cell in cells] == [("τ = 0.05", 0), ("τ = 1", 0)]
 
 
@@ -116,11 +137,14 @@ def test_the_first_prediction_stays_and_is_held_against_what_happened(tmp_path: 
     record = read_study(tmp_path)
     cost = cost_info(record)
     assert cost is not None
-    # Five trials of a minute each: two without adversary, two with, and the first again with the next seed.
+    # Five trials of a minute each: two without adversary, two with, and the first again with the
+    # next seed.
     assert (cost.trials, cost.measured_s) == (5, 300.0)
     assert cost.predicted_s == pytest.approx(3 + 3 + 6 + 6 + 3)
     assert cost.words == f"5 complete trials trained 5 min 00 s, predicted 21 s (× {300 / 21:.2f})."
-    assert [predicted_s(record, trial) for trial in record.trials[:3]] == [pytest.approx(seconds) for seconds in (3, 3, 6)]
+    assert [predicted_s(record, trial) for trial in record.trials[:3]] == [
+        pytest.approx(seconds) for seconds in (3, 3, 6)
+    ]
 
 
 def test_gpu_hours_are_told_where_there_are_gpus(tmp_path: Path) -> None:
@@ -128,9 +152,13 @@ def test_gpu_hours_are_told_where_there_are_gpus(tmp_path: Path) -> None:
     keep_prediction(tmp_path, SPEC, CLIP_SAMPLES, lambda *_: 2.0)
     prediction = read_study(tmp_path).prediction
     assert prediction is not None
-    cost = cost_info(replace(record, prediction=replace(prediction, gpus_per_trial=4.0), wall_s=500.0))
+    cost = cost_info(
+        replace(record, prediction=replace(prediction, gpus_per_trial=4.0), wall_s=500.0)
+    )
     assert cost is not None
-    assert cost.words.endswith("(× 1.00); 0.80 GPU hours, predicted 0.80; the study ran 8 min 20 s, predicted 6 min 14 s.")
+    assert cost.words.endswith(
+        "(× 1.00); 0.80 GPU hours, predicted 0.80; the study ran 8 min 20 s, predicted 6 min 14 s."
+    )
 
 
 def test_a_damaged_prediction_is_named(tmp_path: Path) -> None:
@@ -141,7 +169,14 @@ def test_a_damaged_prediction_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(38.4, "38 s"), (59.9, "1 min 00 s"), (250, "4 min 10 s"), (7500, "2 h 05 min"), (10**6, "11.6 days")]
+    ("seconds", "text"),
+    [
+        (38.4, "38 s"),
+        (59.9, "1 min 00 s"),
+        (250, "4 min 10 s"),
+        (7500, "2 h 05 min"),
+        (10**6, "11.6 days"),
+    ],
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration_text(seconds) == text

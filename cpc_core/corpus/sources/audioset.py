@@ -1,4 +1,6 @@
-"""AudioSet (Gemmeke et al. 2017): its segment tables, its class names, and a folder of the audio that could be had."""
+"""AudioSet (Gemmeke et al. 2017): its segment tables, its class names, and a folder of the audio
+that could be had.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,10 @@ from cpc_core.corpus.sources.rows import read_rows, require_columns
 from cpc_core.errors import AudioError, CorpusError
 
 CLASSES_NAME = "class_labels_indices.csv"
+
+
 SEGMENTS_PATTERN = "*segments*.csv"
+
 
 _SLACK_S = 1.0
 
@@ -24,11 +29,13 @@ _SLACK_S = 1.0
 class AudioSet:
     """Segments of YouTube videos with any number of labels each.
 
-    The folder holds class_labels_indices.csv and segment tables as they are published; a table whose name begins with `eval` is
-    the test split, the others are split by a draw, as section 3.2 of the paper does. Audio is found anywhere below the folder
-    by its name: the video's id, with or without `Y` before it and the segment's start, or start and end, behind it, in
-    seconds or milliseconds (`ID_30.wav`, `ID_30.000_40.000.flac`, `ID_30000_40000.m4a`, `YID.mp3`). A file that is named by
-    the id alone and is longer than its segment is the whole video: the segment is cut from it.
+    The folder holds class_labels_indices.csv and segment tables as they are published; a table
+    whose name begins with `eval` is the test split, the others are split by a draw, as section 3.2
+    of the paper does. Audio is found anywhere below the folder by its name: the video's id, with or
+    without `Y` before it and the segment's start, or start and end, behind it, in seconds or
+    milliseconds (`ID_30.wav`, `ID_30.000_40.000.flac`, `ID_30000_40000.m4a`, `YID.mp3`). A file
+    that is named by the id alone and is longer than its segment is the whole video: the segment is
+    cut from it.
 
     Attributes:
         folder: The folder.
@@ -43,7 +50,9 @@ class AudioSet:
         names = _class_names(self.folder / CLASSES_NAME)
         tables = self.tables or tuple(sorted(self.folder.glob(SEGMENTS_PATTERN)))
         if not tables:
-            raise CorpusError(f"{self.folder} has no segment table: put balanced_train_segments.csv or another one there")
+            raise CorpusError(
+                f"{self.folder} has no segment table: put balanced_train_segments.csv or another one there"
+            )
         files: dict[str, list[Path]] = defaultdict(list)
         for path in audio_files(self.folder):
             files[path.stem].append(path)
@@ -51,10 +60,19 @@ class AudioSet:
             for place, row in _segments(table):
                 yield self._entry(table, place, row, names, files)
 
-    def _entry(self, table: Path, place: str, row: Sequence[str], names: Mapping[str, str], files: Mapping[str, list[Path]]) -> Entry:
+    def _entry(
+        self,
+        table: Path,
+        place: str,
+        row: Sequence[str],
+        names: Mapping[str, str],
+        files: Mapping[str, list[Path]],
+    ) -> Entry:
         video, start_s, end_s, mids = _parsed(place, row)
         if unknown := [mid for mid in mids if mid not in names]:
-            raise CorpusError(f"{place}: unknown class {unknown[0]!r}: it is not in {self.folder / CLASSES_NAME}")
+            raise CorpusError(
+                f"{place}: unknown class {unknown[0]!r}: it is not in {self.folder / CLASSES_NAME}"
+            )
         tags = tuple(sorted({names[mid] for mid in mids}))
         path, is_video = self._file(video, start_s, end_s, files)
         return Entry(
@@ -68,8 +86,12 @@ class AudioSet:
             source=f"YouTube {video} from {start_s:g} s to {end_s:g} s",
         )
 
-    def _file(self, video: str, start_s: float, end_s: float, files: Mapping[str, list[Path]]) -> tuple[Path, bool]:
-        """The segment's file, and whether it is the whole video; a name that is not there stands for a missing one."""
+    def _file(
+        self, video: str, start_s: float, end_s: float, files: Mapping[str, list[Path]]
+    ) -> tuple[Path, bool]:
+        """The segment's file, and whether it is the whole video; a name that is not there stands
+        for a missing one.
+        """
         for prefix in (video, f"Y{video}"):
             for stem in (f"{prefix}{ending}" for ending in _endings(start_s, end_s)):
                 if stem in files:
@@ -103,7 +125,9 @@ def _segments(table: Path) -> Iterator[tuple[str, list[str]]]:
                 if row and not row[0].startswith("#"):
                     yield f"{table}, line {reader.line_num}", row
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CorpusError(f"{table} cannot be read as UTF-8 CSV ({error}): fetch it again") from error
+        raise CorpusError(
+            f"{table} cannot be read as UTF-8 CSV ({error}): fetch it again"
+        ) from error
 
 
 def _parsed(place: str, row: Sequence[str]) -> tuple[str, float, float, list[str]]:
@@ -113,7 +137,9 @@ def _parsed(place: str, row: Sequence[str]) -> tuple[str, float, float, list[str
     except ValueError:
         start_s, end_s, video, mids = 0.0, 0.0, "", ""
     if not 0 <= start_s < end_s < float("inf"):
-        raise CorpusError(f"{place}: {', '.join(row)!r} is not `YTID, start_seconds, end_seconds, positive_labels`: correct the line")
+        raise CorpusError(
+            f"{place}: {', '.join(row)!r} is not `YTID, start_seconds, end_seconds, positive_labels`: correct the line"
+        )
     return video, start_s, end_s, [mid for mid in mids.split(",") if mid]
 
 

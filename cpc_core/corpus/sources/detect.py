@@ -13,6 +13,8 @@ from cpc_core.corpus.sources.table import TABLE_NAMES, LabelTable
 from cpc_core.errors import CorpusError
 
 SourceKind: TypeAlias = Literal["labels", "audioset", "esc50", "folder"]
+
+
 KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
 
 
@@ -20,7 +22,8 @@ def open_source(path: Path, kind: SourceKind | None = None) -> Source:
     """The source at `path`: a folder, or one of the tables in it.
 
     Args:
-        path: A folder of audio, of AudioSet or of ESC-50, or one with labels.csv or labels.parquet; or such a table.
+        path: A folder of audio, of AudioSet or of ESC-50, or one with labels.csv or labels.parquet;
+            or such a table.
         kind: What it is; None to tell by the files that are there, in the order of `KINDS`.
 
     Raises:
@@ -35,7 +38,11 @@ def open_source(path: Path, kind: SourceKind | None = None) -> Source:
 def _kind(path: Path) -> SourceKind:
     folder = path if path.is_dir() else path.parent
     if path.is_file():
-        return "audioset" if (folder / CLASSES_NAME).is_file() and path.match(SEGMENTS_PATTERN) else "labels"
+        return (
+            "audioset"
+            if (folder / CLASSES_NAME).is_file() and path.match(SEGMENTS_PATTERN)
+            else "labels"
+        )
     if _table(path) is not None:
         return "labels"
     # A segment table alone is enough: that its class names are missing is then the message.
@@ -53,12 +60,16 @@ def _make(path: Path, kind: SourceKind) -> Source:
             return Esc50(folder)
         case "folder":
             if path.is_file():
-                raise CorpusError(f"{path} is a file: name a folder of recordings or a table of them")
+                raise CorpusError(
+                    f"{path} is a file: name a folder of recordings or a table of them"
+                )
             return ClassFolders(folder)
         case "labels":
             table = path if path.is_file() else _table(path)
             if table is None:
-                raise CorpusError(f"{path} has no {' or '.join(TABLE_NAMES)}: add one with the columns path and label")
+                raise CorpusError(
+                    f"{path} has no {' or '.join(TABLE_NAMES)}: add one with the columns path and label"
+                )
             return LabelTable(table)
 
 

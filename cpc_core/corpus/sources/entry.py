@@ -45,8 +45,10 @@ class Source(Protocol):
         """What the paths of its entries are below."""
 
     def entries(self) -> Iterator[Entry]:
-        """Its recordings, in any order. A file that is missing is an entry, too: the import says so.
+        """Its recordings, in any order. A file that is missing is an entry, too: the import says
+        so.
 
         Raises:
-            CorpusError: What it says about them cannot be understood; names the file, the line and the value.
+            CorpusError: What it says about them cannot be understood; names the file, the line and
+                the value.
         """

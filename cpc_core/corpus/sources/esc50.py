@@ -10,6 +10,8 @@ from cpc_core.corpus.sources.entry import Entry
 from cpc_core.corpus.sources.rows import read_rows, require_columns
 
 META = Path("meta") / "esc50.csv"
+
+
 LICENSE = "CC-BY-NC-3.0"
 
 
@@ -17,7 +19,8 @@ LICENSE = "CC-BY-NC-3.0"
 class Esc50:
     """Environmental sounds of 5 s in 50 classes; those of ESC-10 carry the tag `esc10`, too.
 
-    Clips of one Freesound recording are a group, as they are in its own five folds. It names no train and test split.
+    Clips of one Freesound recording are a group, as they are in its own five folds. It names no
+    train and test split.
 
     Attributes:
         folder: Folder that holds `meta` and `audio`.

@@ -12,14 +12,32 @@ from cpc_core.corpus.sources.entry import Entry
 from cpc_core.errors import CorpusError
 
 AUDIO_SUFFIXES = frozenset(
-    (".aac", ".aif", ".aiff", ".au", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".rf64", ".w64", ".wav", ".wma")
+    (
+        ".aac",
+        ".aif",
+        ".aiff",
+        ".au",
+        ".flac",
+        ".m4a",
+        ".mp3",
+        ".oga",
+        ".ogg",
+        ".opus",
+        ".rf64",
+        ".w64",
+        ".wav",
+        ".wma",
+    )
 )
-"""Files that count as recordings where no table names them; what libsndfile cannot read of these is reported."""
+"""Files that count as recordings where no table names them; what libsndfile cannot read of these is
+reported.
+"""
 
 
 @dataclass(frozen=True)
 class ClassFolders:
-    """Every audio file below a folder, labelled with its first sub-folder; a file at the top has no label.
+    """Every audio file below a folder, labelled with its first sub-folder; a file at the top has no
+    label.
 
     Attributes:
         folder: The folder.
@@ -35,7 +53,9 @@ class ClassFolders:
             label = printable(Path(path.parts[0])) if len(path.parts) > 1 else ""
             yield Entry(path, label, (label,) if label else (), None, printable(path))
         if not found:
-            raise CorpusError(f"{self.folder} has neither a labels.csv nor audio files: put recordings into one sub-folder per class")
+            raise CorpusError(
+                f"{self.folder} has neither a labels.csv nor audio files: put recordings into one sub-folder per class"
+            )
 
 
 def audio_files(folder: Path) -> Iterator[Path]:
@@ -52,4 +72,6 @@ def audio_files(folder: Path) -> Iterator[Path]:
 
 
 def _refuse(error: OSError) -> None:
-    raise CorpusError(f"the folder {error.filename} cannot be listed ({error.strerror}): change its rights or move it away") from error
+    raise CorpusError(
+        f"the folder {error.filename} cannot be listed ({error.strerror}): change its rights or move it away"
+    ) from error

@@ -14,7 +14,8 @@ from cpc_core.errors import CorpusError
 
 
 def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Rows of a CSV or Parquet file with the place of each, for messages. In CSV every value is text.
+    """Rows of a CSV or Parquet file with the place of each, for messages. In CSV every value is
+    text.
 
     Raises:
         CorpusError: The file is missing or is no such table.
@@ -32,7 +33,9 @@ def require_columns(path: Path, row: dict[str, Any], columns: Sequence[str]) -> 
     """
     for name in columns:
         if name not in row:
-            raise CorpusError(f"{path} has no column {name}, only {', '.join(sorted(row)) or 'nothing'}: add it")
+            raise CorpusError(
+                f"{path} has no column {name}, only {', '.join(sorted(row)) or 'nothing'}: add it"
+            )
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -42,7 +45,9 @@ def _csv_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             for row in reader:
                 yield f"{path}, line {reader.line_num}", row
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CorpusError(f"{path} cannot be read as UTF-8 CSV ({error}): save it as UTF-8 with commas") from error
+        raise CorpusError(
+            f"{path} cannot be read as UTF-8 CSV ({error}): save it as UTF-8 with commas"
+        ) from error
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -54,4 +59,6 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                     count += 1
                     yield f"{path}, row {count}", row
     except (OSError, pa.ArrowException) as error:
-        raise CorpusError(f"{path} cannot be read as Parquet ({str(error).splitlines()[0]}): write it again") from error
+        raise CorpusError(
+            f"{path} cannot be read as Parquet ({str(error).splitlines()[0]}): write it again"
+        ) from error

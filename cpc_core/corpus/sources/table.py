@@ -15,6 +15,7 @@ from cpc_core.errors import CorpusError
 
 TABLE_NAMES = ("labels.csv", "labels.parquet")
 
+
 _ALIASES = {"labels": "tags", "start": "start_s", "end": "end_s"}
 
 
@@ -22,10 +23,11 @@ _ALIASES = {"labels": "tags", "start": "start_s", "end": "end_s"}
 class LabelTable:
     """Recordings as the rows of a table name them.
 
-    The column `path` is relative to the table's folder. `label` is the primary label; `tags` (or `labels`) are all of them,
-    joined by `|` in CSV, a list in Parquet; one of the two must be there. Optional: `split`, in all rows or in none;
-    `start_s` and `end_s` (or `start`, `end`) of a part, in seconds; `group`, the path where it is left out; `source`; `license`.
-    Other columns are ignored.
+    The column `path` is relative to the table's folder. `label` is the primary label; `tags` (or
+    `labels`) are all of them, joined by `|` in CSV, a list in Parquet; one of the two must be
+    there. Optional: `split`, in all rows or in none; `start_s` and `end_s` (or `start`, `end`) of a
+    part, in seconds; `group`, the path where it is left out; `source`; `license`. Other columns are
+    ignored.
 
     Attributes:
         table: The file.
@@ -39,7 +41,9 @@ class LabelTable:
         return self.table.parent
 
     def entries(self) -> Iterator[Entry]:
-        """See `Source`. Raises CorpusError also where the table is empty or splits only some of its rows."""
+        """See `Source`. Raises CorpusError also where the table is empty or splits only some of its
+        rows.
+        """
         splits: set[bool] = set()
         for place, row in read_rows(self.table):
             named = {_ALIASES.get(name, name): value for name, value in row.items()}
@@ -48,7 +52,9 @@ class LabelTable:
             entry = _entry(place, self.folder, named)
             splits.add(entry.split is None)
             if len(splits) > 1:
-                raise CorpusError(f"{self.table} names a split in some rows only: fill in the column split, or drop it to have one drawn")
+                raise CorpusError(
+                    f"{self.table} names a split in some rows only: fill in the column split, or drop it to have one drawn"
+                )
             yield entry
         if not splits:
             raise CorpusError(f"{self.table} lists no recordings: add one row per recording")
@@ -63,11 +69,15 @@ def _require_columns(table: Path, row: dict[str, Any]) -> None:
 def _entry(place: str, folder: Path, row: dict[str, Any]) -> Entry:
     path = Path(str(row["path"]))
     if not row["path"] or path.is_absolute() or ".." in path.parts:
-        raise CorpusError(f"{place}: path {row['path']!r} is not a path below {folder}: write paths relative to that folder")
+        raise CorpusError(
+            f"{place}: path {row['path']!r} is not a path below {folder}: write paths relative to that folder"
+        )
     label = _text(row, "label")
     start_s, end_s = _seconds(place, row, "start_s") or 0.0, _seconds(place, row, "end_s")
     if end_s is not None and end_s <= start_s:
-        raise CorpusError(f"{place}: end_s {end_s:g} is not after start_s {start_s:g}: swap them or leave end_s empty")
+        raise CorpusError(
+            f"{place}: end_s {end_s:g} is not after start_s {start_s:g}: swap them or leave end_s empty"
+        )
     return Entry(
         path=path,
         label=label,
@@ -88,7 +98,10 @@ def _text(row: dict[str, Any], column: str) -> str:
 
 def _tags(row: dict[str, Any]) -> set[str]:
     value = row.get("tags")
-    return {str(tag).strip() for tag in (value if isinstance(value, list) else _text(row, "tags").split("|"))}
+    return {
+        str(tag).strip()
+        for tag in (value if isinstance(value, list) else _text(row, "tags").split("|"))
+    }
 
 
 def _split(place: str, name: str) -> Split | None:
@@ -109,5 +122,7 @@ def _seconds(place: str, row: dict[str, Any], column: str) -> float | None:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < float("inf"):
-        raise CorpusError(f"{place}: {column} {text!r} is not a number of seconds: write it like 12.5 or leave it empty")
+        raise CorpusError(
+            f"{place}: {column} {text!r} is not a number of seconds: write it like 12.5 or leave it empty"
+        )
     return seconds

@@ -1,0 +1,111 @@
+"""One attempt at a trial, the same wherever it runs: taken up from its folder, trained, and
+recorded there.
+
+What differs is where the batches come from and who is told: this process (`cluster.local_trial`), a
+trial's own actor (`cluster.tune.inline_trial`), or the workers of a Ray Train run
+(`cluster.train.worker`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from typing import cast
+
+import torch
+
+from cpc_core.config import CpcConfig
+from cpc_core.corpus.corpus import Corpus
+from cpc_core.corpus.reading.batches import Batch, batches_in_process
+from cpc_core.distributed import from_first_worker, world
+from cpc_core.report import LogEntry, Progress, Standing
+from cpc_core.step import StepMetrics
+from cpc_core.training import training_reports
+from study.folders.provenance import record_attempt
+from study.folders.trial_folder import TrialFolder
+
+OpenStream = Callable[[Corpus, CpcConfig, int], Iterator[Batch]]
+"""Opens this worker's batches: corpus, trial, number of the first one."""
+
+
+def run_attempt(
+    trial: TrialFolder,
+    corpus: Corpus,
+    open_stream: OpenStream,
+    *,
+    on_step: Callable[[int, StepMetrics], None] | None = None,
+) -> Generator[Progress, None, None]:
+    """Trains a trial from its newest checkpoint on. Every worker runs this; the first one writes
+    the trial's folder.
+
+    A report's line is in the log before its checkpoint is there, and both are on disk when the
+    report is yielded. An attempt at a trial whose training has ended yields its last report once
+    more.
+
+    Args:
+        trial: Its folder, which holds the configuration.
+        corpus: The opened corpus.
+        open_stream: Called before the model is built, because readers in other processes need
+            seconds to start, and so does the model.
+        on_step: Called after each optimizer step, on this worker alone.
+
+    Raises:
+        ConfigError: The corpus's clips are too short.
+        CorpusError: A shard is missing or damaged.
+        CheckpointError: The newest checkpoint cannot be read.
+    """
+    is_first = world()[0] == 0
+    last, step = from_first_worker(_take_up(trial) if is_first else (None, None))
+    if last is not None:
+        yield last
+        return
+    # Every worker looks for itself: from an object store each needs a copy of its own.
+    checkpoint = None if step is None else trial.checkpoint_at(step)
+    config, taken = trial.config(), step or 0
+    if is_first:
+        device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+        record_attempt(
+            trial, device=device, workers=world()[1], threads=torch.get_num_threads(), step=taken
+        )
+    log = trial.log() if is_first else ()
+    started = time.monotonic() - (log[-1].elapsed_s if log else 0.0)
+    stream = open_stream(corpus, config, taken // config.updates_per_batch)
+    with closing(
+        training_reports(config, corpus, lambda _: stream, resume=checkpoint, on_step=on_step)
+    ) as reports:
+        for report in reports:
+            progress = report.progress
+            if is_first:
+                elapsed_s = time.monotonic() - started
+                trial.append(
+                    LogEntry(
+                        progress.step,
+                        progress.metrics,
+                        progress.outcome,
+                        progress.reason,
+                        elapsed_s,
+                    )
+                )
+                if progress.outcome != "diverged":
+                    trial.save_checkpoint(progress.step, report.save)
+            yield progress
+
+
+def in_process(corpus: Corpus, config: CpcConfig, first: int) -> Iterator[Batch]:
+    """The batches of a trial's only worker, read by a thread of its own."""
+    return batches_in_process(corpus, config.seed, config.data.batch_size, first, config.batches)
+
+
+def _take_up(trial: TrialFolder) -> tuple[Progress | None, int | None]:
+    """The last report where training has ended, else the step of the checkpoint to go on from; the
+    log forgets what came after.
+    """
+    ending = trial.ending()
+    if ending is not None:
+        return Progress(
+            ending.step, dict(ending.metrics), cast(Standing, ending.outcome), ending.reason
+        ), None
+    step = trial.newest_step()
+    trial.rewind(-1 if step is None else step)
+    return None, step

@@ -1,0 +1,1 @@
+"""Audio through Ray Data: batches for training, and imports spread over a cluster."""

@@ -1,0 +1,1 @@
+"""Trials of several workers, through Ray Train."""

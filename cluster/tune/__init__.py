@@ -1,0 +1,1 @@
+"""The engine: Ray Tune, driven by the dispatcher."""

@@ -1,0 +1,144 @@
+"""The heavy share of an import: one part's recordings decoded, cut and written as its shard. Any
+process can do it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+
+from cpc_core.audio import printable
+from cpc_core.corpus.importing.clips import Clip, clip_samples, cut
+from cpc_core.corpus.importing.parts import Part
+from cpc_core.corpus.importing.shard_writer import ShardWriter
+from cpc_core.corpus.importing.workspace import (
+    Note,
+    PartResult,
+    Rejection,
+    Workspace,
+    storage_errors,
+)
+from cpc_core.corpus.pcm import BYTES_PER_SAMPLE
+from cpc_core.corpus.sources.entry import Entry
+from cpc_core.errors import AudioError
+from cpc_core.geometry import SAMPLE_RATE_HZ
+
+
+def import_part(
+    work: Workspace, name: str, on_recordings: Callable[[int], None] = lambda count: None
+) -> None:
+    """Make the shard of one part of an import, unless that is done; doing it again gives the same
+    bytes.
+
+    Holds one block of a recording and one row group, whatever the part holds.
+
+    Args:
+        work: The import's workspace, which knows the part.
+        name: The part.
+        on_recordings: Called with the number of recordings that were finished since it was last
+            called.
+
+    Raises:
+        StorageError: The shard cannot be written.
+    """
+    with storage_errors(work.target), _one_thread():
+        part, key = work.part(name)
+        if work.finished(name, key) is not None:
+            on_recordings(len(part.entries))
+            return
+        clip_bytes = clip_samples(part.options) * BYTES_PER_SAMPLE
+        with ShardWriter(work.shards, name, part.split, clip_bytes) as writer:
+            making = _PartWriter(part, writer)
+            for entry in part.entries:
+                making.take(entry)
+                on_recordings(1)
+            work.finish(name, making.result(key))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Resamples with one thread, because the last bit of a convolution depends on their number."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@dataclass
+class _PartWriter:
+    """A part under way: its shard and what was found so far."""
+
+    part: Part
+    writer: ShardWriter
+    label_rows: Counter[str] = field(default_factory=Counter)
+    clip_ids: set[int] = field(default_factory=set)
+    rejected: list[Rejection] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    samples: int = 0
+
+    def take(self, entry: Entry) -> None:
+        """Write the clips of one entry, or note why there are none."""
+        path = printable(entry.path)
+        notes: dict[str, None] = {}
+        end_s = None
+        try:
+            for clip in cut(self.part.folder, entry, self.part.options):
+                if clip.clip_id in self.clip_ids:
+                    raise AudioError(f"{path}: the part from {clip.start_s:g} s on is listed twice")
+                self._write(entry, clip)
+                notes |= dict.fromkeys(clip.notes)
+                end_s = clip.start_s + clip.num_samples / SAMPLE_RATE_HZ
+        except AudioError as error:
+            reason = (
+                str(error)
+                .removeprefix(f"{path}: ")
+                .removeprefix(f"{printable(self.part.folder / entry.path)}: ")
+            )
+            if end_s is None:
+                cause = error.__cause__ if error.__cause__ is not None else error
+                self.rejected.append(
+                    Rejection(path=path, reason=reason, exception=type(cause).__name__)
+                )
+            else:
+                notes[f"used only up to {end_s:g} s: {reason}"] = None
+        if notes:
+            self.notes.append(Note(path=path, note="; ".join(notes)))
+
+    def _write(self, entry: Entry, clip: Clip) -> None:
+        self.writer.add(
+            {
+                "clip_id": clip.clip_id,
+                "audio": clip.pcm.tobytes(),
+                "num_samples": clip.num_samples,
+                "sample_rate_hz": SAMPLE_RATE_HZ,
+                "labels": list(entry.tags),
+                "label": entry.label,
+                "split": self.part.split,
+                "group": entry.group,
+                "path": printable(entry.path),
+                "source": entry.source,
+                "license": entry.license,
+                "start_s": clip.start_s,
+            }
+        )
+        self.label_rows.update(entry.tags)
+        self.clip_ids.add(clip.clip_id)
+        self.samples += clip.num_samples
+
+    def result(self, key: str) -> PartResult:
+        """Close the shard and sum up."""
+        return PartResult(
+            part=key,
+            shards=self.writer.finish(),
+            label_rows=dict(sorted(self.label_rows.items())),
+            rejected=self.rejected,
+            notes=self.notes,
+            recordings=len(self.part.entries),
+            samples=self.samples,
+        )

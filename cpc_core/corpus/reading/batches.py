@@ -1,0 +1,145 @@
+"""From windows to the batches of a training step, whoever read the windows: this process or Ray
+Data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cpc_core.corpus.corpus import Corpus
+from cpc_core.corpus.pcm import fill_floats, pcm_matrix
+from cpc_core.corpus.reading.order import ReadPlan, read_window
+from cpc_core.corpus.reading.prefetch import read_ahead
+from cpc_core.errors import ConfigError, CorpusError
+from cpc_core.stateless_random import Key, Purpose, uniform_integers
+
+_ORDER = "read every window of this worker once and keep their order"
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What one worker sees of one step.
+
+    Attributes:
+        step: Optimizer step, counted from 0.
+        clip_ids: `[B]` int64.
+        audio: `[B, L]` float32 in [−1, 1), 16 kHz.
+    """
+
+    step: int
+    clip_ids: Tensor
+    audio: Tensor
+
+
+def batches_in_process(
+    corpus: Corpus,
+    seed: int,
+    batch_size: int,
+    start_step: int,
+    stop_step: int,
+    rank: int = 0,
+    world: int = 1,
+) -> Iterator[Batch]:
+    """Batches of steps [start_step, stop_step) for one worker, read ahead by one window in a
+    thread.
+
+    Args:
+        corpus: Where the training clips are.
+        seed: The trial's seed, which orders them.
+        batch_size: Clips of a step over all workers; this worker gets `batch_size / world`.
+        start_step: First step; any step can be the first, with the same continuation.
+        stop_step: End of the steps, exclusive.
+        rank: This worker.
+        world: Number of workers.
+
+    Raises:
+        ConfigError: The batch is larger than the training split or does not divide among the
+            workers.
+        CorpusError: While iterating, a shard is missing or damaged.
+    """
+    plan = ReadPlan(corpus.row_groups("train"), seed, batch_size)
+    tables = (read_window(read) for read in plan.windows(start_step, stop_step, rank, world))
+    return assemble(read_ahead(tables), batch_size // world, corpus.clip_samples)
+
+
+def assemble(tables: Iterable[pa.Table], batch_size: int, clip_samples: int) -> Iterator[Batch]:
+    """Cut a stream of clips in training order into its steps.
+
+    Args:
+        tables: Results of `read_window` in step order, cut or joined anywhere: a step may span
+            several tables.
+        batch_size: Clips of a step of this worker.
+        clip_samples: Samples of every clip.
+
+    Raises:
+        CorpusError: A step does not get exactly its clips, or does not follow the one before.
+    """
+    pending: list[tuple[NDArray[np.int64], NDArray[np.int16]]] = []
+    held = 0
+    expected: int | None = None
+    for step, clip_ids, pcm in _pieces(tables, clip_samples):
+        if expected is not None and step != expected:
+            raise CorpusError(
+                f"clips of step {step} arrived with {held} of {batch_size} of step {expected}: {_ORDER}"
+            )
+        pending.append((clip_ids, pcm))
+        held, expected = held + len(clip_ids), step
+        if held > batch_size:
+            raise CorpusError(f"step {step} got {held} clips instead of {batch_size}: {_ORDER}")
+        if held == batch_size:
+            yield _batch(step, pending)
+            pending, held, expected = [], 0, step + 1
+    if held:
+        raise CorpusError(
+            f"the stream ended with {held} of the {batch_size} clips of step {expected}: {_ORDER}"
+        )
+
+
+def crop(batch: Batch, crop_samples: int, seed: int) -> Batch:
+    """The same batch, each clip cut to `crop_samples` at a place drawn per (seed, step, clip).
+
+    Raises:
+        ConfigError: The clips are shorter than the crop.
+    """
+    clips, samples = batch.audio.shape
+    if crop_samples > samples:
+        raise ConfigError(
+            f"data.crop_s asks for {crop_samples} samples, but the corpus has clips of {samples}: lower data.crop_s or set it to null"
+        )
+    start = uniform_integers(
+        Key(seed, batch.step, Purpose.CROP), batch.clip_ids, (), samples - crop_samples + 1
+    )
+    rows = torch.arange(clips, device=start.device)
+    return replace(batch, audio=batch.audio.unfold(1, crop_samples, 1)[rows, start])
+
+
+def _pieces(
+    tables: Iterable[pa.Table], clip_samples: int
+) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int16]]]:
+    """Runs of neighbouring rows of one step: step, clip ids `[n]`, samples `[n, L]`."""
+    for table in tables:
+        for rows in table.to_batches():
+            steps, clip_ids = (rows.column(name).to_numpy() for name in ("step", "clip_id"))
+            pcm = pcm_matrix(rows.column("audio"), clip_samples)
+            cuts = [0, *(np.flatnonzero(np.diff(steps)) + 1).tolist(), len(steps)]
+            for begin, end in pairwise(cuts):
+                if end > begin:
+                    yield int(steps[begin]), clip_ids[begin:end], pcm[begin:end]
+
+
+def _batch(step: int, pieces: list[tuple[NDArray[np.int64], NDArray[np.int16]]]) -> Batch:
+    clip_ids = np.concatenate([ids for ids, _ in pieces])
+    audio = torch.empty(len(clip_ids), pieces[0][1].shape[1])
+    begin = 0
+    for ids, pcm in pieces:
+        fill_floats(audio[begin : begin + len(ids)].numpy(), pcm)
+        begin += len(ids)
+    return Batch(step, torch.from_numpy(clip_ids), audio)

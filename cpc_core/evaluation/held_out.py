@@ -1,0 +1,180 @@
+"""Held-out CPC accuracy: the same clips in the same batches with the same negatives every time,
+clean and under attack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cpc_core.adversary.gradient import Fgsm, Pgd
+from cpc_core.clean_pass import CleanPass
+from cpc_core.config import CpcConfig, FgsmAdversary, PgdAdversary
+from cpc_core.corpus.corpus import Clips
+from cpc_core.model.cpc_model import CpcModel
+from cpc_core.objective.negatives import Pool, draw_negatives
+from cpc_core.precision import precision
+from cpc_core.stateless_random import Key, Purpose
+
+HELD_OUT_SEED = 0
+"""Held-out negatives do not follow the trial's seed: replicates differ by their weights, not by
+their exam.
+"""
+
+
+ATTACK_REACH = 2.5
+"""Length of the k-step attack's path as a multiple of ε, so that it can reach any point of the ball
+(Madry et al., 2018).
+"""
+
+
+@dataclass(frozen=True)
+class HeldOutMetrics:
+    """CPC on clean held-out clips.
+
+    Attributes:
+        loss: Eq. 1.
+        accuracy: Table 1's dev accuracy.
+        balanced_accuracy: See `ObjectiveResult`.
+        ranking_accuracy: See `ObjectiveResult`.
+        latent_spread: Mean over channels of the standard deviation over clips of the time-averaged
+            latents. A model that answers without listening loses it.
+        pool_clips: Clips that a negative may come from; accuracies over other pools are not
+            comparable.
+    """
+
+    loss: float
+    accuracy: float
+    balanced_accuracy: float
+    ranking_accuracy: float
+    latent_spread: float
+    pool_clips: int
+
+
+@dataclass(frozen=True)
+class AttackedMetrics:
+    """CPC accuracy on held-out clips whose targets are attacked.
+
+    Attributes:
+        clean_accuracy: Without an attack, on the same clips.
+        fgsm_accuracy: Under Eq. 3's single step.
+        attack_accuracy: Under `training.attack_steps` projected steps of the same ε. Where it is
+            far below the accuracy under one step, that one came from a trivial feature of the
+            perturbation ("label leaking", section 4.1).
+    """
+
+    clean_accuracy: float
+    fgsm_accuracy: float
+    attack_accuracy: float
+
+
+@torch.no_grad()
+def evaluate(model: CpcModel, config: CpcConfig, clips: Clips, crop_samples: int) -> HeldOutMetrics:
+    """Measures a model on held-out clips, cut in their middle to the length of the training crops.
+
+    Batches have the training batch's size; a last one of a single clip, which has no other clip to
+    be told from, is left out.
+
+    Args:
+        model: In any mode: nothing in it depends on one.
+        config: The trial.
+        clips: At least two held-out clips.
+        crop_samples: Samples of a crop.
+    """
+    rows, means, weights = [], [], []
+    with precision(config.compute, _device(model)):
+        for clean in _clean_passes(model, config, clips, len(clips), crop_samples):
+            result = clean.result
+            rows.append(
+                torch.stack(
+                    (
+                        result.loss.double(),
+                        result.accuracy,
+                        result.balanced_accuracy,
+                        result.ranking_accuracy,
+                    )
+                )
+            )
+            means.append(clean.latents.float().mean(dim=1))
+            weights.append(len(clean.clip_ids))
+    loss, accuracy, balanced, ranking = _weighted(rows, weights)
+    spread = torch.cat(means).std(dim=0).mean().item()
+    return HeldOutMetrics(loss, accuracy, balanced, ranking, spread, _pool_clips(config, clips))
+
+
+def evaluate_attacked(
+    model: CpcModel, config: CpcConfig, clips: Clips, crop_samples: int
+) -> AttackedMetrics:
+    """Measures a model on the first `training.attacked_clips` held-out clips, clean and with
+    attacked targets.
+
+    Arguments are those of `evaluate`.
+    """
+    training = config.training
+    fgsm = Fgsm(FgsmAdversary(epsilon_db=training.attack_epsilon_db))
+    steps = training.attack_steps
+    pgd = Pgd(
+        PgdAdversary(
+            epsilon_db=training.attack_epsilon_db,
+            attack_steps=steps,
+            relative_step=ATTACK_REACH / steps,
+        )
+    )
+    rows, weights = [], []
+    with precision(config.compute, _device(model)):
+        for clean in _clean_passes(
+            model, config, clips, max(2, training.attacked_clips), crop_samples
+        ):
+            attacked = [_accuracy(clean, attack.perturb(clean)) for attack in (fgsm, pgd)]
+            rows.append(torch.stack((clean.result.accuracy, *attacked)))
+            weights.append(len(clean.clip_ids))
+    return AttackedMetrics(*_weighted(rows, weights))
+
+
+def _clean_passes(
+    model: CpcModel, config: CpcConfig, clips: Clips, count: int, crop_samples: int
+) -> Iterator[CleanPass]:
+    """The first `count` clips, batch by batch; a gradient for the audio is there where gradients
+    are enabled.
+    """
+    begin = (clips.audio.shape[1] - crop_samples) // 2
+    audio, clip_ids = clips.audio[:count, begin : begin + crop_samples], clips.clip_ids[:count]
+    pool, frames, key = (
+        _pool_clips(config, clips),
+        config.geometry.frames(crop_samples),
+        Key(HELD_OUT_SEED, 0, Purpose.DEV_NEGATIVES),
+    )
+    for first in range(0, len(clip_ids) - 1, pool):
+        ids = clip_ids[first : first + pool].to(_device(model))
+        x = (
+            audio[first : first + pool]
+            .to(_device(model), copy=True)
+            .requires_grad_(torch.is_grad_enabled())
+        )
+        drawn = draw_negatives(
+            key, ids, Pool(len(ids)), frames, config.objective.n_steps, config.negatives
+        )
+        yield CleanPass.over(model, x, drawn, ids, seed=HELD_OUT_SEED, step=0)
+
+
+@torch.no_grad()
+def _accuracy(clean: CleanPass, perturbed: Tensor) -> Tensor:
+    """Accuracy when the targets hear `perturbed`."""
+    return clean.objective(*clean.views(perturbed, "future"), clean.negatives).accuracy
+
+
+def _device(model: CpcModel) -> torch.device:
+    return next(model.parameters()).device
+
+
+def _pool_clips(config: CpcConfig, clips: Clips) -> int:
+    return max(2, min(config.data.batch_size, len(clips)))
+
+
+def _weighted(rows: list[Tensor], weights: list[int]) -> list[float]:
+    """Means of the columns of rows that stand for `weights` clips each."""
+    weight = torch.tensor(weights, dtype=torch.float64, device=rows[0].device)
+    return ((torch.stack(rows) * weight[:, None]).sum(0) / weight.sum()).tolist()

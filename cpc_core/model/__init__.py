@@ -1,0 +1,1 @@
+"""The networks f and g, and their first weights."""

@@ -1,0 +1,88 @@
+"""The whole model: encoder, two context networks, predictors and the similarity's projection."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from cpc_core.config import CpcConfig
+from cpc_core.model.context import build_context
+from cpc_core.model.encoder import Encoder
+from cpc_core.model.layers import run, run_checkpointed, run_in_chunks
+from cpc_core.objective.embedding import build_similarity
+from cpc_core.objective.objective import Objective
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a trained model says of clips.
+
+    Attributes:
+        latents: z, `[B, T, C]`.
+        contexts: Past → future and, in forward time again, future → past, concatenated: `[B, T,
+            2·C_c]`.
+    """
+
+    latents: Tensor
+    contexts: Tensor
+
+
+class CpcModel(nn.Module):
+    """CPC in both directions (section 3.1). Weights are drawn from the configuration's seed alone.
+
+    Args:
+        config: The trial's configuration; the one place that sees its root.
+    """
+
+    def __init__(self, config: CpcConfig) -> None:
+        super().__init__()
+        width = config.encoder.width
+        self.clips_per_pass = config.compute.clips_per_pass
+        with torch.random.fork_rng(devices=[]):
+            parts = _seeded_parts(config.seed)
+            next(parts)
+            self.encoder = Encoder(
+                config.encoder, run_checkpointed if config.compute.checkpoint_layers else run
+            )
+            next(parts)
+            self.future_context = build_context(width, config.context)
+            next(parts)
+            self.past_context = build_context(width, config.context)
+            next(parts)
+            similarity = build_similarity(width, config.similarity)
+            next(parts)
+            self.objective = Objective(
+                config.context.channels(width), width, similarity, config.objective
+            )
+
+    def encode(self, audio: Tensor) -> Tensor:
+        """Latents `[B, T, C]` of audio `[B, L]` in [-1, 1] at 16 kHz."""
+        return run_in_chunks(self.encoder, audio, self.clips_per_pass)
+
+    def contextualise(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Contexts of latents `[B, T, C]`: past → future, and future → past with time reversed,
+        each `[B, T, C_c]`.
+        """
+        return (
+            run_in_chunks(self.future_context, latents, self.clips_per_pass),
+            run_in_chunks(self.past_context, latents.flip(1), self.clips_per_pass),
+        )
+
+    def forward(self, audio: Tensor) -> Features:
+        """Features of audio `[B, L]` in [-1, 1] at 16 kHz."""
+        latents = self.encode(audio)
+        future, past = self.contextualise(latents)
+        return Features(latents, torch.cat((future, past.flip(1)), dim=-1))
+
+
+def _seeded_parts(seed: int) -> Iterator[None]:
+    """Seeds each part by itself, so that replicates of two cells share the weights of every part
+    that both have.
+    """
+    for part in itertools.count():
+        torch.manual_seed((seed << 4) + part)
+        yield

@@ -1,0 +1,41 @@
+"""The encoder f: raw audio to latents z, 50 a second (section 3.1)."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cpc_core.config import EncoderConfig
+from cpc_core.geometry import same_padding
+from cpc_core.model.layers import Conv, ConvLayer, Runner, run
+
+
+class Encoder(nn.Module):
+    """The stack of strided convolutions with Swish; the paper's preset sees 955 samples every 320.
+
+    Args:
+        config: Layers, width and norm.
+        run: How a layer is applied.
+    """
+
+    def __init__(self, config: EncoderConfig, run: Runner = run) -> None:
+        super().__init__()
+        self.run = run
+        self.layers = nn.ModuleList()
+        channels = (1, *(config.width for _ in config.kernels))
+        for (narrow, wide), kernel, stride in zip(
+            pairwise(channels), config.kernels, config.strides, strict=True
+        ):
+            padding = same_padding(kernel, stride) if config.padding == "same" else (0, 0)
+            self.layers.append(
+                ConvLayer(Conv(narrow, wide, kernel, stride, padding), wide, config.norm, F.silu)
+            )
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """Maps audio `[B, L]` in [-1, 1] to latents `[B, T, C]`."""
+        x = audio.unsqueeze(-1)
+        for layer in self.layers:
+            x = self.run(layer, x)
+        return x

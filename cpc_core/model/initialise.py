@@ -1,0 +1,299 @@
+"""First weights that train.
+
+With PyTorch's defaults all latents share one large component: |z| = 4.2 against a spread of 0.15
+over clips. Every similarity is alike, and the quickest way down is to shrink all differences, after
+which the model answers "negative" for ever. Any logit that varies without telling anything pushes
+the same way. So the first batch sets the first weights:
+
+1. Layer by layer, each LayerNorm's gain and bias, so that every channel has zero mean and unit
+variance over the batch
+   (LSUV's idea, Mishkin and Matas, 2016).
+2. The projection's output layer, so that projected latents are white: cosines then spread around 0
+no wider than their
+   dimensions allow.
+3. The predictors h_k, by ridge regression of z_{t+k} on c_t: logits tell something from the first
+step on. 4. The logits' mean, at what is best to answer without listening (σ = 1/(n+1) for Eq. 1),
+so that nothing pushes all latents
+   one way; and their deviation, the same for every similarity and every τ where a cosine can reach
+   it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cpc_core.config import InitialisationConfig
+from cpc_core.distributed import mean_over_workers, world
+from cpc_core.model.cpc_model import CpcModel
+from cpc_core.model.layers import LayerNorm
+from cpc_core.objective.embedding import Cosine, Dot, NonlinearCosine, normalise
+
+INITIAL_CLIPS = 32
+"""Clips of the first batch that are looked at, over all workers: enough for statistics of channels,
+and few enough to be held at once. They are spread over the batch, so that any number of workers
+looks at the same ones.
+"""
+
+
+FLOOR = 1e-3
+"""Smallest variance that is divided by, relative to the largest or the mean: below it the first
+batch tells nothing.
+"""
+
+
+LONGEST_STRETCH = 1.5
+"""How much regression's predictions, which vary less than their targets, are stretched at most."""
+
+
+@torch.no_grad()
+def initialise(
+    model: CpcModel, audio: Tensor, config: InitialisationConfig, negatives: int
+) -> None:
+    """Sets the first weights from the first batch, in place; nothing where the configuration wants
+    defaults.
+
+    Args:
+        model: Fresh, on its device.
+        audio: `[B, L]`, this worker's clips of the first step.
+        config: What to set.
+        negatives: n, candidates per anchor beside the positive.
+    """
+    if not config.data_dependent:
+        return
+    audio = audio[:: max(1, len(audio) * world()[1] // INITIAL_CLIPS)]
+    hooks = [
+        norm.register_forward_hook(_standardise)
+        for norm in model.modules()
+        if isinstance(norm, LayerNorm)
+    ]
+    # `forward` itself, neither compiled nor in passes: a layer's hook sets its weights from all
+    # clips before the next one runs.
+    latents = model.encoder.forward(audio)
+    contexts = model.future_context.forward(latents), model.past_context.forward(latents.flip(1))
+    for hook in hooks:
+        hook.remove()
+
+    objective = model.objective
+    targets = (latents, latents.flip(1))
+    fits = [
+        _RidgeFit.of(c, z, objective.steps, config.ridge)
+        for c, z in zip(contexts, targets, strict=True)
+    ]
+    level = -math.log(negatives) * objective.temperature if objective.loss == "bce" else 0.0
+    deviation = config.logit_deviation * objective.temperature
+    match objective.similarity:
+        case NonlinearCosine() as projection:
+            means = _separate_predictions(projection, fits, latents)
+        case Dot() | Cosine() as similarity:
+            aim = _calibrate_dot if isinstance(similarity, Dot) else _calibrate_cosine
+            embedded = _Moments.of(similarity(latents))
+            means = [aim(fit, embedded, level, deviation) for fit in fits]
+    for predictor, fit, mean in zip(objective.predictors, fits, means, strict=True):
+        fit.write(predictor, mean)
+    if isinstance(objective.similarity, NonlinearCosine):
+        predictions = torch.cat(
+            [predictor(c) for predictor, c in zip(objective.predictors, contexts, strict=True)]
+        )
+        _calibrate_projection(
+            objective.similarity,
+            latents,
+            predictions.unflatten(-1, (len(objective.steps), -1)),
+            level,
+            deviation,
+        )
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """Mean `[D]` and mean outer product `[D, D]` of vectors `[…, D]` over everything and all
+    workers, in float64.
+    """
+
+    mean: Tensor
+    second: Tensor
+
+    @classmethod
+    def of(cls, vectors: Tensor) -> _Moments:
+        rows = vectors.flatten(0, -2).double()
+        return cls(mean_over_workers(rows.mean(0)), mean_over_workers(rows.T @ rows / len(rows)))
+
+    @property
+    def covariance(self) -> Tensor:
+        return self.second - torch.outer(self.mean, self.mean)
+
+    def products_deviation(self, other: _Moments) -> Tensor:
+        """Standard deviation of the inner products of vectors with independent `other` ones."""
+        return (
+            ((self.second * other.second).sum() - (self.mean @ other.mean).square())
+            .clamp_min(1e-24)
+            .sqrt()
+        )
+
+
+@dataclass
+class _RidgeFit:
+    """One direction's regression of latents on contexts.
+
+    Attributes:
+        weight: `[K, C, C_c]`, from a centred context to a centred prediction.
+        context_mean: `[C_c]`.
+        predictions: Moments of the centred predictions of all steps together.
+    """
+
+    weight: Tensor
+    context_mean: Tensor
+    predictions: _Moments
+
+    @classmethod
+    def of(cls, context: Tensor, latents: Tensor, steps: Sequence[int], ridge: float) -> _RidgeFit:
+        x, z = _mean(context.double()), _mean(latents.double())
+        weights = []
+        for step in steps:
+            inputs, targets = (
+                (context[:, :-step] - x).flatten(0, 1).double(),
+                (latents[:, step:] - z).flatten(0, 1).double(),
+            )
+            gram = _Moments.of(inputs).second
+            gram = gram + (ridge * gram.diagonal().mean() + 1e-9) * torch.eye(len(gram)).to(gram)
+            weights.append(
+                torch.linalg.solve(gram, mean_over_workers(inputs.T @ targets / len(inputs))).T
+            )
+        weight = torch.stack(weights)
+        predicted = torch.einsum("btd,kcd->btkc", context.double() - x, weight)
+        return cls(weight, x, _Moments.of(predicted))
+
+    def scale(self, factor: Tensor | float) -> None:
+        """Stretches the predictions around their mean."""
+        self.weight = self.weight * factor
+        self.predictions = _Moments(
+            self.predictions.mean * factor, self.predictions.second * factor**2
+        )
+
+    def write(self, predictor: nn.Module, mean: Tensor) -> None:
+        """Makes `predictor` give these predictions around `mean` `[C]`."""
+        assert isinstance(predictor, nn.Linear)
+        predictor.weight.copy_(self.weight.flatten(0, 1))
+        predictor.bias.copy_((mean - self.weight @ self.context_mean).flatten())
+
+
+def _calibrate_dot(fit: _RidgeFit, latents: _Moments, level: float, deviation: float) -> Tensor:
+    """Mean prediction whose product with every latent is nearest to `level`; scales the rest to
+    `deviation`.
+    """
+    fit.scale(deviation / fit.predictions.products_deviation(latents))
+    ridged = latents.second + FLOOR * latents.second.diagonal().mean() * torch.eye(
+        len(latents.mean)
+    ).to(latents.second)
+    mean: Tensor = level * torch.linalg.solve(ridged, latents.mean)
+    return mean
+
+
+def _calibrate_cosine(
+    fit: _RidgeFit, directions: _Moments, level: float, deviation: float
+) -> Tensor:
+    """The same for predictions of length 1: what is left of it points where the latents' directions
+    do not vary.
+    """
+    aimed = _calibrate_dot(fit, directions, level, deviation)
+    mean = aimed * (0.95 / aimed.norm()).clamp_max(1)
+    left = 1 - mean.square().sum()
+    spread = fit.predictions.second.trace()
+    fit.scale((left / spread.clamp_min(1e-24)).sqrt().clamp_max(1))
+    still = torch.linalg.eigh(directions.second)[1][:, 0]
+    whole: Tensor = mean + (left - spread).clamp_min(0).sqrt() * still
+    return whole
+
+
+def _separate_predictions(
+    projection: NonlinearCosine, fits: list[_RidgeFit], latents: Tensor
+) -> list[Tensor]:
+    """Whitens the projection, and gives predictions a component that its first hidden unit alone
+    recognises.
+
+    The component lies where latents vary least, beyond all of them, so that the unit is silent on
+    latents.
+    """
+    moments = _Moments.of(latents)
+    variances, axes = torch.linalg.eigh(moments.covariance)
+    axis, typical = axes[:, 0], variances.clamp_min(0).mean().sqrt()
+    centre = moments.mean @ axis
+    threshold = centre + 4 * variances[0].clamp_min(0).sqrt()
+    projection.hidden.weight[0] = axis
+    projection.hidden.bias[0] = -threshold
+    _whiten(projection, latents)
+    projection.output.weight[:, 0] = 0
+    for fit in fits:
+        fit.scale(
+            (typical / fit.predictions.second.diagonal().mean().clamp_min(1e-24).sqrt()).clamp_max(
+                LONGEST_STRETCH
+            )
+        )
+    return [moments.mean + (threshold - centre + 0.3 * typical) * axis for _ in fits]
+
+
+def _calibrate_projection(
+    projection: NonlinearCosine,
+    latents: Tensor,
+    predictions: Tensor,
+    level: float,
+    deviation: float,
+) -> None:
+    """Gives the projection's first output to the marking unit: latents get a little of it,
+    predictions the opposite.
+
+    How much the predictions get dilutes their cosines down to `deviation`, how much the latents get
+    sets the mean to `level`.
+    """
+    output = projection.output
+    if min(output.weight.shape) < 2:
+        return
+    output.weight[0] = 0
+    output.bias[0] = 0
+    z, h = projection.project(latents), projection.project(predictions)
+    z_length, h_length = (float(mean_over_workers(x.norm(dim=-1).mean())) for x in (z, h))
+    found = float(_Moments.of(normalise(h)).products_deviation(_Moments.of(normalise(z))))
+    opposite = h_length * math.sqrt(max((found / deviation) ** 2 - 1, 0.25))
+    share = min(0.9, -level * math.hypot(h_length, opposite) / opposite)
+    own = z_length * share / math.sqrt(1 - share**2)
+    mark = float(mean_over_workers(F.relu(projection.hidden(predictions))[..., 0].mean()))
+    output.bias[0] = own
+    output.weight[0, 0] = -(own + opposite) / max(mark, 1e-6)
+
+
+def _whiten(projection: NonlinearCosine, latents: Tensor) -> None:
+    """Turns the output layer so that p(z) has mean 0 and equal variance in every direction; its
+    norm stays.
+    """
+    moments = _Moments.of(F.relu(projection.hidden(latents)))
+    variances, directions = torch.linalg.eigh(moments.covariance)
+    weight = projection.output.weight
+    rank = min(weight.shape)
+    kept, axes = variances[-rank:], directions[:, -rank:]
+    turn, _ = torch.linalg.qr(weight.double()[:, :rank])
+    white = turn @ (kept.clamp_min(FLOOR * float(kept[-1]) + 1e-12).rsqrt()[:, None] * axes.T)
+    white *= weight.double().norm() / white.norm()
+    projection.output.bias.copy_(-(white @ moments.mean))
+    weight.copy_(white)
+
+
+def _standardise(norm: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    """Sets a LayerNorm's gain and bias so that each channel of its output `[B, T, C]` has mean 0
+    and variance 1.
+    """
+    assert isinstance(norm, LayerNorm)
+    mean = _mean(output)
+    deviation = _mean((output - mean).square()).sqrt().clamp_min(1e-6)  # a channel may be silent
+    norm.weight.div_(deviation)
+    norm.bias.sub_(mean).div_(deviation)
+    return (output - mean) / deviation
+
+
+def _mean(x: Tensor) -> Tensor:
+    """Mean of `[B, T, C]` over clips, frames and workers, `[C]`."""
+    return mean_over_workers(x.mean(dim=(0, 1)))

@@ -1,0 +1,1 @@
+"""The objective (Eq. 1), its negatives and embeddings."""

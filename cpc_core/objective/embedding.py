@@ -1,0 +1,100 @@
+"""How alike a prediction and a latent are. Every measure is an inner product of embedded vectors.
+
+Embedding first means that each latent is projected and normalised once, however often it serves as
+a positive or a negative. Embedded vectors are float32 even under autocast: at τ = 0.05 a bfloat16
+cosine would be off by up to a tenth of a logit.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cpc_core.config import CosineSimilarity, DotSimilarity, NonlinearCosineSimilarity
+
+
+class Dot(nn.Module):
+    """sim(u, v) = uᵀv: the vectors themselves."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[..., C]` in float32 or better."""
+        return _precise(x)
+
+
+class Cosine(nn.Module):
+    """sim(u, v) = uᵀv / (‖u‖ ‖v‖): the vectors at length 1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalises the last dimension of `[..., C]`."""
+        return normalise(_precise(x))
+
+
+class NonlinearCosine(nn.Module):
+    """Eq. 2: the cosine after p, an MLP with one hidden layer that both sides share.
+
+    Args:
+        channels: Dimensions of predictions and latents.
+        config: Sizes of p.
+    """
+
+    def __init__(self, channels: int, config: NonlinearCosineSimilarity) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(channels, config.hidden)
+        self.output = nn.Linear(config.hidden, config.output or config.hidden)
+
+    def project(self, x: Tensor) -> Tensor:
+        """p(x), `[..., C]` to `[..., P]`."""
+        return self.output(F.relu(self.hidden(x)))  # type: ignore[no-any-return]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps `[..., C]` to unit vectors `[..., P]`."""
+        return normalise(_precise(self.project(x)))
+
+
+def build_similarity(
+    channels: int, config: DotSimilarity | CosineSimilarity | NonlinearCosineSimilarity
+) -> Dot | Cosine | NonlinearCosine:
+    """The configured measure for vectors of `channels` dimensions."""
+    match config:
+        case DotSimilarity():
+            return Dot()
+        case CosineSimilarity():
+            return Cosine()
+        case NonlinearCosineSimilarity():
+            return NonlinearCosine(channels, config)
+
+
+def _precise(x: Tensor) -> Tensor:
+    return x.float() if x.dtype == torch.bfloat16 else x
+
+
+SHORTEST = 1e-12
+"""Length that a shorter vector is divided by, as in `torch.nn.functional.normalize`."""
+
+
+def normalise(x: Tensor) -> Tensor:
+    """Divides each vector of `[…, E]` by its length."""
+    directions: Tensor = _Unit.apply(x)
+    return directions
+
+
+class _Unit(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        inverse = (
+            torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp_min_(SHORTEST).reciprocal_()
+        )
+        directions: Tensor = x * inverse
+        ctx.save_for_backward(directions, inverse)
+        return directions
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        """What is along the vector changes its length alone, and drops out."""
+        directions, inverse = ctx.saved_tensors
+        along = (gradient * directions).sum(-1, keepdim=True)
+        across: Tensor = torch.addcmul(gradient, directions, along, value=-1).mul_(inverse)
+        return across

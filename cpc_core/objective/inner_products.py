@@ -1,0 +1,49 @@
+"""Inner products of queries with the keys that an index names, without keeping the gathered
+keys.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def inner_products(queries: Tensor, keys: Tensor, index: Tensor) -> Tensor:
+    """⟨queries[…], keys[index[…, j]]⟩ for every j.
+
+    The gathered keys `[…, n, E]` are the largest tensor of the objective. They live for one product
+    in the forward pass and are gathered again in the backward pass.
+
+    Args:
+        queries: `[…, E]`.
+        keys: `[N, E]`.
+        index: `[…, n]` rows of `keys`.
+
+    Returns:
+        `[…, n]`.
+    """
+    product: Tensor = _InnerProducts.apply(queries, keys, index)
+    return product
+
+
+class _InnerProducts(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, queries: Tensor, keys: Tensor, index: Tensor) -> Tensor:
+        ctx.save_for_backward(queries, keys, index)
+        return (F.embedding(index, keys) * queries.unsqueeze(-2)).sum(-1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        queries, keys, index = ctx.saved_tensors
+        spread = gradient.unsqueeze(-1)
+        to_queries = (F.embedding(index, keys) * spread).sum(-2)
+        rows = (queries.unsqueeze(-2) * spread).flatten(0, -2)
+        # Sorts by row before adding, so that a GPU adds in the same order every time, which
+        # `index_add` does not.
+        to_keys = torch.ops.aten.embedding_dense_backward(
+            rows, index.flatten(), len(keys), -1, False
+        )
+        return to_queries, to_keys, None

@@ -1,0 +1,1 @@
+"""Marks, panels and sections that figures are drawn from."""

@@ -1,0 +1,1 @@
+"""The study page as files: one HTML file, or PNG pictures."""

@@ -1,0 +1,59 @@
+"""`cpc dashboard` and `cpc report`: a study to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from study.cli.arguments import study_folder
+from study.cli.output import message, next_steps
+from study.results.reader import read_study
+
+
+def dashboard(study: str, /, *, host: str = "127.0.0.1", port: int = 8050) -> None:
+    """Open a study's interactive page. It follows a running study until that has ended.
+
+    Parameters
+    ----------
+    study
+        A study folder, or the name of one in studies/.
+    host
+        Address to serve on; the default is reachable from this machine alone.
+    port
+        Port to serve on.
+    """
+    from dashboards.app import serve
+
+    serve(study_folder(study), host, port, on_ready=lambda url: message(f"{url}  (Ctrl-C ends it)"))
+
+
+def report(
+    study: str,
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    figures: Path | None = None,
+) -> None:
+    """Write a study's page as one self-contained HTML file.
+
+    Parameters
+    ----------
+    study
+        A study folder, or the name of one in studies/.
+    out
+        The HTML file.
+    figures
+        A folder for the figures as PNG too; needs Chromium.
+    """
+    from dashboards.export.report import write_report
+
+    record = read_study(study_folder(study))
+    message(f"report: {write_report(record, out).absolute()}")
+    if figures is not None:
+        from dashboards.export.pictures import save_figures
+
+        for path in save_figures(record, figures):
+            message(f"figure: {path}")
+    next_steps(f"cpc export {study} --best -o model", f"cpc dashboard {study}")

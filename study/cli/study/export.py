@@ -1,0 +1,55 @@
+"""`cpc study export`: a study's numbers for other programs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from cpc_core.errors import ConfigError
+from cpc_core.storage_path import write_atomically
+from study.analysis.export import FileFormat, encode, report_rows, trial_rows
+from study.cli.arguments import study_folder
+from study.cli.output import message
+from study.results.reader import read_study
+
+
+def export(
+    study: str,
+    /,
+    *,
+    format: FileFormat = "csv",
+    rows: Literal["trials", "reports"] = "trials",
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+) -> None:
+    """Write a study's numbers as CSV, Parquet or JSON.
+
+    Parameters
+    ----------
+    study
+        A study folder, or the name of one in studies/.
+    format
+        Format of the file.
+    rows
+        A row per trial, or a row per entry of the trials' metrics logs.
+    out
+        The file to write, replaced if it is there; stdout by default, which Parquet cannot take.
+    """
+    if format == "parquet" and out is None:
+        raise ConfigError("Parquet is binary: name a file with --out FILE.parquet")
+    record = read_study(study_folder(study))
+    table = trial_rows(record) if rows == "trials" else report_rows(record)
+    content = encode(table, format)
+    if out is None:
+        sys.stdout.write(content.decode())
+        return
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(out, content)
+    except OSError as error:
+        raise ConfigError(
+            f"{out} cannot be written ({error.strerror}): choose another file with --out"
+        ) from error
+    message(f"{len(table)} rows of {record.name} in {out}")

@@ -1,0 +1,136 @@
+"""`cpc study`: plan, run, resume and read studies."""
+
+from __future__ import annotations
+
+from cpc_core.errors import ConfigError
+from cpc_core.storage_path import Place
+from study.cli.arguments import (
+    Address,
+    Out,
+    Overrides,
+    Scale,
+    state_words,
+    study_folder,
+    target_path,
+)
+from study.cli.output import message, next_steps
+from study.cli.study.plan import size
+from study.cli.study.show import print_answer
+from study.control.requests import clear_pause, read_requests
+from study.control.state import study_state
+from study.errors import StudyFailedError
+from study.folders.study_folder import SPEC, read_spec
+from study.results.reader import read_study
+from study.spec.presets import scales
+from study.spec.study_spec import StudySpec
+from study.storage.backends import driver_of, storage_errors
+
+
+def validate(spec: str, /, *, scale: Scale = None, set: Overrides = None) -> None:
+    """Check a spec file or preset completely, without starting anything: at every scale that it
+    offers, or at one.
+    """
+    for each in (scale,) if scale else scales(spec) or (None,):
+        loaded = StudySpec.load(spec, set or [], each)
+        message(
+            f"{loaded.name} is valid{f' at scale {each}' if each else ''}: {size(loaded)}, spec {loaded.hash}"
+        )
+    chosen = f" --scale {scale}" if scale else ""
+    next_steps(f"cpc study plan {spec}{chosen}", f"cpc study run {spec}{chosen}")
+
+
+def run(
+    spec: str,
+    /,
+    *,
+    scale: Scale = None,
+    set: Overrides = None,
+    out: Out = None,
+    address: Address = None,
+) -> None:
+    """Run a study on Ray. Run again, it goes on with what is missing; with nothing missing, it says
+    so.
+
+    Ctrl-C lets running trials go on to their next report, which saves a checkpoint; a second Ctrl-C
+    stops at once. Either way the exit code is 130 and `cpc study resume` goes on. Ended by `cpc
+    study pause`, `stop` or `cancel`, it exits with 0.
+
+    Parameters
+    ----------
+    spec
+        A spec file, or the name of a preset.
+    """
+    loaded = StudySpec.load(spec, set or [], scale)
+    _run(target_path(out, loaded.name), loaded, address)
+
+
+def resume(study: str, /, *, address: Address = None) -> None:
+    """Finish a study that was paused, stopped or interrupted: exactly the missing trials, each from
+    its last checkpoint.
+
+    Of a study that is still running, it lifts the pause. Ctrl-C and the exit codes are those of
+    `cpc study run`.
+
+    Parameters
+    ----------
+    study
+        A study folder, or the name of one in studies/.
+    """
+    folder = study_folder(study)
+    spec, state = read_spec(folder), study_state(folder, read_study(folder))
+    if state == "pausing":
+        clear_pause(folder)
+        message(f"the pause of {spec.name} is lifted: {driver_of(folder)} goes on with it")
+        next_steps(f"cpc study watch {study}")
+        return
+    if state == "stopping":
+        raise ConfigError(
+            f"{spec.name} is being stopped by {driver_of(folder)}: resume it when that has ended"
+        )
+    _run(folder, spec, address)
+
+
+def _run(folder: Place, spec: StudySpec, address: str | None) -> None:
+    from cluster.study_run import run_study
+    from study.cli.progress import StudyProgress
+
+    with storage_errors(folder, spec.store):
+        ended = read_study(folder).ended if (folder / SPEC).is_file() else 0
+    message(
+        f"{spec.name}: {size(spec)}"
+        + (f", {ended} already ended" if ended else "")
+        + f", in {folder}"
+    )
+    try:
+        with StudyProgress(spec.reference, folder) as progress:
+            record = run_study(
+                folder,
+                spec,
+                address=address,
+                on_event=progress.on_event,
+                on_notice=progress.on_notice,
+            )
+    except KeyboardInterrupt:
+        message(f"interrupted: `cpc study resume {folder}` goes on from the last checkpoints")
+        raise
+    state = study_state(folder, record)
+    if state in ("paused", "stopped") or read_requests(folder).wanted == "cancel":
+        message(state_words(state, folder))
+        print_answer(record)
+        next_steps(
+            f"cpc study {'retry' if state == 'ended' else 'resume'} {folder}",
+            f"cpc study show {folder}",
+        )
+        return
+    if ended == record.planned:
+        message("already complete: nothing to train")
+    elif record.budget_spent:
+        message(f"{record.budget_spent}: raise it in the spec, and running it again goes on")
+    print_answer(record)
+    if not any(trial.outcome == "complete" for trial in record.trials):
+        raise StudyFailedError(f"no trial completed; `cpc study show {folder}` says why for each")
+    next_steps(
+        f"cpc dashboard {folder}",
+        f"cpc report {folder} -o report.html",
+        f"cpc export {folder} --best -o model",
+    )

@@ -1,0 +1,155 @@
+"""`cpc trial reproduce`: do the numbers come out again?"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from study.cli.arguments import HOME, study_folder
+from study.cli.output import Format, emit_document, message, next_steps, print_rows
+from study.errors import StudyFailedError
+from study.folders.provenance import attempts
+from study.folders.trial_folder import TrialFolder
+from study.reproduce import Comparison, Reproduction, changed_since, compare, reproduction
+from study.results.records import TrialRecord
+
+if TYPE_CHECKING:
+    from cpc_core.corpus.corpus import Corpus
+
+
+def reproduce(
+    study: str,
+    trial: int,
+    /,
+    *,
+    steps: int | None = None,
+    tolerance: float = 0.0,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    output: Format = "table",
+    address: str | None = None,
+) -> None:
+    """Train a trial again from its recorded configuration, and report the first step whose metrics
+    differ.
+
+    Everything is compared but what the clock decides. Exit code 0: identical; 1: not. A trial of
+    one worker is trained in this process, of several on Ray, with the number of threads that it was
+    trained with.
+
+    Parameters
+    ----------
+    study
+        A study folder, or the name of one in studies/.
+    trial
+        The trial's number.
+    steps
+        Compare so many steps at most; all that were taken by default.
+    tolerance
+        Largest relative difference that counts as none.
+    out
+        Where the new training is kept; studies/NAME by default. An interrupted one goes on there.
+    output
+        Format of the result.
+    address
+        A running Ray cluster, for a trial of several workers; without one, Ray is started on this
+        machine.
+    """
+    wanted = reproduction(study_folder(study), trial, steps)
+    if wanted.device == "cpu":
+        # Before torch is imported: where there is a GPU, it would be used, and its numbers are
+        # others.
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    from cpc_core.corpus.sample import open_corpus
+
+    corpus = open_corpus(wanted.spec.corpus)
+    wanted.require(corpus.hash)
+    folder = out or HOME / wanted.spec.name
+    again = TrialFolder(folder.absolute(), 0)
+    if again.ending() is not None:
+        message(
+            f"trained again already, on {attempts(again)[-1]['started']}; to do it once more, delete {folder} or name another with -o"
+        )
+    trained = (
+        _train_here(wanted, folder, corpus)
+        if wanted.spec.resources.workers == 1
+        else _train_on_ray(wanted, folder, address)
+    )
+    if trained.outcome not in ("complete", "diverged"):
+        why = f": {trained.reason}" if trained.reason else ", the same command goes on"
+        raise StudyFailedError(
+            f"trial {trial} of {study} was not trained again to its end ({trained.outcome}{why})"
+        )
+    comparison = compare(wanted, again.log(), tolerance)
+    changed = changed_since(wanted, attempts(again)[-1])
+    _emit(comparison, changed, output)
+    if comparison.step is not None:
+        raise StudyFailedError(f"trial {trial} of {study} was not reproduced: {comparison.words}")
+    next_steps(f"cpc report {study} -o report.html", f"cpc export {study} --trial {trial} -o model")
+
+
+def _train_here(wanted: Reproduction, folder: Path, corpus: Corpus) -> TrialRecord:
+    import torch
+
+    from cluster.local_trial import run_trial
+    from study.cli.progress import TrialProgress
+
+    torch.set_num_threads(wanted.threads)
+    with TrialProgress(folder) as progress:
+        return run_trial(
+            folder, wanted.spec, corpus, on_step=progress.on_step, on_report=progress.on_report
+        ).trials[0]
+
+
+def _train_on_ray(wanted: Reproduction, folder: Path, address: str | None) -> TrialRecord:
+    from cluster.study_run import run_study
+    from study.cli.progress import StudyProgress
+
+    with StudyProgress(None, folder) as progress:
+        return run_study(
+            folder,
+            wanted.spec,
+            address=address,
+            on_event=progress.on_event,
+            on_notice=progress.on_notice,
+        ).trials[0]
+
+
+def _emit(comparison: Comparison, changed: list[str], output: Format) -> None:
+    rows = [
+        {
+            "step": comparison.step,
+            "metric": each.metric,
+            "recorded": each.recorded,
+            "again": each.again,
+            "difference": each.amount,
+        }
+        for each in comparison.differences
+    ]
+    if output in ("json", "yaml"):
+        result = {
+            "identical": comparison.step is None,
+            "through": comparison.through,
+            "differences": rows,
+            "changed": changed,
+        }
+        emit_document(result, output)
+        return
+    message(f"\n{comparison.words}")
+    if rows:
+        # A difference in the last digits is one.
+        exact = [
+            {
+                name: repr(value) if isinstance(value, float) else value
+                for name, value in row.items()
+            }
+            for row in rows
+        ]
+        print_rows(exact, output)
+    if changed:
+        message(f"\n{'likely reasons' if rows else 'although this has changed'}:")
+        for line in changed:
+            message(f"  {line}")
+    elif rows:
+        message("\ncode, versions and hardware are those that were recorded")

@@ -1,0 +1,164 @@
+"""`cpc trial`: one model, trained in this process."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from study.cli.arguments import target_path
+from study.cli.output import message, next_steps
+
+Similarity = Literal["dot", "cosine", "nonlinear_cosine"]
+
+
+Negatives = Literal["local", "cross", "exclusive"]
+
+
+Adversary = Literal[
+    "none", "gaussian", "fgsm", "rs_fgsm", "pgd", "free", "additive_noise", "speed", "pitch"
+]
+"""Written out, because importing the configuration takes longer than help may."""
+
+
+def run(
+    *,
+    corpus: str | None = None,
+    similarity: Similarity | None = None,
+    temperature: float | None = None,
+    negatives: Negatives | None = None,
+    adversary: Adversary | None = None,
+    epsilon_db: float | None = None,
+    width: int | None = None,
+    steps: int | None = None,
+    batch_size: int | None = None,
+    crop_s: float | None = None,
+    learning_rate: float | None = None,
+    seed: int = 0,
+    base: str = "demo",
+    set: Annotated[list[str] | None, Parameter(negative="")] = None,
+    threads: int | None = None,
+    out: Annotated[str | None, Parameter(name=["--out", "-o"])] = None,
+) -> None:
+    """Pretrain one model with live progress, checkpoints and a probe at the end. The same settings
+    twice train once.
+
+    Parameters
+    ----------
+    corpus
+        A corpus folder, or `sample` for the bundled audio.
+    similarity
+        How predictions and latents are compared.
+    temperature
+        τ, which divides the similarity.
+    negatives
+        Where negatives come from.
+    adversary
+        What perturbs the audio.
+    epsilon_db
+        Size of the perturbation, in decibels below full scale.
+    width
+        Channels of the encoder.
+    steps
+        Optimizer steps.
+    batch_size
+        Clips per step.
+    crop_s
+        Seconds of each clip that a step sees.
+    learning_rate
+        Peak learning rate.
+    seed
+        Seed of weights, order, crops, negatives and noise.
+    base
+        Spec file or preset whose base configuration the settings above change.
+    set
+        Any other field: `--set base.encoder.kernels=[10,8,4,4,4,1]`, as often as needed.
+    threads
+        CPU threads; all by default.
+    out
+        Where the trial is kept, a path or a URI; studies/trial-… by default.
+    """
+    import torch
+
+    from cluster.local_trial import run_trial
+    from cpc_core.corpus.sample import open_corpus
+    from study.cli.progress import TrialProgress
+    from study.errors import StudyFailedError
+
+    knobs = {
+        "similarity": similarity, "temperature": temperature, "negatives": negatives, "adversary": adversary, "epsilon_db": epsilon_db,
+        "width": width, "steps": steps, "batch_size": batch_size, "crop_s": crop_s, "learning_rate": learning_rate,
+    }  # fmt: skip
+    spec = _single_trial(
+        base,
+        set or [],
+        corpus,
+        {name: value for name, value in knobs.items() if value is not None},
+        seed,
+    )
+    folder = target_path(out, spec.name)
+    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
+    opened = open_corpus(spec.corpus)
+    with TrialProgress(folder) as progress:
+        record = run_trial(
+            folder, spec, opened, on_step=progress.on_step, on_report=progress.on_report
+        )
+    trial = record.trials[0]
+    if trial.outcome != "complete":
+        raise StudyFailedError(f"the trial {trial.outcome}: {trial.reason}")
+    if not progress.steps_taken:
+        message(
+            f"already trained, nothing to do: {folder}{f' ({trial.reason})' if trial.reason else ''}"
+        )
+    elif trial.reason:
+        message(trial.reason)
+    message(
+        f"dev CPC accuracy {trial.metrics['dev_accuracy']:.3f} · probe on dev clips: mAP {trial.metrics['dev_map']:.3f}, "
+        f"linear accuracy {trial.metrics['dev_probe_accuracy']:.3f}"
+    )
+    next_steps(
+        f"cpc report {folder} -o report.html",
+        f"cpc export {folder} --best -o model",
+        "cpc study run demo",
+    )
+
+
+def _single_trial(
+    base: str, overrides: list[str], corpus: str | None, knobs: dict[str, Any], seed: int
+) -> Any:
+    """A spec of one cell and one seed, named by its content."""
+    from pydantic import ValidationError
+
+    from cpc_core.config import CpcConfig
+    from search_spaces.samplers.grid import GridSampler
+    from search_spaces.space import SearchSpace, apply
+    from study.spec.messages import SpecError, validation_messages
+    from study.spec.study_spec import StudySpec
+    from study.spec.yaml_document import Document
+
+    shaped = StudySpec.load(
+        base, [*overrides, "space={}", "seeds=[0]", "sampler={kind: grid}", "claims=[]"]
+    )
+    if (
+        "epsilon_db" in knobs
+        and "adversary" not in knobs
+        and shaped.config({}, seed).adversary.kind == "none"
+    ):
+        knobs["adversary"] = "fgsm"
+    try:
+        config = apply(shaped.base, knobs, seed)
+    except ValidationError as error:
+        raise SpecError(
+            "the command line", validation_messages(error, Document("command line", {}), CpcConfig)
+        ) from error
+    spec = StudySpec(
+        name="trial",
+        question="How good is this one setting?",
+        corpus=corpus or shaped.corpus,
+        base=config.model_dump(mode="json", exclude={"seed"}),
+        space=SearchSpace({}),
+        seeds=(seed,),
+        sampler=GridSampler(),
+    )
+    return spec.model_copy(update={"name": f"trial-{spec.hash}"})

@@ -1,0 +1,1 @@
+"""Control: requests to a study, and their effects."""

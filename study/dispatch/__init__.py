@@ -1,0 +1,1 @@
+"""Dispatch: the trial that is next, and the outcome of each."""

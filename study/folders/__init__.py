@@ -1,0 +1,1 @@
+"""Folders: the layout of a study and its trials on disk."""

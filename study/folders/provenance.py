@@ -1,0 +1,164 @@
+"""Where numbers come from: code, versions, hardware, data. Of a study when it is started, and of
+every attempt at a trial.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from cpc_core.storage_path import StoragePath, write_atomically
+from study.folders.code_version import code_state
+from study.folders.trial_folder import PROVENANCE, TrialFolder
+
+_PACKAGES = (
+    "cpc-study",
+    "torch",
+    "torchaudio",
+    "ray",
+    "optuna",
+    "pyarrow",
+    "numpy",
+    "scikit-learn",
+    "pydantic",
+)
+
+
+def collect(study: StoragePath, spec_hash: str, corpus_hash: str, corpus: str) -> dict[str, Any]:
+    """What a study folder records of the machine and code that started it.
+
+    Args:
+        study: The study folder, where the text of uncommitted changes goes.
+        spec_hash: Hash of the resolved spec.
+        corpus_hash: Hash of the corpus manifest.
+        corpus: Corpus name and totals in words.
+    """
+    return {
+        "started": _now(),
+        "spec_hash": spec_hash,
+        "corpus": corpus,
+        "corpus_hash": corpus_hash,
+        **_surroundings(study),
+    }
+
+
+def record_attempt(
+    folder: TrialFolder, *, device: str, workers: int, threads: int, step: int
+) -> None:
+    """Adds one attempt at a trial to its provenance, on the node that is about to train it.
+
+    Args:
+        folder: The trial.
+        device: What it trains on, for example `cpu` or the GPU's name.
+        workers: How many train it together; this is the first of them.
+        threads: CPU threads of each.
+        step: Steps that were taken before.
+    """
+    identity = folder.identity()
+    attempt = {
+        "started": _now(),
+        "from_step": step,
+        **({} if identity is None else asdict(identity)),
+        "device": device,
+        "workers": workers,
+        "threads": threads,
+        **_surroundings(folder.study),
+    }
+    content = {"attempts": [*attempts(folder), attempt]}
+    write_atomically(folder.place / PROVENANCE, json.dumps(content, indent=2) + "\n")
+
+
+def attempts(folder: TrialFolder) -> list[dict[str, Any]]:
+    """Every attempt at a trial, oldest first; those of a trial that it was continued from come
+    before its own.
+    """
+    try:
+        recorded: list[dict[str, Any]] = json.loads((folder.place / PROVENANCE).read_bytes())[
+            "attempts"
+        ]
+    except FileNotFoundError:
+        return []
+    return recorded
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _surroundings(study: StoragePath) -> dict[str, Any]:
+    state = code_state()
+    git = dict(state.git)
+    if state.changes is not None:
+        git |= {"diff": state.changes.name, "diff_sha256": state.changes.sha256}
+        if not (study / state.changes.name).exists():
+            write_atomically(study / state.changes.name, state.changes.text)
+    return {"git": git, "source": state.source, **_machine()}
+
+
+@cache
+def _machine() -> dict[str, Any]:
+    hardware = {
+        "machine": platform.machine(),
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+        "memory_gib": _memory_gib(),
+        "gpus": _gpus(),
+    }
+    return {
+        "versions": {"python": platform.python_version(), **_versions()},
+        "hardware": hardware,
+        "system": platform.platform(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    """Installed versions; a job's nodes have the dependencies, but not this project, which travels
+    with the job.
+    """
+    return {
+        name: metadata.version(name) for name in _PACKAGES if any(metadata.distributions(name=name))
+    }
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        platform.processor(),
+    )
+
+
+def _memory_gib() -> float:
+    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+
+
+def _gpus() -> list[str]:
+    """Name and driver of every GPU, as the driver's own tool prints them; none where that is not
+    there or does not answer.
+    """
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return []
+    command = [tool, "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        printed = subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=20
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [
+        f"{name}, driver {driver}"
+        for name, _, driver in (line.partition(", ") for line in printed.splitlines())
+    ]

@@ -1,0 +1,110 @@
+"""How far the trials of a study have come, for its budget, without reading every log again."""
+
+from __future__ import annotations
+
+import math
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from optuna import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from cpc_core.storage_path import Place
+from study.folders.trial_folder import TrialFolder
+from study.spec.budget import Spent
+
+_RUN = "run "
+"""Begins the names of the study's attributes that hold its runs."""
+
+
+def usage_of(progress: Iterable[tuple[int, float]], gpus_per_trial: float, wall_s: float) -> Spent:
+    """Sums up started trials.
+
+    Args:
+        progress: Optimizer steps and seconds of training of each.
+        gpus_per_trial: GPUs that each of them held.
+        wall_s: Seconds that the study has been run.
+    """
+    listed = list(progress)
+    return Spent(
+        len(listed),
+        sum(steps for steps, _ in listed),
+        sum(seconds for _, seconds in listed) * gpus_per_trial,
+        wall_s,
+    )
+
+
+class RunClock:
+    """How long a study has been run. A killed run counts up to the last time it was kept.
+
+    Args:
+        study: The Optuna study, which remembers every run.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self._study, self._name = study, f"{_RUN}{uuid.uuid4().hex[:12]}"
+        self._began, self._started = time.time(), time.monotonic()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds over all runs, this one included."""
+        return elapsed_s({**self._study.user_attrs, self._name: self._run})
+
+    def keep(self) -> None:
+        """Writes it down."""
+        self._study.set_user_attr(self._name, self._run)
+
+    @property
+    def _run(self) -> tuple[float, float]:
+        return self._began, self._began + time.monotonic() - self._started
+
+
+def elapsed_s(attributes: Mapping[str, Any]) -> float:
+    """Seconds that a study has been run, as far as was kept. Runs at the same time count once.
+
+    Args:
+        attributes: Of the Optuna study; the begin and end of each run in seconds of the epoch are
+            among them.
+    """
+    total, until = 0.0, -math.inf
+    for began, ended in sorted(
+        tuple(run) for name, run in attributes.items() if name.startswith(_RUN)
+    ):
+        total += max(0.0, ended - max(began, until))
+        until = max(until, ended)
+    return total
+
+
+class UsageReader:
+    """Steps and seconds of the trials that a study has started. The log of a trial that has ended
+    is read once.
+
+    Args:
+        study: The study folder.
+    """
+
+    def __init__(self, study: Place) -> None:
+        self._study = study
+        self._ended: dict[int, tuple[int, float]] = {}
+
+    def of_started(self, trials: Iterable[FrozenTrial]) -> list[tuple[int, float]]:
+        """Optimizer steps and seconds that each started trial was trained in this study.
+
+        Args:
+            trials: Every trial of the study.
+        """
+        spent = []
+        for trial in trials:
+            if trial.state == TrialState.WAITING:
+                continue
+            used = (
+                self._ended.get(trial.number)
+                or TrialFolder(self._study, trial.number).trained_here()
+            )
+            if trial.state.is_finished():
+                self._ended[trial.number] = used
+            if used[0] or trial.state == TrialState.RUNNING:
+                spent.append(used)
+        return spent

@@ -1,0 +1,1 @@
+"""Results: studies read into frozen records."""

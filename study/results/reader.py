@@ -1,0 +1,117 @@
+"""Reads a study folder into records, also while it is being written. Never writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+from cpc_core.report import LogEntry
+from cpc_core.storage_path import Place, StoragePath
+from study.folders.study_folder import _prediction, read_provenance, read_spec
+from study.folders.trial_folder import Origin, TrialFolder
+from study.folders.usage import elapsed_s, usage_of
+from study.results.records import StudyRecord, TrialRecord
+from study.spec.study_spec import StudySpec
+from study.storage.attributes import has_attributes, stored_outcome, successors
+from study.storage.backends import storage_errors, stored_trials
+
+REQUESTS = 16
+"""To an object store at the same time."""
+
+
+def read_study(folder: Place) -> StudyRecord:
+    """Everything known of a study at this moment.
+
+    Raises:
+        ConfigError: The folder holds no study, or its files are damaged.
+        UnreachableError: Its database does not answer.
+    """
+    place = StoragePath.of(folder)
+    spec = read_spec(place)
+    with storage_errors(place, spec.store):
+        provenance = read_provenance(place)
+        stored, attributes = stored_trials(place, spec, provenance)
+        trials = _records(place, [trial for trial in stored if has_attributes(trial)])
+        prediction = _prediction(place)
+    wall_s = elapsed_s(attributes)
+    return StudyRecord(
+        name=spec.name,
+        question=spec.question,
+        metric=spec.objectives[0].metric,
+        direction=spec.objectives[0].direction,
+        objectives=spec.objectives,
+        planned=spec.planned_trials,
+        trials=tuple(trial for trial in trials if trial.retried_as is None),
+        corpus=provenance["corpus"],
+        provenance=provenance,
+        claims=spec.stated_claims,
+        prediction=prediction,
+        reference=spec.reference,
+        wall_s=wall_s,
+        budget_spent=_budget_spent(spec, trials, wall_s),
+        retried=tuple(trial for trial in trials if trial.retried_as is not None),
+    )
+
+
+def _budget_spent(spec: StudySpec, trials: Sequence[TrialRecord], wall_s: float) -> str | None:
+    steps = {
+        trial.number: trial.history[-1].step - trial.adopted_steps if trial.history else 0
+        for trial in trials
+    }
+    progress = [
+        (steps[trial.number], trial.duration_s)
+        for trial in trials
+        if steps[trial.number] or trial.outcome == "running"
+    ]
+    return spec.budget.exhausted_by(usage_of(progress, spec.resources.gpus_per_trial, wall_s))
+
+
+def _records(folder: StoragePath, trials: Sequence[FrozenTrial]) -> tuple[TrialRecord, ...]:
+    """A record of each. A store answers many requests at the same time, and one after the other
+    slowly.
+    """
+    retries = successors(trials)
+    if folder.is_local:
+        return tuple(_record(folder, trial, retries.get(trial.number)) for trial in trials)
+    with ThreadPoolExecutor(REQUESTS) as pool:
+        return tuple(
+            pool.map(lambda trial: _record(folder, trial, retries.get(trial.number)), trials)
+        )
+
+
+def _record(folder: StoragePath, trial: FrozenTrial, retried_as: int | None) -> TrialRecord:
+    own = TrialFolder(folder, trial.number)
+    log, origin = own.log(), own.origin()
+    ending: dict[str, Any] = (
+        trial.user_attrs["ending"] if trial.state.is_finished() else {"reason": "", "metrics": {}}
+    )
+    attributes = trial.user_attrs
+    return TrialRecord(
+        number=trial.number,
+        trial_id=attributes["trial_id"],
+        cell_id=attributes["cell_id"],
+        seed=attributes["seed"],
+        knobs=attributes["knobs"],
+        outcome=stored_outcome(trial),
+        reason="; ".join(
+            text for text in (ending["reason"], _origin_words(folder, origin, log)) if text
+        ),
+        metrics=ending["metrics"] or (log[-1].metrics if log else {}),
+        history=tuple(entry.report for entry in log),
+        duration_s=log[-1].elapsed_s if log else 0.0,
+        retried_as=retried_as,
+        adopted_steps=origin.step if origin else 0,
+    )
+
+
+def _origin_words(folder: StoragePath, origin: Origin | None, log: tuple[LogEntry, ...]) -> str:
+    if origin is None:
+        return ""
+    where = f"trial {origin.trial}" + (
+        f" of study {origin.study}" if origin.study != folder.name else ""
+    )
+    whole = log and log[-1].step == origin.step and log[-1].outcome != "running"
+    return f"trained as {where}" if whole else f"continued from step {origin.step} of {where}"

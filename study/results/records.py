@@ -1,0 +1,142 @@
+"""What happened, as plain frozen values: the only thing that analysis, dashboards, tables and
+exports read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from cpc_core.report import Outcome, Report
+from study.errors import NotFoundError
+from study.folders.study_folder import Prediction
+from study.spec.claims import Claim
+from study.spec.objectives import ObjectiveSpec
+
+Direction = Literal["maximize", "minimize"]
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial of a study: one cell of the space with one seed.
+
+    Attributes:
+        number: Position in the study, from 0.
+        trial_id: Signature of its full configuration and corpus.
+        cell_id: Signature without the seed: replicates share it.
+        seed: The seed of this replicate.
+        knobs: Sampled knob name → value, for example `{"similarity": "dot", "temperature": 1.0}`. A
+            conditional knob that was not sampled is absent.
+        outcome: How it stands or ended.
+        reason: Why, in words, where the outcome is not plain success, and who trained it where that
+            was another trial.
+        metrics: Final metrics of a complete trial, the latest ones otherwise. Names follow the
+            paper's columns: `train_accuracy`, `dev_accuracy`, `dev_map`, beside `train_loss`,
+            `dev_loss`, `dev_balanced_accuracy`, `dev_ranking_accuracy`, `dev_probe_accuracy`,
+            `latent_spread`, `clips_per_s`, …
+        history: The metrics log in step order.
+        duration_s: Seconds that it was trained in this study, 0 where unknown.
+        adopted_steps: Steps that another trial had taken for it.
+        retried_as: Number of the trial that was trained in its place, None for one that counts.
+    """
+
+    number: int
+    trial_id: str
+    cell_id: str
+    seed: int
+    knobs: Mapping[str, Any]
+    outcome: Outcome
+    reason: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    history: tuple[Report, ...] = ()
+    duration_s: float = 0.0
+    adopted_steps: int = 0
+    retried_as: int | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended, however."""
+        return self.outcome not in ("waiting", "running")
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """One study folder, read at one moment.
+
+    Attributes:
+        name: The study's name.
+        question: The question it answers, in words.
+        metric: Name of the metric that decides which cell is best, for example `dev_map`.
+        direction: Whether more of it is better.
+        planned: Trials the study asks for in all.
+        trials: The trials that count, by number: every one known to the store but those that were
+            retried.
+        corpus: Corpus name and totals, for captions.
+        provenance: Versions, hardware and hashes, for the foot of a report.
+        claims: What it set out to show.
+        prediction: What it was expected to cost, None where nothing was predicted.
+        wall_s: Seconds that it has been run, over all its runs.
+        budget_spent: Which limit of its budget has been reached, in words; None while none has.
+        objectives: What it optimises, `metric` first; one, unless it searches for the front between
+            several.
+        reference: Knobs of a one-at-a-time grid's first cell, None for any other study.
+        retried: Trials that count no longer, because another one was trained in their place.
+    """
+
+    name: str
+    question: str
+    metric: str
+    direction: Direction
+    planned: int
+    trials: tuple[TrialRecord, ...]
+    corpus: str = ""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    claims: tuple[Claim, ...] = ()
+    prediction: Prediction | None = None
+    wall_s: float = 0.0
+    budget_spent: str | None = None
+    objectives: tuple[ObjectiveSpec, ...] = ()
+    reference: Mapping[str, Any] | None = None
+    retried: tuple[TrialRecord, ...] = ()
+
+    @property
+    def every_trial(self) -> tuple[TrialRecord, ...]:
+        """Those that count and those that were retried, by number."""
+        return tuple(sorted((*self.trials, *self.retried), key=lambda trial: trial.number))
+
+    def trial(self, number: int) -> TrialRecord:
+        """The trial of that number.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        for trial in self.every_trial:
+            if trial.number == number:
+                return trial
+        raise NotFoundError(
+            f"{self.name} has no trial {number}, it has 0 to {len(self.every_trial) - 1}"
+        )
+
+    def direction_of(self, metric: str) -> Direction:
+        """Whether more of a metric is better: as the study says for its own, and of the others
+        losses are to be small.
+        """
+        if metric == self.metric:
+            return self.direction
+        for objective in self.objectives:
+            if metric == objective.metric:
+                return objective.direction
+        return "minimize" if metric.endswith("_loss") else "maximize"
+
+    @property
+    def ended(self) -> int:
+        """Trials that have ended, however."""
+        return sum(trial.ended for trial in self.trials)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every planned trial has ended, or the budget is spent and none is running."""
+        if self.budget_spent is not None:
+            return all(trial.outcome != "running" for trial in self.trials)
+        return len(self.trials) >= self.planned and self.ended == len(self.trials)

@@ -1,0 +1,75 @@
+"""A study folder as it changes: read again only when something was written."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+
+from cpc_core.storage_path import Place, StoragePath
+from study.folders.study_folder import SPEC, read_provenance, read_spec
+from study.folders.trial_folder import LOG
+from study.results.records import StudyRecord
+from study.storage.backends import database_revision, storage_errors
+from study.storage.journal_file import JOURNAL
+from study.storage.object_store import FOLDER
+
+
+def revision(folder: Place) -> str:
+    """Changes whenever a trial changes: a hash of size and time of the journal and of every metrics
+    log, and of the database's own.
+
+    Raises:
+        UnreachableError: The study's database or object store does not answer.
+    """
+    digest, place = hashlib.sha256(), StoragePath.of(folder)
+    with storage_errors(place, None):
+        spec = read_spec(place) if (place / SPEC).is_file() else None
+    with storage_errors(place, spec.store if spec else None):
+        if spec is not None:
+            digest.update(database_revision(spec, read_provenance(place)).encode())
+        for name, stamp in _stamps(place):
+            digest.update(f"{name}\0{stamp}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _stamps(place: StoragePath) -> Iterator[tuple[str, str]]:
+    """Time and size of the files that tell of trials, by their name."""
+    if not place.is_local:
+        for name, info in sorted(place.files_below().items()):
+            if name.startswith(f"{FOLDER}/") or name.endswith(f"/{LOG}"):
+                yield name, f"{info.mtime_ns} {info.size}"
+        return
+    folder = Path(place)
+    for path in (folder / JOURNAL, *sorted(folder.glob(f"trials/*/{LOG}"))):
+        with suppress(FileNotFoundError):
+            stat = path.stat()
+            yield str(path.relative_to(folder)), f"{stat.st_mtime_ns} {stat.st_size}"
+
+
+class LiveStudy:
+    """The latest record of a study, shared by everybody who looks.
+
+    Args:
+        folder: The study folder; never written.
+        read: Reads it.
+    """
+
+    def __init__(self, folder: Place, read: Callable[[Place], StudyRecord]) -> None:
+        self._folder, self._read, self._lock = folder, read, Lock()
+        self._latest: tuple[str, StudyRecord] | None = None
+
+    def latest(self) -> tuple[str, StudyRecord]:
+        """Revision and record.
+
+        Raises:
+            CpcError: The folder holds no study, or a damaged one.
+        """
+        with self._lock:
+            # Taken before reading: what is written meanwhile gives another revision next time.
+            now = revision(self._folder)
+            if self._latest is None or self._latest[0] != now:
+                self._latest = now, self._read(self._folder)
+            return self._latest

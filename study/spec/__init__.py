@@ -1,0 +1,1 @@
+"""Specs: the request for a study."""

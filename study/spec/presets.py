@@ -1,0 +1,45 @@
+"""The specs that come with the project, by name."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from cpc_core.errors import ConfigError
+from search_spaces.fields import nearest
+from study.spec.yaml_document import parse
+
+
+def preset_names() -> list[str]:
+    """Names of the shipped specs."""
+    return sorted(
+        entry.name.removesuffix(".yaml")
+        for entry in resources.files("study").joinpath("presets").iterdir()
+    )
+
+
+def source_text(source: str) -> tuple[str, str]:
+    """Text of a spec file or of the preset of that name, and how errors call it.
+
+    Raises:
+        ConfigError: There is neither.
+    """
+    path = Path(source)
+    if path.is_file():
+        return path.read_text(encoding="utf-8"), path.name
+    if source in preset_names():
+        return resources.files("study").joinpath("presets", f"{source}.yaml").read_text(
+            encoding="utf-8"
+        ), f"{source}.yaml"
+    raise ConfigError(
+        f"there is no spec file or preset '{source}'{nearest(source, preset_names())}"
+    )
+
+
+def scales(source: str) -> tuple[str, ...]:
+    """Names of the scales that a spec file or preset offers, the default one first.
+
+    Raises:
+        ConfigError: There is no such file or preset, or it is no YAML.
+    """
+    return parse(*source_text(source)).scales

@@ -1,0 +1,64 @@
+"""Resources that a study asks a cluster for."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from cpc_core.config import Section
+
+
+class Resources(Section):
+    """How the study runs. Never part of a hash: the same study elsewhere is the same study."""
+
+    concurrent_trials: int = Field(default=2, ge=1)
+    """Trials trained at the same time."""
+
+    workers: int = Field(default=1, ge=1)
+    """Workers of one trial; each takes its share of the batch."""
+
+    inline: bool | None = None
+    """Whether a trial's own process trains it, which starts nothing else and serves one trial after
+    the other. Otherwise a Ray Train run does, its batches read by Ray Data. By default true for one
+    worker; several need Ray Train.
+    """
+
+    cpus_per_worker: float = Field(default=0.5, gt=0)
+    """CPUs a worker reserves. The defaults fit two trials on 2 CPUs, with Ray Train and its data
+    stream, too.
+    """
+
+    gpus_per_worker: float = Field(default=0, ge=0)
+    """GPUs a worker reserves."""
+
+    max_failures: int = Field(default=2, ge=0)
+    """How often a crashed trial is taken up again from its last checkpoint before it counts as
+    failed.
+    """
+
+    share: bool = True
+    """Take over what this study or one beside it on a disk has trained already: whole trials, and
+    checkpoints to go on from.
+    """
+
+    @model_validator(mode="after")
+    def _inline_is_alone(self) -> Resources:
+        if self.inline and self.workers > 1:
+            raise ValueError(
+                f"inline is for one worker, workers is {self.workers}: leave inline out, or set workers to 1"
+            )
+        return self
+
+    @property
+    def trains_inline(self) -> bool:
+        """Whether a trial's own process trains it."""
+        return self.workers == 1 if self.inline is None else self.inline
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of a worker."""
+        return max(1, int(self.cpus_per_worker))
+
+    @property
+    def gpus_per_trial(self) -> float:
+        """GPUs that a trial holds while it trains."""
+        return self.workers * self.gpus_per_worker

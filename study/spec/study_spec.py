@@ -1,0 +1,243 @@
+"""The study specification: what is asked, in one YAML file, checked in full before anything
+starts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
+
+from cpc_core.config import CpcConfig, Section
+from search_spaces.pruners import Pruner
+from search_spaces.pruners.base import NoPruner
+from search_spaces.samplers import Sampler
+from search_spaces.samplers.grid import GridSampler
+from search_spaces.space import Sample, SearchSpace, Value, apply
+from study.spec.budget import Budget
+from study.spec.claims import Claim
+from study.spec.messages import SpecError, line, validation_messages
+from study.spec.objectives import MEASURED_AT_EVERY_REPORT, ObjectiveSpec, OneOrSeveral
+from study.spec.presets import source_text
+from study.spec.resources import Resources
+from study.spec.validation import base_problems, cell_problems, space_problems
+from study.spec.yaml_document import parse
+
+
+class StudySpec(Section):
+    """One study: a question, a base configuration, a space, seeds, and how to search it."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    """Lower-case letters, digits, `_` and `-`; names the study's folder."""
+
+    question: str = ""
+    """The question that the study answers, in one sentence."""
+
+    corpus: str = "sample"
+    """`sample` for the bundled audio, or the folder or URI of an imported corpus."""
+
+    base: dict[str, Any] = Field(default={})
+    """Fields of the trial configuration that differ from the paper's, by section."""
+
+    space: SearchSpace = SearchSpace({})
+    """What varies: knob → values or range."""
+
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0,), min_length=1)
+    """One replicate per seed for every cell. Cells share seeds, so that differences can be
+    paired.
+    """
+
+    claims: tuple[Claim, ...] = ()
+    """What the study sets out to show; `cpc study show` and the report answer each. They change no
+    trial and can be added later.
+    """
+
+    scales: dict[str, dict[str, Any]] = Field(default={})
+    """Settings laid over the others by `--scale NAME`, the first scale's unless one is named: the
+    same question at another size. Empty once the file has been read.
+    """
+
+    objective: OneOrSeveral = ObjectiveSpec()
+    sampler: Sampler = GridSampler()
+    pruner: Pruner = NoPruner()
+    budget: Budget = Budget()
+    resources: Resources = Resources()
+
+    store: str | None = None
+    """Where the trials are remembered: `postgresql://user@host:5432/database` for drivers on many
+    machines that work on one study at the same time, each started by `cpc study run` or `resume` on
+    a folder that all of them see; without it the journal in the study folder, for one driver. Never
+    a password: set `PGPASSWORD`, or list it in `~/.pgpass`. It cannot be changed later, but
+    `spec.yaml` in the study folder may be edited where the database has moved.
+    """
+
+    @field_validator("store")
+    @classmethod
+    def _without_password(cls, store: str | None) -> str | None:
+        if store is None:
+            return None
+        parts = urlsplit(store)
+        if parts.password is not None or "password" in parts.query:
+            raise ValueError(
+                "a password must not stand in a spec, which is copied into every study: leave it out, and set PGPASSWORD or list it in "
+                "~/.pgpass"
+            )
+        if parts.scheme != "postgresql" or not parts.path.strip("/"):
+            raise ValueError(
+                f"'{store}' is no store: name a database as postgresql://user@host:5432/database, or leave it out"
+            )
+        return store
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(f"a seed is listed twice: {list(seeds)}")
+        return seeds
+
+    @field_validator("sampler")
+    @classmethod
+    def _fits_objectives(cls, sampler: Sampler, info: ValidationInfo) -> Sampler:
+        if sampler.kind == "cmaes" and isinstance(info.data.get("objective"), tuple):
+            raise ValueError(
+                "sampler cmaes works towards one objective, and the study has several: give one, or set sampler.kind to tpe"
+            )
+        return sampler
+
+    @field_validator("pruner")
+    @classmethod
+    def _can_judge(cls, pruner: Pruner, info: ValidationInfo) -> Pruner:
+        objective = info.data.get("objective")
+        if pruner.kind == "none" or objective is None:
+            return pruner
+        if isinstance(objective, tuple):
+            raise ValueError(
+                f"pruner {pruner.kind} judges by one objective, and the study has several: give one, or set pruner.kind to none"
+            )
+        if pruner.kind != "wilcoxon" and objective.metric not in MEASURED_AT_EVERY_REPORT:
+            raise ValueError(
+                f"pruner {pruner.kind} judges a trial before its end, but {objective.metric} is measured at the end only: "
+                f"set objective.metric to {' or '.join(MEASURED_AT_EVERY_REPORT)}, or pruner.kind to none"
+            )
+        return pruner
+
+    @property
+    def objectives(self) -> tuple[ObjectiveSpec, ...]:
+        """What is optimised; the first is the study's own metric."""
+        return (self.objective,) if isinstance(self.objective, ObjectiveSpec) else self.objective
+
+    def config(self, sample: Sample, seed: int) -> CpcConfig:
+        """The configuration of one trial."""
+        return apply(self.base, sample, seed)
+
+    @property
+    def cells(self) -> list[dict[str, Value]] | None:
+        """The samples of a grid; None where a sampler proposes them."""
+        return self.sampler.cells(self.space) if isinstance(self.sampler, GridSampler) else None
+
+    @property
+    def reference(self) -> Sample | None:
+        """The first cell of a one-at-a-time grid, from which the others differ in one knob; None
+        for any other study.
+        """
+        one_at_a_time = (
+            isinstance(self.sampler, GridSampler) and self.sampler.design == "one_at_a_time"
+        )
+        return self.space.one_at_a_time()[0] if one_at_a_time else None
+
+    @property
+    def stated_claims(self) -> tuple[Claim, ...]:
+        """The claims, with the values that a one-at-a-time grid lets them leave out."""
+        return (
+            self.claims
+            if self.reference is None
+            else tuple(claim.completed(self.space) for claim in self.claims)
+        )
+
+    @property
+    def tried(self) -> Iterable[Sample]:
+        """Samples that show what the study may meet: its cells, or the corners of a space that is
+        searched.
+        """
+        cells = self.cells
+        return self.space.corners() if cells is None else cells
+
+    @property
+    def longest(self) -> int:
+        """Optimizer steps of its longest trial."""
+        return max(self.config(sample, self.seeds[0]).training.steps for sample in self.tried)
+
+    @property
+    def planned_trials(self) -> int:
+        """Cells (or points to propose) times seeds."""
+        points = (
+            len(self.sampler.cells(self.space))
+            if isinstance(self.sampler, GridSampler)
+            else self.sampler.trials
+        )
+        return points * len(self.seeds)
+
+    @property
+    def hash(self) -> str:
+        """Twelve hex digits over what changes results: not `resources`, `store`, `budget`, `claims`
+        and `scales`, nor the place of the corpus, which counts by its content.
+        """
+        unhashed = {"resources", "store", "budget", "claims", "scales", "corpus"}
+        content = json.dumps(self.model_dump(mode="json", exclude=unhashed), sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+    def to_yaml(self) -> str:
+        """The resolved spec as YAML."""
+        return yaml.safe_dump(
+            self.model_dump(mode="json", exclude={"scales"}), sort_keys=False, allow_unicode=True
+        )
+
+    @classmethod
+    def load(
+        cls, source: str, overrides: list[str] | None = None, scale: str | None = None
+    ) -> StudySpec:
+        """Reads a spec file, or the preset of that name, and checks everything it asks for.
+
+        Args:
+            source: Path of a YAML file, or the name of a shipped preset.
+            overrides: `a.b=value` assignments that win over the file.
+            scale: Which of the file's scales; the first by default.
+
+        Raises:
+            SpecError: With every problem found, each with its line.
+            ConfigError: There is no such file, preset or scale, or it is no YAML.
+        """
+        document = parse(*source_text(source)).at_scale(scale).with_overrides(overrides or [])
+        problems = base_problems(document)
+        try:
+            spec = cls.model_validate(document.data)
+        except ValidationError as error:
+            problems = [
+                *validation_messages(error, document, cls),
+                *problems,
+                *space_problems(document),
+            ]
+        else:
+            problems = (
+                problems
+                or space_problems(document)
+                or cell_problems(document, spec.tried, spec.config, spec.seeds[0])
+            )
+            if not problems:
+                if spec.corpus == "sample" or "://" in spec.corpus:
+                    return spec
+                return spec.model_copy(update={"corpus": str(Path(spec.corpus).absolute())})
+        raise SpecError(document.name, sorted(problems, key=line))
+
+
+def planned_pairs(spec: StudySpec) -> list[tuple[Sample, int]]:
+    """Every cell of a grid with every seed. Seeds vary slowest, so that an unfinished study already
+    compares all cells.
+    """
+    return [(cell, seed) for seed in spec.seeds for cell in spec.cells or ()]

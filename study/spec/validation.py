@@ -1,0 +1,149 @@
+"""What is wrong with a spec beyond its form: settings that do not exist, spaces that mean nothing,
+cells that cannot be trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from pydantic import ValidationError
+
+from cpc_core.config import CpcConfig
+from search_spaces.knobs import resolve
+from search_spaces.space import Range, Sample, SearchSpace
+from study.spec.claims import Claim
+from study.spec.messages import sentence, validation_messages
+from study.spec.yaml_document import Document
+
+NO_CELL = "no cell is like that: a one-at-a-time grid varies one knob from the first cell, so name at most one"
+
+
+RANGES_NEEDED = {"cmaes": 2, "qmc": 1}
+"""Of the samplers that draw everything else at random."""
+
+
+def base_problems(document: Document) -> list[str]:
+    """Fields of the base configuration that do not exist or cannot have their value."""
+    base = document.data.get("base")
+    if not isinstance(base, Mapping):
+        return []
+    if "seed" in base:
+        return [
+            f"{document.place(('base', 'seed'))}: 'base.seed' is set per replicate: list it under 'seeds'"
+        ]
+    try:
+        CpcConfig.model_validate(base)
+    except ValidationError as error:
+        return validation_messages(error, document, CpcConfig, ("base",))
+    return []
+
+
+def space_problems(document: Document) -> list[str]:
+    """Dimensions and claims that mean nothing. Parts of the wrong form are left to the whole spec's
+    validation.
+    """
+    sampler = document.data.get("sampler", {"kind": "grid"})
+    grid = isinstance(sampler, Mapping) and sampler.get("kind") == "grid"
+    try:
+        space = SearchSpace.model_validate(document.data.get("space", {}))
+    except ValidationError:
+        return []
+    found = [
+        f"{document.place(('space', *path))}: {problem}"
+        for path, problem in space.problems(grid=grid)
+    ]
+    if isinstance(sampler, Mapping):
+        found += _sampler_problems(document, space, str(sampler.get("kind")))
+    return found or _claim_problems(
+        document, space, one_at_a_time=grid and sampler.get("design") == "one_at_a_time"
+    )
+
+
+def _sampler_problems(document: Document, space: SearchSpace, kind: str) -> list[str]:
+    """Samplers that work on ranges and have too few of them. A range with a condition counts as
+    none: they draw it at random.
+    """
+    needed = RANGES_NEEDED.get(kind, 0)
+    ranges = [
+        name
+        for name, dimension in space.root.items()
+        if isinstance(dimension, Range) and not dimension.when.root
+    ]
+    if len(ranges) >= needed:
+        return []
+    have = f"only {', '.join(ranges)}" if ranges else "none"
+    return [
+        f"{document.place(('sampler', 'kind'))}: sampler {kind} works on {needed} or more ranges without a condition, and the space has "
+        f"{have}: give knobs as ranges, or set sampler.kind to tpe"
+    ]
+
+
+def _claim_problems(document: Document, space: SearchSpace, *, one_at_a_time: bool) -> list[str]:
+    """Claims that cannot be answered. In a one-at-a-time grid two values that are no one's first
+    never meet.
+    """
+    cells = space.one_at_a_time() if one_at_a_time else []
+    claims = document.data.get("claims", ())
+    problems = []
+    for index, written in enumerate(claims if isinstance(claims, list) else ()):
+        try:
+            claim = Claim.model_validate(written)
+        except ValidationError:
+            continue
+        if one_at_a_time:
+            claim = claim.completed(space)
+        found = list(claim.problems(space))
+        if one_at_a_time and not found:
+            sides = {"better": claim.better, "than": claim.than}
+            found = [
+                ((side,), NO_CELL)
+                for side, selector in sides.items()
+                if not any(map(selector.matches, cells))
+            ]
+        problems += [
+            f"{document.place(('claims', index, *path))}: {problem}" for path, problem in found
+        ]
+    return problems
+
+
+def cell_problems(
+    document: Document,
+    samples: Iterable[Sample],
+    config: Callable[[Sample, int], CpcConfig],
+    seed: int,
+) -> list[str]:
+    """Problems of configurations, at the knob that causes each.
+
+    Args:
+        document: Where the spec was written.
+        samples: What it may train.
+        config: Makes a trial's configuration of a sample and a seed.
+        seed: Any of its seeds.
+    """
+    problems: dict[str, None] = {}
+    for sample in samples:
+        try:
+            config(sample, seed)
+        except ValidationError as error:
+            for detail in error.errors():
+                culprit = _culprit(sample, ".".join(str(part) for part in detail["loc"]))
+                cell = {culprit: sample[culprit]} if culprit else sample
+                setting = ", ".join(f"{name}={value}" for name, value in cell.items())
+                place = document.place(("space", culprit) if culprit else ("space",))
+                problems[f"{place}: {setting}: {sentence(detail)}"] = None
+    return list(problems)
+
+
+def _culprit(sample: Sample, location: str) -> str | None:
+    """The sampled knob that an error's location speaks of; pydantic puts the tags of choices
+    between a path's parts.
+    """
+    for name in sample:
+        section, _, field = resolve(name).rpartition(".")
+        if (
+            location.startswith(section)
+            and (location.endswith(field) or field == "kind")
+            and location
+        ):
+            return name
+    return None

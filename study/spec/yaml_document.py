@@ -1,0 +1,208 @@
+"""YAML that remembers its lines, so that an error about a value can name the place it was
+written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from cpc_core.errors import ConfigError
+
+Path = tuple[Hashable, ...]
+"""Keys and indices from the root of a document to a value."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's plain scalars: `1e-4` is a number, `no` is a word."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML reads the table from the class
+        first: [
+            (tag, pattern)
+            for tag, pattern in resolvers
+            if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:float")
+        ]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][-+]?\d+)?$"),
+    list("-+.0123456789"),
+)
+
+
+@dataclass(frozen=True)
+class Document:
+    """A parsed YAML file.
+
+    Attributes:
+        name: How errors call it, usually its file name.
+        data: The root mapping.
+        lines: Path of each value → line it starts on, counted from 1; 0 marks a value given with
+            `--set`.
+    """
+
+    name: str
+    data: dict[str, Any]
+    lines: dict[Path, int] = field(default_factory=dict)
+
+    def place(self, path: Path) -> str:
+        """`file:line`, `--set` or the file alone: where the nearest written ancestor of `path`
+        stands.
+        """
+        for end in range(len(path), -1, -1):
+            line = self.lines.get(path[:end])
+            if line is not None:
+                return f"{self.name}:{line}" if line else "--set"
+        return self.name
+
+    @property
+    def scales(self) -> tuple[str, ...]:
+        """Names of the scales that the file offers, the default one first; none where they are not
+        of the right form.
+        """
+        offered = self.data.get("scales")
+        if not isinstance(offered, dict) or not all(
+            isinstance(settings, dict) for settings in offered.values()
+        ):
+            return ()
+        return tuple(str(name) for name in offered)
+
+    def at_scale(self, name: str | None) -> Document:
+        """This document with the settings of one of its scales laid over the common ones, and
+        without the others.
+
+        Args:
+            name: The scale; None takes the first, and a document without scales as it is.
+
+        Raises:
+            ConfigError: The document has no such scale.
+        """
+        if name is not None and name not in self.scales:
+            offered = (
+                f"it has {', '.join(self.scales)}"
+                if self.scales
+                else "it has none: leave out --scale"
+            )
+            raise ConfigError(f"{self.place(('scales',))}: there is no scale '{name}', {offered}")
+        if not self.scales:
+            return self
+        chosen = ("scales", name or self.scales[0])
+        own = {
+            path[2:]: line
+            for path, line in self.lines.items()
+            if path[:2] == chosen and len(path) > 2
+        }
+        lines = {path: line for path, line in self.lines.items() if path[:1] != ("scales",)}
+        common = {key: value for key, value in self.data.items() if key != "scales"}
+        return Document(
+            self.name, _laid_over(common, self.data["scales"][chosen[1]]), {**lines, **own}
+        )
+
+    def with_overrides(self, overrides: list[str]) -> Document:
+        """This document with `a.b=value` assignments applied in order; values are read as YAML.
+
+        Raises:
+            ConfigError: An assignment has no `=`, its value is no YAML, or it descends into
+                something that is no mapping.
+        """
+        data, lines = _copied(self.data), dict(self.lines)
+        for override in overrides:
+            name, separator, text = override.partition("=")
+            if not separator or not name:
+                raise ConfigError(f"--set {override!r} is not of the form section.field=value")
+            value = value_of(text, f"--set {override!r}")
+            *parents, leaf = name.split(".")
+            section = data
+            for parent in parents:
+                section = section.setdefault(parent, {})
+                if not isinstance(section, dict):
+                    raise ConfigError(f"--set {override!r}: '{parent}' is a value, not a section")
+            section[leaf] = value
+            target = (*parents, leaf)
+            lines = {
+                path: line for path, line in lines.items() if path[: len(target)] != target
+            } | {target: 0}
+        return Document(self.name, data, lines)
+
+
+def value_of(text: str, place: str) -> Any:
+    """A value typed on the command line, read as YAML.
+
+    Args:
+        text: The value.
+        place: What an error begins with.
+
+    Raises:
+        ConfigError: It is no YAML.
+    """
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{place}: the value is not YAML ({_problem(error)})") from None
+
+
+def parse(text: str, name: str) -> Document:
+    """Parses YAML text whose root is a mapping.
+
+    Raises:
+        ConfigError: The text is no YAML, is empty, is no mapping, or writes a key twice; the line
+            is named.
+    """
+    try:
+        root = yaml.compose(text, _Loader)
+        if not isinstance(root, yaml.MappingNode):
+            raise ConfigError(
+                f"{name}: the file must hold a mapping of settings, such as 'name: my-study'"
+            )
+        lines: dict[Path, int] = {}
+        _record_lines(root, (), lines, name)
+        return Document(name, yaml.load(text, _Loader), lines)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{name}: not YAML: {_problem(error)}") from None
+
+
+def _record_lines(node: yaml.Node, path: Path, lines: dict[Path, int], name: str) -> None:
+    lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            _record_lines(item, (*path, index), lines, name)
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            inner = (*path, key.value)
+            if inner in lines:
+                raise ConfigError(
+                    f"{name}:{key.start_mark.line + 1}: '{key.value}' is already set on line {lines[inner]}"
+                )
+            lines[inner] = key.start_mark.line + 1
+            _record_lines(value, inner, lines, name)
+
+
+def _laid_over(common: Any, special: Any) -> Any:
+    """Mappings are merged key by key; anything else replaces what was there."""
+    if not isinstance(common, dict) or not isinstance(special, dict):
+        return special
+    merged = {
+        key: _laid_over(common[key], value) if key in common else value
+        for key, value in special.items()
+    }
+    return {**common, **merged}
+
+
+def _copied(value: Any) -> Any:
+    return {key: _copied(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _problem(error: yaml.YAMLError) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}: {error.problem}"
+    return str(error)

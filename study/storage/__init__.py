@@ -1,0 +1,1 @@
+"""Storage: where trials are kept, and who may write them."""

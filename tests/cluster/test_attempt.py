@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cluster.attempt import in_process, run_attempt
+from cpc_core.config import CpcConfig
+from cpc_core.corpus.corpus import Corpus
+from study.folders.trial_folder import TrialFolder
+from tests.helpers.attempts import REPORTS, attempt, attempt_config
+from tests.helpers.logs import log_without_timing
+from tests.helpers.recordings import noise_corpus
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    return noise_corpus(tmp_path_factory.mktemp("corpus"), train=12, dev=8, clip_s=0.06)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, corpus: Corpus) -> Path:
+    """A study folder with one trial that was never interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert len(attempt(new_trial(folder), corpus)) == len(REPORTS)
+    return folder
+
+
+def new_trial(study: Path, config: CpcConfig | None = None) -> TrialFolder:
+    trial = TrialFolder(study, 0)
+    trial.create(config or attempt_config())
+    return trial
+
+
+def checkpoints(trial: TrialFolder) -> list[int]:
+    return [
+        int(path.name.removeprefix("checkpoint-"))
+        for path in sorted(trial.path.glob("checkpoint-*"))
+    ]
+
+
+def test_every_report_is_in_the_log_and_the_newest_two_have_checkpoints(whole: Path) -> None:
+    trial = TrialFolder(whole, 0)
+    assert [entry.step for entry in trial.log()] == list(REPORTS)
+    assert [entry.outcome for entry in trial.log()] == ["running", "running", "complete"]
+    assert checkpoints(trial) == [8, 12]
+
+
+@pytest.mark.parametrize("reports", [0, 1, 2])
+def test_attempt_given_up_between_reports_is_taken_up_bit_for_bit(
+    tmp_path: Path, corpus: Corpus, whole: Path, reports: int
+) -> None:
+    trial = new_trial(tmp_path)
+    attempt(trial, corpus, reports=reports)
+    assert [progress.step for progress in attempt(trial, corpus)] == list(REPORTS[reports:])
+    assert log_without_timing(tmp_path, 0) == log_without_timing(whole, 0)
+
+
+def test_line_whose_checkpoint_is_missing_is_taken_again(
+    tmp_path: Path, corpus: Corpus, whole: Path
+) -> None:
+    trial = new_trial(tmp_path)
+    attempt(trial, corpus, reports=2)
+    shutil.rmtree(trial.path / "checkpoint-000000008")
+    assert [progress.step for progress in attempt(trial, corpus)] == [8, 12]
+    assert log_without_timing(tmp_path, 0) == log_without_timing(whole, 0)
+
+
+def test_ended_training_says_its_last_word_again_and_takes_no_step(
+    tmp_path: Path, corpus: Corpus
+) -> None:
+    trial = new_trial(tmp_path)
+    *_, last = attempt(trial, corpus)
+    steps: list[int] = []
+    assert list(
+        run_attempt(trial, corpus, in_process, on_step=lambda step, _: steps.append(step))
+    ) == [last]
+    assert steps == []
+
+
+def test_seconds_of_earlier_attempts_count(tmp_path: Path, corpus: Corpus) -> None:
+    trial = new_trial(tmp_path)
+    attempt(trial, corpus, reports=1)
+    log = trial.path / "metrics.jsonl"
+    log.write_text(log.read_text().replace('"elapsed_s": ', '"elapsed_s": 1000'))
+    attempt(trial, corpus)
+    assert [entry.elapsed_s > 1000 for entry in trial.log()] == [True] * 3
+
+
+def test_diverged_trial_leaves_no_checkpoint_of_its_end(tmp_path: Path, corpus: Corpus) -> None:
+    wild = {"learning_rate": 1e30, "final_learning_rate": 1e30, "warmup_steps": 0}
+    trial = new_trial(tmp_path, attempt_config(optimizer=wild))
+    *_, last = attempt(trial, corpus)
+    assert last.outcome == "diverged"
+    assert last.step not in checkpoints(trial)
+    assert trial.log()[-1].reason == last.reason != ""

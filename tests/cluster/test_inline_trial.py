@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from cluster.tune.inline_trial import InlineTrial
+from cpc_core.config import CpcConfig
+from cpc_core.corpus.corpus import Corpus
+from study.folders.trial_folder import TrialFolder
+from tests.helpers.attempts import REPORTS, attempt, attempt_config
+from tests.helpers.damage import flip_audio_bit
+from tests.helpers.logs import log_without_timing
+from tests.helpers.recordings import noise_corpus
+
+WILD = {"learning_rate": 1e30, "final_learning_rate": 1e30, "warmup_steps": 0}
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    return noise_corpus(tmp_path_factory.mktemp("corpus"), train=12, dev=8, clip_s=0.06)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory, corpus: Corpus) -> Path:
+    """A study folder with one trial trained in a process that has trained nothing else."""
+    folder = tmp_path_factory.mktemp("alone")
+    attempt(created(folder, 0, attempt_config()), corpus)
+    return folder
+
+
+def created(study: Path, number: int, config: CpcConfig) -> TrialFolder:
+    trial = TrialFolder(study, number)
+    trial.create(config)
+    return trial
+
+
+def actor(study: Path, corpus: Corpus, number: int) -> InlineTrial:
+    """What Tune makes in a process of its own."""
+    made = InlineTrial.__new__(InlineTrial)
+    made.setup(
+        {"number": number}, study=study, corpus=corpus.folder, threads=torch.get_num_threads()
+    )
+    return made
+
+
+def results(trial: InlineTrial) -> list[dict[str, Any]]:
+    """All results up to the one that says that the trial is done."""
+    return list(iter(trial.step, {"done": True}))
+
+
+def test_each_step_is_one_report(tmp_path: Path, corpus: Corpus, alone: Path) -> None:
+    created(tmp_path, 0, attempt_config())
+    made = results(actor(tmp_path, corpus, 0))
+    assert [result["step"] for result in made] == list(REPORTS)
+    assert [result["metrics"] for result in made] == [
+        entry.metrics for entry in TrialFolder(tmp_path, 0).log()
+    ]
+    assert log_without_timing(tmp_path, 0) == log_without_timing(alone, 0)
+
+
+def test_trial_stopped_at_a_report_takes_no_further_step_and_leaves_nothing_running(
+    tmp_path: Path, corpus: Corpus, alone: Path
+) -> None:
+    for number in (0, 1):
+        created(tmp_path, number, attempt_config())
+    trial = actor(tmp_path, corpus, 0)
+    trial.step()
+    assert any(thread.name == "read-ahead" for thread in threading.enumerate())
+    assert trial.reset_config({"number": 1})
+    assert not any(thread.name == "read-ahead" for thread in threading.enumerate())
+    assert [result["step"] for result in results(trial)] == list(REPORTS)
+    assert [entry.step for entry in TrialFolder(tmp_path, 0).log()] == [REPORTS[0]]
+    assert log_without_timing(tmp_path, 1) == log_without_timing(alone, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome", "reason"),
+    [
+        ({"optimizer": WILD}, "diverged", "after"),
+        ({"data": {"batch_size": 4, "crop_s": 9.0}}, "failed", "data.crop_s must lie between"),
+    ],
+)
+def test_trial_that_ends_badly_does_no_harm_to_the_next(
+    tmp_path: Path, corpus: Corpus, alone: Path, changes: dict[str, Any], outcome: str, reason: str
+) -> None:
+    created(tmp_path, 0, attempt_config(**changes))
+    created(tmp_path, 1, attempt_config())
+    trial = actor(tmp_path, corpus, 0)
+    last = results(trial)[-1]
+    assert last["outcome"] == outcome
+    assert reason in last["reason"]
+    assert trial.reset_config({"number": 1})
+    results(trial)
+    assert log_without_timing(tmp_path, 1) == log_without_timing(alone, 0)
+
+
+def test_damaged_shard_fails_the_trial_and_is_named(tmp_path: Path) -> None:
+    damaged = noise_corpus(tmp_path / "corpus", train=12, dev=8, clip_s=0.06)
+    shard = sorted(Path(str(damaged.folder)).rglob("*train*.parquet"))[0]
+    flip_audio_bit(shard, [0])
+    created(tmp_path, 0, attempt_config())
+    (result,) = results(actor(tmp_path, damaged, 0))
+    assert result["outcome"] == "failed"
+    assert shard.name in result["reason"] and "row group 0" in result["reason"]

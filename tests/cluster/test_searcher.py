@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ray.tune.search import Searcher
+
+from study.dispatch.dispatcher import Dispatcher
+from study.results.reader import read_study
+from study.results.records import TrialRecord
+from tests.helpers.fake_tune import Tune
+from tests.helpers.specs import tiny_spec
+
+MEDIAN = {"kind": "median", "startup_trials": 1}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Dispatcher]:
+    spec = tiny_spec(
+        space={"temperature": [0.05, 0.1, 0.2]}, objective={"metric": "dev_accuracy"}, pruner=MEDIAN
+    )
+    opened = Dispatcher.create_or_open(tmp_path, spec, "c" * 64, "")
+    yield opened
+    opened.close()
+
+
+def record(store: Dispatcher, number: int) -> TrialRecord:
+    return read_study(store.folder).trials[number]
+
+
+def test_runs_at_most_the_concurrent_trials_and_then_says_it_is_finished(store: Dispatcher) -> None:
+    tune = Tune(store)
+    assert [tune.start("a"), tune.start("b"), tune.start("c")] == [
+        {"number": 0},
+        {"number": 1},
+        None,
+    ]
+    tune.result("a", 30, "complete", dev_accuracy=0.7)
+    tune.returned("a")
+    assert tune.start("c") == {"number": 2}
+    for trial_id in ("b", "c"):
+        assert tune.start("d") is None
+        tune.result(trial_id, 30, "complete", dev_accuracy=0.7)
+        tune.returned(trial_id)
+    assert tune.start("d") == Searcher.FINISHED
+    assert store.finished
+
+
+def test_trial_finds_its_configuration_in_its_folder(store: Dispatcher) -> None:
+    Tune(store).start("a")
+    assert (
+        '"temperature":0.05'
+        in (store.folder / "trials" / "t00000" / "config.json").read_bytes().decode()
+    )
+
+
+def test_complete_trial_keeps_its_final_value_and_every_intermediate_one(store: Dispatcher) -> None:
+    tune = Tune(store)
+    tune.start("a")
+    tune.result("a", 10, dev_accuracy=0.6)
+    tune.result("a", 20, dev_accuracy=0.65)
+    tune.result("a", 30, "complete", dev_accuracy=0.7, dev_map=0.3)
+    tune.returned("a")
+    trial = store._frozen()[0]
+    assert (trial.value, trial.intermediate_values) == (0.7, {10: 0.6, 20: 0.65, 30: 0.7})
+    assert record(store, 0).metrics == {"dev_accuracy": 0.7, "dev_map": 0.3}
+
+
+def test_stopped_trial_is_pruned_and_keeps_its_last_value(store: Dispatcher) -> None:
+    tune = Tune(store)
+    tune.start("a")
+    tune.result("a", 10, dev_accuracy=0.9)
+    tune.result("a", 30, "complete", dev_accuracy=0.9)
+    tune.returned("a")
+    tune.start("b")
+    assert tune.given_up == []
+    assert tune.result("b", 10, dev_accuracy=0.1) == "STOP"
+    assert tune.given_up == ["b"]
+    tune.search.on_trial_complete(trial_id="b", result={"step": 10})
+    assert record(store, 1).outcome == "pruned"
+    assert "step 10" in record(store, 1).reason
+    assert store._frozen()[1].intermediate_values == {10: 0.1}
+
+
+def test_diverged_trial_is_told_with_its_reason_though_it_returned_normally(
+    store: Dispatcher,
+) -> None:
+    tune = Tune(store)
+    tune.start("a")
+    tune.result("a", 17, "diverged", "loss became nan at step 17")
+    tune.returned("a")
+    assert (record(store, 0).outcome, record(store, 0).reason) == (
+        "diverged",
+        "loss became nan at step 17",
+    )
+    assert store._frozen()[0].value is None
+
+
+def test_nan_is_a_value_like_any_other_until_the_trial_says_otherwise(store: Dispatcher) -> None:
+    tune = Tune(store)
+    tune.start("a")
+    assert tune.result("a", 10, dev_accuracy=float("nan")) == "CONTINUE"
+    tune.result("a", 30, "complete", dev_accuracy=float("nan"))
+    tune.returned("a")
+    assert record(store, 0).outcome == "failed"
+
+
+@pytest.mark.parametrize(
+    ("reported", "error", "reason"),
+    [
+        (False, True, "ended unexpectedly after step 0"),
+        (True, True, "ended unexpectedly after step 10"),
+        (True, False, "without a final report"),
+    ],
+)
+def test_crashed_trial_is_failed_and_keeps_what_it_reported(
+    store: Dispatcher, reported: bool, error: bool, reason: str
+) -> None:
+    tune = Tune(store)
+    for attempt in range(store.spec.resources.max_failures + 1 if error else 1):
+        tune.start(f"a{attempt}")
+        if reported and attempt == 0:
+            tune.result("a0", 10, dev_accuracy=0.6)
+        tune.search.on_trial_complete(trial_id=f"a{attempt}", error=error)
+    assert record(store, 0).outcome == "failed"
+    assert reason in record(store, 0).reason
+    assert record(store, 0).metrics == ({"dev_accuracy": 0.6} if reported else {})
+
+
+def test_trial_whose_process_is_lost_is_handed_out_again_as_often_as_allowed(
+    store: Dispatcher,
+) -> None:
+    tune = Tune(store, concurrent=1)
+    for attempt in range(store.spec.resources.max_failures + 1):
+        assert tune.start(f"a{attempt}") == {"number": 0}
+        assert tune.start("b") is None
+        tune.search.on_trial_complete(trial_id=f"a{attempt}", error=True)
+    assert record(store, 0).outcome == "failed"
+    assert tune.start("b") == {"number": 1}
+    assert [event.kind for event in tune.events] == ["started", "ended", "started"]
+
+
+def test_failure_that_the_trial_reports_keeps_its_own_words(store: Dispatcher) -> None:
+    tune = Tune(store)
+    tune.start("a")
+    tune.result("a", 10, dev_accuracy=0.6)
+    tune._hand_on("a", {"outcome": "failed", "reason": "shard x is missing", "done": False})
+    tune.returned("a")
+    assert (record(store, 0).outcome, record(store, 0).reason) == ("failed", "shard x is missing")
+    assert record(store, 0).metrics == {"dev_accuracy": 0.6}
+
+
+def test_events_tell_the_whole_story_once(store: Dispatcher) -> None:
+    tune = Tune(store)
+    tune.start("a")
+    tune.result("a", 10, dev_accuracy=0.6)
+    tune.result("a", 30, "complete", dev_accuracy=0.7)
+    tune.returned("a")
+    assert [(event.kind, event.step, event.outcome, event.ended) for event in tune.events] == [
+        ("started", 0, "running", 0),
+        ("report", 10, "running", 0),
+        ("report", 30, "complete", 0),
+        ("ended", 30, "complete", 1),
+    ]
+    assert {event.planned for event in tune.events} == {3}
+    assert tune.events[-1].assignment.sample == {"temperature": 0.05}
+
+
+def test_pickles_to_nothing(store: Dispatcher) -> None:
+    tune = Tune(store)
+    tune.start("a")
+    assert len(pickle.dumps(tune.search)) < 200
+    assert len(pickle.dumps(tune.scheduler)) < 200

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ray.exceptions import ActorDiedError
+from ray.train.v2.api.exceptions import ControllerError, TrainingFailedError, WorkerGroupError
+
+from cluster.train.run import TrainRun
+from cluster.tune.train_trial import last_reported_step, results, worker_resources
+from cpc_core.errors import CorpusError
+from cpc_core.report import LogEntry, Outcome
+from study.folders.trial_folder import TrialFolder
+from study.spec.resources import Resources
+from tests.helpers.attempts import attempt_config
+
+Deed = Callable[[TrialFolder], object]
+
+
+def test_workers_reserve_gpus_only_where_asked() -> None:
+    assert worker_resources(Resources(cpus_per_worker=0.5)) == {"CPU": 0.5}
+    assert worker_resources(Resources(cpus_per_worker=2, gpus_per_worker=1)) == {"CPU": 2, "GPU": 1}
+
+
+class Scripted(TrainRun):
+    """A run whose workers do one deed each time it is looked at, and end after the last."""
+
+    def __init__(self, trial: TrialFolder, *deeds: Deed, error: Exception | None = None) -> None:
+        self._trial, self._deeds, self._error = trial, list(deeds), error
+
+    @property
+    def running(self) -> bool:
+        if self._deeds:
+            self._deeds.pop(0)(self._trial)
+            return True
+        return False
+
+
+def logs(step: int, outcome: Outcome = "running") -> Deed:
+    return lambda trial: trial.append(LogEntry(step, {"dev_map": step / 10}, outcome, "", 1.0))
+
+
+def keeps(step: int) -> Deed:
+    return lambda trial: trial.save_checkpoint(
+        step, lambda folder: (folder / "state.pt").write_bytes(b"")
+    )
+
+
+def rewinds(step: int) -> Deed:
+    return lambda trial: trial.rewind(step)
+
+
+def reported(trial: TrialFolder, *deeds: Deed, error: Exception | None = None) -> list[Any]:
+    """What a run's results are: step and outcome of each report, or the reason of a failure."""
+    found = results(
+        trial, last_reported_step(trial), Scripted(trial, *deeds, error=error), poll_s=0
+    )
+    return [
+        (result["step"], result["outcome"]) if "step" in result else result["reason"]
+        for result in found
+    ]
+
+
+@pytest.fixture
+def trial(tmp_path: Path) -> TrialFolder:
+    trial = TrialFolder(tmp_path, 0)
+    trial.create(attempt_config())
+    return trial
+
+
+def test_each_report_is_a_result_once_its_checkpoint_is_there(trial: TrialFolder) -> None:
+    found = results(
+        trial,
+        last_reported_step(trial),
+        Scripted(trial, logs(4), keeps(4), logs(8, "complete"), keeps(8)),
+        poll_s=0,
+    )
+    assert next(found) == {
+        "step": 4,
+        "outcome": "running",
+        "reason": "",
+        "metrics": {"dev_map": 0.4},
+    }
+    assert trial.newest_step() == 4
+    assert [(result["step"], result["outcome"]) for result in found] == [(8, "complete")]
+    assert trial.newest_step() == 8
+
+
+def test_reports_that_were_made_while_nobody_looked_are_all_results(trial: TrialFolder) -> None:
+    def many(trial: TrialFolder) -> None:
+        for deed in (logs(4), keeps(4), logs(8), keeps(8), logs(12, "complete"), keeps(12)):
+            deed(trial)
+
+    assert reported(trial, many) == [(4, "running"), (8, "running"), (12, "complete")]
+
+
+def test_steps_taken_again_after_a_worker_was_lost_are_no_results_again(trial: TrialFolder) -> None:
+    lost = (logs(4), keeps(4), logs(8), rewinds(4))
+    assert reported(trial, *lost, logs(8), keeps(8), logs(12, "complete"), keeps(12)) == [
+        (4, "running"),
+        (8, "running"),
+        (12, "complete"),
+    ]
+
+
+def test_last_line_without_its_checkpoint_ends_no_trial(trial: TrialFolder) -> None:
+    assert reported(trial, logs(4), keeps(4), logs(8, "complete")) == [(4, "running")]
+
+
+def test_divergence_has_no_checkpoint_to_wait_for(trial: TrialFolder) -> None:
+    assert reported(trial, logs(4), keeps(4), logs(5, "diverged")) == [
+        (4, "running"),
+        (5, "diverged"),
+    ]
+
+
+def test_later_attempt_gives_what_earlier_ones_have_not_given(trial: TrialFolder) -> None:
+    for deed in (logs(4), keeps(4), logs(8)):
+        deed(trial)
+    assert reported(trial, rewinds(4), logs(8), keeps(8), logs(12, "complete"), keeps(12)) == [
+        (8, "running"),
+        (12, "complete"),
+    ]
+
+
+def test_trial_whose_end_was_not_told_gives_its_last_report(trial: TrialFolder) -> None:
+    for deed in (logs(4), keeps(4), logs(8, "complete"), keeps(8)):
+        deed(trial)
+    assert reported(trial) == [(8, "complete")]
+
+
+def test_failed_run_says_why_and_what_was_lost_at_its_start_is_an_error(trial: TrialFolder) -> None:
+    damaged = WorkerGroupError("a worker failed", {0: CorpusError("row group 3 cannot be read")})
+    assert reported(trial, logs(4), keeps(4), error=damaged) == [
+        (4, "running"),
+        "row group 3 cannot be read",
+    ]
+    assert reported(trial, error=TrainingFailedError("first\nthe last line")) == ["the last line"]
+    lost = ControllerError(ActorDiedError())
+    with pytest.raises(RuntimeError, match="a worker was lost while it was being started"):
+        reported(trial, error=lost)
+    with pytest.raises(ConnectionError):
+        reported(trial, error=ConnectionError())

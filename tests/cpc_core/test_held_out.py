@@ -1,0 +1,89 @@
+"""The held-out exam, and what an attack does to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from cpc_core.config import CpcConfig
+from cpc_core.corpus.corpus import Clips
+from cpc_core.corpus.reading.batches import Batch
+from cpc_core.evaluation.held_out import evaluate, evaluate_attacked
+from cpc_core.model.cpc_model import CpcModel
+from cpc_core.model.initialise import initialise
+from cpc_core.step import TrainState, train_step
+from tests.helpers.configs import noise, tiny_config
+
+SAMPLES = 120
+
+
+def held_out(count: int) -> Clips:
+    empty = ("",) * count
+    return Clips(noise(count, SAMPLES), torch.arange(count), empty, ((),) * count, empty, empty, ())
+
+
+@pytest.fixture(scope="module")
+def trained() -> tuple[CpcConfig, CpcModel]:
+    """A model that has learnt the held-out clips by heart."""
+    config = tiny_config(
+        encoder={"width": 16, "kernels": [4, 4, 1], "strides": [2, 2, 1]},
+        similarity={"kind": "dot"},
+        data={"batch_size": 8},
+        optimizer={"learning_rate": 5e-3, "warmup_steps": 5},
+        training={"steps": 150, "report_every": 150, "attack_epsilon_db": -26, "attacked_clips": 8},
+        objective={"first_step": 3, "n_steps": 2, "temperature": 1.0},
+    )
+    state = TrainState.create(config, torch.device("cpu"))
+    clips = held_out(8)
+    initialise(state.model, clips.audio, config.initialisation, config.negatives.count)
+    for step in range(150):
+        train_step(state, Batch(step, clips.clip_ids, clips.audio))
+    return config, state.model
+
+
+def changed(config: CpcConfig, **training: Any) -> CpcConfig:
+    return config.model_copy(update={"training": config.training.model_copy(update=training)})
+
+
+def test_the_exam_is_the_same_every_time(trained: tuple[CpcConfig, CpcModel]) -> None:
+    config, model = trained
+    assert evaluate(model, config, held_out(8), SAMPLES) == evaluate(
+        model, config, held_out(8), SAMPLES
+    )
+
+
+def test_attacks_cost_accuracy_and_more_steps_cost_more(
+    trained: tuple[CpcConfig, CpcModel],
+) -> None:
+    config, model = trained
+    measured = evaluate_attacked(model, config, held_out(8), SAMPLES)
+    assert measured.clean_accuracy == pytest.approx(
+        evaluate(model, config, held_out(8), SAMPLES).accuracy
+    )
+    assert measured.clean_accuracy > 0.7
+    assert measured.attack_accuracy < measured.fgsm_accuracy < measured.clean_accuracy
+
+
+def test_a_small_attack_costs_little(trained: tuple[CpcConfig, CpcModel]) -> None:
+    config, model = trained
+    measured = evaluate_attacked(
+        model, changed(config, attack_epsilon_db=-120.0), held_out(8), SAMPLES
+    )
+    assert measured.attack_accuracy == pytest.approx(measured.clean_accuracy, abs=0.01)
+
+
+def test_the_exam_leaves_no_gradient_on_the_weights(trained: tuple[CpcConfig, CpcModel]) -> None:
+    config, model = trained
+    model.zero_grad(set_to_none=True)
+    evaluate_attacked(model, config, held_out(8), SAMPLES)
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_only_the_first_clips_are_attacked(trained: tuple[CpcConfig, CpcModel]) -> None:
+    config, model = trained
+    few = changed(config, attacked_clips=8)
+    assert evaluate_attacked(model, few, held_out(8), SAMPLES) == evaluate_attacked(
+        model, few, held_out(24), SAMPLES
+    )

@@ -1,0 +1,63 @@
+"""Runs a study on a Ray of its own, for tests that end the process: `python -m
+tests.helpers.drive_study SPEC.yaml FOLDER`.
+
+Each event is one JSON line on stdout: kind, trial number, step, outcome. With `--step` the study
+stands still after each of them until a line arrives on stdin; so does an inline trial, which waits
+for its driver at each report. With `--stops N` the first N trials are given up at their first
+report. With `--cpus N` it sees no more of the machine's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from unittest.mock import patch
+
+from cluster.events import StudyEvent
+from cluster.study_run import run_study
+from study.dispatch.dispatcher import Dispatcher
+from study.spec.study_spec import StudySpec
+
+
+def main() -> int:
+    """Runs the study; 130 where it was interrupted."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("spec")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--step", action="store_true")
+    parser.add_argument("--stops", type=int)
+    parser.add_argument("--cpus", type=int)
+    args = parser.parse_args()
+    if args.cpus is not None:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.cpus])
+
+    def show(event: StudyEvent) -> None:
+        sys.stdout.write(
+            json.dumps([event.kind, event.assignment.number, event.step, event.outcome]) + "\n"
+        )
+        sys.stdout.flush()
+        if args.step:
+            sys.stdin.readline()
+
+    def should_prune(_store: Dispatcher, number: int) -> bool:
+        return bool(number < args.stops)
+
+    patched = (
+        nullcontext()
+        if args.stops is None
+        else patch.object(Dispatcher, "should_prune", should_prune)
+    )
+    try:
+        with patched:
+            run_study(args.folder, StudySpec.load(args.spec), address=None, on_event=show)
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""A study that is run from the command line, killed, and resumed, with all that must hold of it at
+any moment.
+"""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from study.folders.checkpoints import checkpoint_step
+from study.folders.study_folder import SPEC
+from study.folders.trial_folder import checkpoint_folder
+from study.results.reader import read_study
+from study.spec.study_spec import StudySpec
+from study.storage.journal_file import JOURNAL
+from tests.helpers.logs import log_without_timing
+from tests.helpers.reference_training import train_reference
+from tests.helpers.two_nodes import TwoNodes
+
+
+class FaultedStudy:
+    """One study folder and the processes that drive it, one after the other.
+
+    Args:
+        cluster: Where it runs.
+        spec: What it asks.
+        folder: The study folder, in a folder that is not there yet.
+    """
+
+    def __init__(self, cluster: TwoNodes, spec: StudySpec, folder: Path) -> None:
+        self.spec, self.folder = spec, folder
+        self._cluster = cluster
+        folder.parent.mkdir()
+        self._file, self._printed = folder.with_suffix(".yaml"), folder.with_suffix(".log")
+        self._file.write_text(spec.to_yaml())
+        self._lines: dict[tuple[int, int], dict[str, Any]] = {}
+        self._values: dict[int, dict[int, float]] = {}
+        self._endings: dict[int, dict[str, Any]] = {}
+        self.finished = False
+        self.drive()
+
+    def drive(self) -> None:
+        """Starts a driver: `resume`, where there is a study to resume."""
+        begun = (self.folder / SPEC).is_file()
+        what = (
+            ["resume", str(self.folder)]
+            if begun
+            else ["run", str(self._file), "-o", str(self.folder)]
+        )
+        command = [
+            sys.executable,
+            "-m",
+            "study.cli",
+            "study",
+            *what,
+            "--address",
+            self._cluster.address,
+        ]
+        with self._printed.open("a") as log:
+            self.driver = subprocess.Popen(
+                command,
+                env=self._cluster.environment(self._cluster.drivers),
+                stdout=log,
+                stderr=log,
+            )
+
+    @property
+    def ended(self) -> bool:
+        """Whether its driver has ended by itself, with all that was to be done."""
+        code = self.driver.poll()
+        assert code in (None, 0), f"the driver ended with {code}:\n{self.printed}"
+        return code == 0
+
+    @property
+    def printed(self) -> str:
+        """What its drivers have printed."""
+        return self._printed.read_text()
+
+    @property
+    def reports(self) -> int:
+        """Reports that its trials have made so far, those made again not counted."""
+        return len(self._lines)
+
+    def look(self) -> None:
+        """Reads everything, and compares it with all that was seen before: nothing is lost, and
+        nothing changes.
+
+        A step that is taken again after a fault gives the same line again, bit for bit.
+        """
+        for path in sorted(self.folder.glob("trials/t*/metrics.jsonl")):
+            number, steps = int(path.parent.name.removeprefix("t")), []
+            for line in log_without_timing(self.folder, number):
+                steps.append(line["step"])
+                assert self._lines.setdefault((number, line["step"]), line) == line
+            assert steps == sorted(set(steps)), f"trial {number} reports {steps}"
+        for trial in self._stored():
+            before = self._values.get(trial.number, {})
+            assert before.items() <= trial.intermediate_values.items(), (
+                f"trial {trial.number} has lost a value"
+            )
+            self._values[trial.number] = dict(trial.intermediate_values)
+            if trial.state.is_finished():
+                ending = trial.user_attrs["ending"]
+                assert self._endings.setdefault(trial.number, ending) == ending, (
+                    f"trial {trial.number} ended twice"
+                )
+                assert ending["outcome"] in ("complete", "cancelled"), ending["reason"]
+        self.finished = (self.folder / SPEC).is_file() and read_study(self.folder).finished
+
+    def check(self, cache: Path) -> None:
+        """All that must hold of a study that has ended; `cache` is where the bundled corpus is
+        imported to.
+        """
+        self.look()
+        record, stored = read_study(self.folder), self._stored()
+        assert record.finished and len(stored) == len(record.trials) == self.spec.planned_trials
+        assert [trial.number for trial in stored] == list(range(len(stored)))
+        assert {trial.state for trial in stored} <= {TrialState.COMPLETE, TrialState.FAIL}
+        trained = [trial for trial in record.trials if trial.outcome == "complete"]
+        again = [trial for trial in record.trials if trial.outcome == "cancelled"]
+        assert len(trained) + len(again) == len(record.trials), [
+            (trial.outcome, trial.reason) for trial in record.trials
+        ]
+        assert len({trial.trial_id for trial in trained}) == len(trained)
+        assert {trial.trial_id for trial in again} <= {trial.trial_id for trial in trained}
+        with_log = {
+            int(path.parent.name.removeprefix("t"))
+            for path in self.folder.glob("trials/t*/metrics.jsonl")
+        }
+        assert with_log == {trial.number for trial in trained}
+        out = self.folder.with_name("bare")
+        train_reference(self.folder, out, self.spec.resources.workers, cache)
+        for trial in trained:
+            self._check_trained(stored[trial.number], out)
+
+    def _check_trained(self, trial: FrozenTrial, out: Path) -> None:
+        log, bare = (log_without_timing(folder, trial.number) for folder in (self.folder, out))
+        assert log == bare
+        metric = self.spec.objectives[0].metric
+        assert trial.intermediate_values == {line["step"]: line["metrics"][metric] for line in bare}
+        assert (trial.state, trial.value) == (TrialState.COMPLETE, bare[-1]["metrics"][metric])
+        assert trial.value is not None and math.isfinite(trial.value)
+        assert trial.user_attrs["ending"]["outcome"] == bare[-1]["outcome"] == "complete"
+        assert checkpoint_step(checkpoint_folder(self.folder, trial.number)) == bare[-1]["step"]
+
+    def _stored(self) -> list[FrozenTrial]:
+        """The trials in the Optuna storage."""
+        if not (self.folder / JOURNAL).is_file():
+            return []
+        try:
+            study = optuna.load_study(
+                study_name=self.spec.name,
+                storage=JournalStorage(JournalFileBackend(str(self.folder / JOURNAL))),
+            )
+        except KeyError:
+            return []
+        return study.get_trials(deepcopy=False)

@@ -1,0 +1,62 @@
+"""A driver that trains nothing: `python -m tests.helpers.many_drivers FOLDER SPEC.yaml
+TRIALS_AT_A_TIME`.
+
+It asks the store for trials, writes the log that a worker would write, and tells the store. Each
+trial is one JSON line on stdout.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+from cpc_core.report import LogEntry
+from cpc_core.storage_path import Place, StoragePath
+from study.dispatch.dispatcher import Dispatcher
+from study.dispatch.trial_spec import TrialSpec
+from study.spec.study_spec import StudySpec
+from study.storage import postgres
+
+STEP_S = 0.02
+
+
+def train(store: Dispatcher, assignments: list[TrialSpec]) -> None:
+    """Three reports of each trial, in turn, then their ends."""
+    for step in (10, 20, 30):
+        for assignment in assignments:
+            time.sleep(STEP_S)
+            store.hold()
+            metrics = {"dev_accuracy": step / 100, "dev_map": 0.5}
+            trial = store.trial_folder(assignment.number)
+            trial.append(LogEntry(step, metrics, "complete" if step == 30 else "running", "", 1.0))
+            store.report(assignment.number, step, metrics)
+    for assignment in assignments:
+        store.tell(assignment.number, "complete", {"dev_map": 0.5})
+
+
+def main(folder: Place, spec: StudySpec, at_a_time: int) -> None:
+    store = Dispatcher.create_or_open(folder, spec, "c" * 64, "sample (3 clips)")
+    try:
+        while not store.finished:
+            asked = [
+                assignment for _ in range(at_a_time) if (assignment := store.ask()) is not None
+            ]
+            for assignment in asked:
+                trial = store.trial_folder(assignment.number)
+                trial.rewind(-1)
+                sys.stdout.write(
+                    json.dumps([assignment.number, dict(assignment.sample), assignment.seed]) + "\n"
+                )
+                sys.stdout.flush()
+            if asked:
+                train(store, asked)
+            else:
+                store.wait(lambda: False)
+    finally:
+        store.close()
+
+
+if __name__ == "__main__":
+    postgres.GRACE_S = 0.5
+    main(StoragePath.of(sys.argv[1]), StudySpec.load(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,79 @@
+"""Small recordings and corpora that the tests write for themselves."""
+
+from __future__ import annotations
+
+import csv
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from cpc_core.corpus.corpus import Corpus
+from cpc_core.corpus.importing.run import import_folder
+from cpc_core.corpus.manifest import ImportOptions
+
+NASTY = Path(__file__).parents[3] / "shared" / "data" / "nasty.tar.gz"
+
+
+def awkward_recordings(folder: Path) -> Path:
+    """Unpack the broken and odd files into `folder`; the calling test is skipped where they are not
+    at hand.
+    """
+    if not NASTY.is_file():
+        pytest.skip(f"needs the awkward recordings in {NASTY}")
+    with tarfile.open(NASTY) as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "nasty"
+
+
+def noise(seconds: float, seed: int = 0, rate: int = 16_000) -> NDArray[np.float32]:
+    """White noise at a tenth of full scale."""
+    return (0.1 * np.random.default_rng(seed).standard_normal(round(seconds * rate))).astype(
+        np.float32
+    )
+
+
+def write_tone(path: Path, hz: float, seconds: float) -> None:
+    """Write a sine in a little noise as WAV, making the folder."""
+    time = np.arange(round(seconds * 16_000)) / 16_000
+    write_recording(
+        path, (0.3 * np.sin(2 * np.pi * hz * time)).astype(np.float32) + 0.1 * noise(seconds)
+    )
+
+
+def write_recording(
+    path: Path, samples: NDArray[np.float32], rate: int = 16_000, subtype: str = "FLOAT"
+) -> None:
+    """Write `[L]` or `[L, channels]` samples as WAV, making the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, samples, rate, subtype=subtype, format="WAV")
+
+
+def write_labels(folder: Path, rows: list[dict[str, str]]) -> None:
+    """Write labels.csv with the columns of the first row."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def noise_corpus(folder: Path, train: int, dev: int = 0, clip_s: float = 0.1) -> Corpus:
+    """A corpus of noise clips of two classes with given splits."""
+    rows = []
+    for index in range(train + dev):
+        name = f"{index:04d}.wav"
+        write_recording(folder / "source" / name, noise(clip_s, index), subtype="PCM_16")
+        rows.append(
+            {
+                "path": name,
+                "label": "even" if index % 2 == 0 else "odd",
+                "split": "train" if index < train else "dev",
+            }
+        )
+    write_labels(folder / "source", rows)
+    import_folder(folder / "source", folder / "corpus", ImportOptions(clip_s=clip_s))
+    return Corpus.open(folder / "corpus")

@@ -1,0 +1,49 @@
+"""Streams clips through a Ray of its own, for tests that end the process: `python -m
+tests.helpers.stream_ids JOBS`.
+
+JOBS is JSON: a list of [corpus, start_step, stop_step, rank, world]. Each step is one JSON line on
+stdout: its number, the clip ids, a checksum of the audio. After each job comes one line with the
+error that ended it, or null.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import zlib
+
+from cluster.data import batches
+from cluster.kinds import connected
+from cpc_core.corpus.corpus import Corpus
+from cpc_core.corpus.reading.batches import Batch
+from cpc_core.errors import CpcError
+from study.spec.resources import Resources
+
+SEED, BATCH_SIZE = 3, 20
+
+
+# Small enough that a short run passes from this process's own windows through several executions.
+batches.OWN_WINDOWS, batches.EXECUTION_WINDOWS, batches.AHEAD_WINDOWS = 1, 3, 1
+
+
+def line(batch: Batch) -> list[object]:
+    """What is printed of a step."""
+    return [batch.step, batch.clip_ids.tolist(), zlib.crc32(batch.audio.numpy().tobytes())]
+
+
+def show(value: object) -> None:
+    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    with connected(None, Resources()):
+        for folder, start, stop, rank, world in json.loads(sys.argv[1]):
+            try:
+                for batch in batches.ray_batches(
+                    Corpus.open(folder), SEED, BATCH_SIZE, start, stop, rank, world
+                ):
+                    show(line(batch))
+                show(None)
+            except CpcError as error:
+                show(f"{type(error).__name__}: {error}")

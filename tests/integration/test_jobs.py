@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+
+from cluster import jobs
+from cpc_core.errors import CpcError
+from study.dispatch.dispatcher import Dispatcher
+from study.errors import NotFoundError, UnreachableError
+from study.results.reader import read_study
+from tests.helpers.processes import END_S, Marked
+from tests.helpers.recordings import noise, write_recording
+from tests.helpers.specs import TINY_BASE, tiny_spec
+
+pytestmark = pytest.mark.integration
+
+
+START_S = 60.0
+
+
+SHORT = tiny_spec(name="short", space={"temperature": [0.05]})
+
+
+LONG = tiny_spec(
+    name="long",
+    space={"temperature": [0.05]},
+    base={**TINY_BASE, "training": {"steps": 10**6, "report_every": 20, "dev_clips": 8}},
+)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster.
+
+    Attributes:
+        jobs: Address of its job server.
+        address: What drivers connect to.
+        environment: Of its processes.
+    """
+
+    jobs: str
+    address: str
+    environment: dict[str, str]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def cluster(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A head node, started as a user starts it: `ray start --head`."""
+    marked = Marked(cache)
+    binaries = Path(sys.executable).parent
+    environment = {
+        **marked.environment,
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_AUTH_MODE": "disabled",
+    }
+    environment["PATH"] = f"{binaries}{os.pathsep}{environment['PATH']}"
+    dashboard, port = free_port(), free_port()
+    arguments = f"--num-cpus=2 --object-store-memory={200 * 2**20} --temp-dir={marked.folder}"
+    # Without a port of its own the agent that starts jobs gives up where that of another Ray has
+    # not quite ended.
+    agent = f"--dashboard-agent-listen-port={free_port()}"
+    ports = (
+        f"--port={port} --dashboard-port={dashboard} --ray-client-server-port={free_port()} {agent}"
+    )
+    command = [
+        str(binaries / "ray"),
+        "start",
+        "--head",
+        "--block",
+        *arguments.split(),
+        *ports.split(),
+    ]
+    with (tmp_path_factory.mktemp("head") / "log").open("w") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    address = f"http://127.0.0.1:{dashboard}"
+    try:
+        await_answer(f"{address}/api/version")
+        yield Cluster(address, f"127.0.0.1:{port}", environment)
+    finally:
+        marked.end()
+        process.wait()
+    assert not marked.processes()
+
+
+@pytest.fixture
+def head(cluster: Cluster) -> str:
+    """Address of its job server."""
+    return cluster.jobs
+
+
+def await_answer(url: str) -> None:
+    deadline = time.monotonic() + START_S
+    while True:
+        try:
+            requests.get(url, timeout=5).raise_for_status()
+        except requests.exceptions.RequestException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return
+
+
+def opened_soon(folder: Path) -> Dispatcher:
+    """The stopped study, once its driver is gone: Ray calls a job stopped up to three seconds
+    before.
+    """
+    deadline = time.monotonic() + END_S
+    while True:
+        try:
+            return Dispatcher.create_or_open(
+                folder, LONG, read_study(folder).provenance["corpus_hash"], ""
+            )
+        except CpcError as error:
+            assert "is being run by process" in str(error)
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+
+def test_submitted_study_runs_to_its_end_on_the_cluster(head: str, tmp_path: Path) -> None:
+    submission = jobs.submit(SHORT, tmp_path / "study", address=head)
+    assert submission.is_new
+    job_id = submission.job.job_id
+    assert job_id == f"cpc-short-{SHORT.hash}"
+    again = jobs.submit(SHORT, tmp_path / "study", address=head)
+    assert (again.job.job_id, again.is_new) == (job_id, False)
+    text = "".join(jobs.logs(job_id, address=head, follow=True))
+    job = jobs.status(job_id, address=head)
+    assert (job.status, job.folder) == ("SUCCEEDED", str(tmp_path / "study")), text
+    assert "trial 0" in text
+    record = read_study(tmp_path / "study")
+    assert [trial.outcome for trial in record.trials] == ["complete"]
+    assert record.finished
+    assert [each.job_id for each in jobs.jobs(address=head)] == [job_id]
+
+
+def test_stopped_study_ends_and_can_be_resumed(head: str, tmp_path: Path) -> None:
+    job_id = jobs.submit(LONG, tmp_path / "study", address=head).job.job_id
+    for text in jobs.logs(job_id, address=head, follow=True):
+        if "trial 0" in text:
+            break
+    assert jobs.status(job_id, address=head).status == "RUNNING"
+    assert jobs.stop(job_id, address=head).status == "STOPPED"
+    assert jobs.stop(job_id, address=head).status == "STOPPED"
+    assert [trial.outcome for trial in read_study(tmp_path / "study").trials] == ["running"]
+    store = opened_soon(tmp_path / "study")
+    try:
+        resumed = store.ask()
+        assert resumed is not None
+        assert resumed.number == 0
+    finally:
+        store.close()
+
+
+def test_an_import_runs_on_the_cluster_and_gives_the_bytes_of_one_process(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    for index in range(6):
+        write_recording(
+            tmp_path / "recordings" / "class" / f"{index}.wav",
+            noise(0.3, index, rate=8_000),
+            rate=8_000,
+        )
+
+    def imported(out: str, *where: str) -> dict[str, bytes]:
+        command = [
+            sys.executable,
+            "-m",
+            "study.cli",
+            "data",
+            "import",
+            "recordings",
+            "--out",
+            out,
+            "--clip-s",
+            "0.2",
+            *where,
+        ]
+        done = subprocess.run(
+            command,
+            env=cluster.environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return {path.name: path.read_bytes() for path in (tmp_path / out).iterdir()}
+
+    assert imported("there", "--address", cluster.address) == imported("here", "--tasks", "0")
+
+
+def test_a_submission_waits_for_a_node_that_has_just_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ray refuses jobs until the node's agent is there; any other refusal stands."""
+    monkeypatch.setattr("cluster.jobs.time.sleep", lambda seconds: None)
+    answers: list[str | RuntimeError] = [
+        RuntimeError("No available agent to submit job"),
+        RuntimeError("No available agent"),
+        "job",
+    ]
+
+    def submit(**job: str) -> str:
+        answer = answers.pop(0)
+        if isinstance(answer, RuntimeError):
+            raise answer
+        return answer
+
+    assert jobs._once_ready(submit, entrypoint="x") == "job"
+    answers[:] = [RuntimeError("disk is full"), "job"]
+    with pytest.raises(RuntimeError, match="disk is full"):
+        jobs._once_ready(submit, entrypoint="x")
+
+
+def test_unknown_job_is_not_found(head: str) -> None:
+    with pytest.raises(NotFoundError, match="knows no study job cpc-nothing"):
+        jobs.status("cpc-nothing", address=head)
+
+
+def test_address_where_nothing_answers_is_named_with_what_to_do() -> None:
+    address = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(UnreachableError, match=f"{address}: start one with `ray start --head`"):
+        jobs.jobs(address=address)

@@ -1,0 +1,277 @@
+"""Studies whose folder is in an object store: fsspec's in memory, and a real server of the S3
+protocol on loopback.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from cpc_core.errors import CheckpointError, CpcError
+from cpc_core.storage_path import StoragePath
+from study.errors import UnreachableError
+from study.folders.checkpoints import checkpoint_step
+from study.folders.trial_folder import TrialFolder, checkpoint_folder
+from study.results.reader import read_study
+from study.results.watcher import revision
+from study.storage import object_store
+from study.storage.object_store import ObjectJournal
+from tests.helpers.cli import cpc
+from tests.helpers.specs import tiny_spec
+from tests.helpers.studies import asked, entry, log_up_to, opened, writes
+from tests.study.dispatch import test_dispatcher as contract
+
+CONTRACT: list[Callable[[Any], None]] = [
+    contract.test_grid_plans_every_cell_with_every_seed_cells_first,
+    contract.test_opening_again_plans_nothing_twice,
+    contract.test_trial_left_running_is_handed_out_again_first,
+    contract.test_trial_that_ended_before_its_driver_could_tell_is_not_trained_again,
+    contract.test_final_log_line_without_its_checkpoint_is_trained_again,
+    contract.test_telling_adds_reports_that_only_the_log_has,
+    contract.test_search_trains_each_proposed_point_with_every_seed,
+    contract.test_resumed_search_does_not_repeat_its_first_proposals,
+    contract.test_same_configuration_is_trained_once,
+    contract.test_median_pruner_stops_what_falls_behind,
+    contract.test_folder_of_another_spec_is_refused_with_both_hashes,
+    contract.test_folder_of_another_corpus_is_refused_with_both_hashes,
+]
+
+
+@pytest.fixture
+def place() -> StoragePath:
+    """A folder in fsspec's store in memory, and of this test alone."""
+    return StoragePath.of(f"memory://{uuid4().hex}/study")
+
+
+@pytest.mark.parametrize("test", CONTRACT, ids=lambda test: test.__name__.removeprefix("test_"))
+def test_store_keeps_its_contract(
+    test: Callable[[Any], None], place: StoragePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(object_store, "ENTRIES", 7)
+    test(place)
+
+
+def test_study_on_s3_is_driven_read_and_shown(bucket: str, tmp_path: Path) -> None:
+    uri = f"{bucket}/a/tiny"
+    with opened(StoragePath.of(uri), tiny_spec()) as store:
+        first = asked(store)
+        log_up_to(store, first, 10, 20, outcome="complete")
+        store.trial_folder(first.number).save_checkpoint(20, writes(b"weights"))
+    before = revision(StoragePath.of(uri))
+    with opened(StoragePath.of(uri), tiny_spec()) as store:
+        assert asked(store).number == 1
+        store.tell(1, "complete", {"dev_map": 0.25})
+    assert revision(StoragePath.of(uri)) != before
+    record = read_study(StoragePath.of(uri))
+    assert [trial.outcome for trial in record.trials] == ["complete"] * 2
+    assert [report.step for report in record.trials[0].history] == [10, 20]
+    shown = cpc("study", "show", uri, "-o", "json", cwd=tmp_path)
+    assert [row["outcome"] for row in json.loads(shown.out)] == ["complete"] * 2
+    assert cpc("report", uri, "-o", "report.html", cwd=tmp_path).code == 0
+    missing = cpc("study", "show", f"{bucket}/nothing", cwd=tmp_path)
+    assert (missing.code, missing.err) == (
+        3,
+        f"cpc: there is no study {bucket}/nothing: start one with `cpc study run SPEC.yaml -o {bucket}/nothing`, or correct the address\n",
+    )
+    assert cpc("study", "show", "s3://nowhere/study", cwd=tmp_path).code in (3, 4)
+
+
+def test_bucket_that_is_not_there_is_one_sentence(bucket: str) -> None:
+    with (
+        pytest.raises(
+            UnreachableError, match=r"s3://nowhere/tiny cannot be used .*check the address"
+        ),
+        opened(StoragePath.of("s3://nowhere/tiny"), tiny_spec()),
+    ):
+        pass
+
+
+def test_log_on_s3_grows_and_is_rewound(bucket: str) -> None:
+    trial = TrialFolder(f"{bucket}/tiny", 7)
+    assert trial.log() == ()
+    for step in (10, 20, 30):
+        trial.append(entry(step))
+    trial.rewind(20)
+    assert trial.log() == (entry(10), entry(20))
+    trial.create(tiny_spec().config({}, 3))
+    assert trial.config() == tiny_spec().config({}, 3)
+
+
+@pytest.mark.parametrize("store", ["s3", "memory"])
+def test_checkpoint_is_there_once_it_is_complete_and_the_newest_two_stay(
+    bucket: str, place: StoragePath, monkeypatch: pytest.MonkeyPatch, store: str
+) -> None:
+    study = StoragePath.of(f"{bucket}/tiny") if store == "s3" else place
+    trial = TrialFolder(study, 3)
+    with pytest.raises(CheckpointError, match="trial 3"):
+        checkpoint_folder(study, 3)
+
+    def killed(place: StoragePath, content: bytes) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(StoragePath, "write_bytes", killed)
+        trial.save_checkpoint(10, writes(b"half"))
+    assert trial.place.files_below().keys() == {"checkpoint-000000010/state.pt"}
+    assert trial.checkpoint() is None
+    for step, content in ((990, b"a"), (1000, b"b"), (1010, b"c"), (1010, b"again")):
+        trial.save_checkpoint(step, writes(content))
+    newest = checkpoint_folder(study, 3)
+    assert checkpoint_step(newest) == 1010
+    assert (newest / "state.pt").read_bytes() == b"again"
+    complete = {
+        name.partition("/")[0]
+        for name in trial.place.files_below()
+        if name.endswith("complete.json")
+    }
+    assert complete == {"checkpoint-000001000", "checkpoint-000001010"}
+
+
+def test_journal_is_read_while_it_is_written(
+    place: StoragePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(object_store, "ENTRIES", 3)
+    writer, reader = ObjectJournal(place, before_writing=lambda: None), ObjectJournal(place)
+    entries = [{"number": number} for number in range(11)]
+    for number, made in enumerate(entries):
+        writer.append_logs([made])
+        for begin in range(number + 2):
+            assert (
+                list(reader.read_logs(begin))
+                == list(writer.read_logs(begin))
+                == entries[begin : number + 1]
+            )
+    assert list(ObjectJournal(place, before_writing=lambda: None).read_logs(0)) == entries
+    assert sorted((place / "journal").file_sizes()) == [
+        f"{begin:012d}.jsonl" for begin in (0, 3, 6, 9)
+    ]
+
+
+def test_second_driver_is_refused_by_the_first_ones_number(
+    place: StoragePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(object_store, "RENEW_S", 0.1)
+    with opened(place, tiny_spec()):
+        with (
+            pytest.raises(CpcError, match=f"is being run by process {os.getpid()} on .*PostgreSQL"),
+            opened(place, tiny_spec()),
+        ):
+            pass
+        assert len((place / "drivers").file_sizes()) == 1
+    with opened(place, tiny_spec()):
+        pass
+    assert not (place / "drivers").file_sizes()
+
+
+def test_lease_of_another_machine_is_outlasted(
+    place: StoragePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(object_store, "LEASE_S", 0.5)
+    monkeypatch.setattr(object_store, "RENEW_S", 0.1)
+    (place / "drivers" / "other.json").write_bytes(
+        json.dumps({"process": 1, "machine": "far", "numbered_in": "elsewhere"}).encode()
+    )
+    began = time.monotonic()
+    with opened(place, tiny_spec()):
+        assert 0.5 < time.monotonic() - began < 10
+
+
+def test_driver_that_lost_its_lease_writes_nothing_more(
+    place: StoragePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(object_store, "RENEW_S", 0.05)
+    with (
+        pytest.raises(UnreachableError, match="could not be reached"),
+        opened(place, tiny_spec()) as store,
+    ):
+        asked(store)
+        (place / "drivers").remove()
+        time.sleep(0.5)
+        with pytest.raises(UnreachableError):
+            store.hold()
+        with pytest.raises(UnreachableError):
+            store.tell(0, "complete", {"dev_map": 0.5})
+    assert {trial.outcome for trial in read_study(place).trials} == {"running", "waiting"}
+
+
+class Suspended:
+    """The clocks of a machine that was suspended: the one that counts that time goes on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seconds, self._clock = 0.0, time.clock_gettime
+        monkeypatch.setattr(time, "clock_gettime", self._gettime)
+
+    def _gettime(self, clock: int) -> float:
+        return self._clock(clock) + (self.seconds if clock == time.CLOCK_BOOTTIME else 0.0)
+
+
+def test_driver_that_slept_for_an_hour_has_lost_its_lease(
+    place: StoragePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suspended = Suspended(monkeypatch)
+    with (
+        pytest.raises(UnreachableError, match="this process was suspended"),
+        opened(place, tiny_spec()) as store,
+    ):
+        store.hold()
+        suspended.seconds = 3600.0
+        store.hold()
+
+
+def test_sleep_while_a_lease_is_renewed_does_not_revive_it(
+    place: StoragePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suspended, looked = Suspended(monkeypatch), Event()
+    is_file = StoragePath.is_file
+
+    def sleeps(location: StoragePath) -> bool:
+        found = is_file(location)
+        if location.beside("").name == "drivers" and not looked.is_set():
+            suspended.seconds = 3600.0
+            looked.set()
+        return found
+
+    monkeypatch.setattr(object_store, "RENEW_S", 0.05)
+    held = object_store.Lease(place)
+    try:
+        monkeypatch.setattr(StoragePath, "is_file", sleeps)
+        assert looked.wait(10)
+        for _ in range(10):
+            with pytest.raises(UnreachableError, match="this process was suspended"):
+                held.hold()
+            time.sleep(0.05)
+    finally:
+        held.close()
+
+
+def test_killed_driver_on_s3_is_followed_at_once_on_the_same_machine(
+    bucket: str, tmp_path: Path
+) -> None:
+    uri, file = f"{bucket}/tiny", tmp_path / "spec.yaml"
+    file.write_text(tiny_spec(seeds=[0, 1]).to_yaml())
+    command = [sys.executable, "-m", "tests.helpers.many_drivers", uri, str(file), "2"]
+    killed = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert killed.stdout is not None
+    begun = json.loads(killed.stdout.readline())[0]
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    resumed = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert resumed.returncode == 0, resumed.stderr
+    seen = [json.loads(line)[0] for line in resumed.stdout.splitlines()]
+    assert begun in seen
+    assert len(seen) == len(set(seen))
+    record = read_study(StoragePath.of(uri))
+    assert [trial.outcome for trial in record.trials] == ["complete"] * 4
+    for trial in record.trials:
+        assert [report.step for report in trial.history] == [10, 20, 30]

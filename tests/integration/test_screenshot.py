@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import stat
+import struct
+from pathlib import Path
+
+import pytest
+
+import dashboards.export.screenshot
+from dashboards.export.screenshot import SCALE, ScreenshotError, screenshot
+from dashboards.figures.temperature import TemperatureInfo, draw_temperature, temperature_info
+from tests.helpers import records
+from tests.helpers.chromium import installed_chromium
+
+INFO = temperature_info(records.temperature_study())
+
+
+assert isinstance(INFO, TemperatureInfo)
+
+
+FIGURE = draw_temperature(INFO)
+
+
+def test_no_chromium_is_one_sentence_with_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ScreenshotError, match=r"no Chromium was found .* apt-get install chromium"):
+        screenshot(FIGURE, tmp_path / "figure.png", 800)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failing_chromium_is_reported_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = tmp_path / "bin" / "chromium"
+    fake.parent.mkdir()
+    fake.write_text("#!/bin/sh\necho 'cannot open display' >&2\nexit 3\n")
+    fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setattr(dashboards.export.screenshot, "find_chromium", lambda: str(fake))
+    with pytest.raises(ScreenshotError, match=r"code 3 and drew nothing \(cannot open display\)"):
+        screenshot(FIGURE, tmp_path / "out" / "figure.png", 800)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.integration
+def test_picture_has_the_size_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed_chromium()
+    monkeypatch.chdir(tmp_path)
+    out = screenshot(FIGURE, Path("figure.png"), 800)
+    assert out == tmp_path / "figure.png"
+    content = out.read_bytes()
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    width, height = struct.unpack(">II", content[16:24])
+    assert (width, height) == (800 * SCALE, (400 + 48) * SCALE)
+    assert len(content) > 20_000

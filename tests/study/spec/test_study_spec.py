@@ -1,0 +1,331 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cpc_core.config import CpcConfig, SizedAdversary
+from cpc_core.errors import ConfigError
+from study.analysis.published import TABLE_1
+from study.spec.messages import SpecError
+from study.spec.presets import preset_names, scales
+from study.spec.study_spec import StudySpec
+from study.spec.yaml_document import parse
+from tests.helpers.specs import problems, written
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_is_valid_and_says_its_question(name: str) -> None:
+    spec = StudySpec.load(name)
+    assert spec.name == name
+    assert spec.question.endswith("?")
+    assert spec.planned_trials > 0
+
+
+def test_the_demo_is_two_similarities_by_two_temperatures_by_two_seeds_under_attack() -> None:
+    spec = StudySpec.load("demo")
+    assert spec.planned_trials == 8
+    configs = [spec.config(cell, seed) for cell in spec.space.grid() for seed in spec.seeds]
+    assert {
+        (config.similarity.kind, config.objective.temperature, config.seed) for config in configs
+    } == {
+        (similarity, temperature, seed)
+        for similarity in ("dot", "nonlinear_cosine")
+        for temperature in (1.0, 0.05)
+        for seed in (0, 1)
+    }
+    attacks = {
+        (config.adversary.kind, config.adversary.epsilon_db)  # type: ignore[union-attr]
+        for config in configs
+    }
+    assert attacks == {("fgsm", -55.0)}
+
+
+def test_every_problem_at_once_each_with_its_line(tmp_path: Path) -> None:
+    text = """name: Bad Name
+questoin: hm
+base:
+  encoder: {widht: 64}
+  adversary: {kind: fgms}
+  objective: {temperature: -1}
+  optimizer: {learning_rate: fast}
+space:
+  temprature: [1, 0.1]
+seeds: [0, 0]
+sampler: {kind: tpe}
+"""
+    assert problems(tmp_path, text) == [
+        "my.yaml:1: name: string should match pattern '^[a-z0-9][a-z0-9_-]{0,63}$', not 'Bad Name'",
+        "my.yaml:2: 'questoin' is not a setting; did you mean 'question'?",
+        "my.yaml:4: 'base.encoder.widht' is not a setting; did you mean 'width'?",
+        "my.yaml:5: base.adversary: 'fgms' is not one of none, gaussian, fgsm, rs_fgsm, pgd, free, additive_noise, speed, pitch; "
+        "did you mean 'fgsm'?",
+        "my.yaml:6: base.objective.temperature: input should be greater than 0, not -1",
+        "my.yaml:7: base.optimizer.learning_rate: input should be a valid number, unable to parse string as a number, not 'fast'",
+        "my.yaml:9: 'temprature' is not a knob or a field; did you mean 'temperature'?",
+        "my.yaml:10: seeds: a seed is listed twice: [0, 0]",
+        "my.yaml:11: 'sampler.trials' is missing",
+    ]
+
+
+def test_cells_that_cannot_be_trained_are_named_by_their_knob(tmp_path: Path) -> None:
+    text = """name: corners
+space:
+  temperature: [1, -3]
+  first_step: [1, 4]
+  adversary: [fgsm, foo]
+"""
+    found = problems(tmp_path, text)
+    assert "my.yaml:3: temperature=-3: input should be greater than 0, not -3" in found
+    assert any(
+        problem.startswith("my.yaml:5: adversary=foo: 'foo' is not one of") for problem in found
+    )
+    assert any("first safe step is 3" in problem for problem in found)
+
+
+def test_overrides_win_and_are_named_in_errors(tmp_path: Path) -> None:
+    text = "name: a\nbase: {encoder: {width: 8}}\nseeds: [0]\n"
+    spec = StudySpec.load(
+        written(tmp_path, text),
+        ["base.encoder.width=16", "base.objective.temperature=1e-1", "seeds=[3, 4]"],
+    )
+    config = spec.config({}, spec.seeds[1])
+    assert (config.encoder.width, config.objective.temperature, config.seed) == (16, 0.1, 4)
+    assert problems(tmp_path, text, ["seeds=[-1]"]) == [
+        "--set: seeds.0: input should be greater than or equal to 0, not -1"
+    ]
+    for wrong in ("width", "=3", "name.a.b=3", "seeds=[1"):
+        with pytest.raises(ConfigError, match="--set"):
+            StudySpec.load(written(tmp_path, text), [wrong])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "must hold a mapping"),
+        ("- a\n- b\n", "must hold a mapping"),
+        ("name: [1\n", "line 2, column 1"),
+        ("name: a\nseeds: [0]\nname: b\n", r"my.yaml:3: 'name' is already set on line 1"),
+    ],
+)
+def test_what_is_no_spec_is_told_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        StudySpec.load(written(tmp_path, text))
+
+
+def test_a_missing_file_proposes_the_nearest_preset() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'demo'"):
+        StudySpec.load("dem")
+
+
+def test_numbers_and_words_are_those_of_yaml_1_2() -> None:
+    data = parse("a: 1e-4\nb: no\nc: 2E5\nd: true\ne: .5\nf: 12\ng: none\nh: 0x10\n", "x").data
+    assert data == {
+        "a": 1e-4,
+        "b": "no",
+        "c": 2e5,
+        "d": True,
+        "e": 0.5,
+        "f": 12,
+        "g": "none",
+        "h": 16,
+    }
+
+
+def test_a_pruner_needs_something_to_judge_before_the_end(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, "name: a\npruner: {kind: median}\n")
+    assert (
+        "dev_map is measured at the end only: set objective.metric to dev_accuracy or dev_loss"
+        in problem
+    )
+    overrides = ["objective.metric=dev_loss", "objective.direction=minimize"]
+    assert (
+        StudySpec.load(
+            written(tmp_path, "name: a\npruner: {kind: median}\n"), overrides
+        ).pruner.kind
+        == "median"
+    )
+
+
+def test_neither_resources_nor_the_corpus_place_change_the_hash(tmp_path: Path) -> None:
+    text = "name: a\n"
+    plain, elsewhere = (
+        StudySpec.load(written(tmp_path, text)),
+        StudySpec.load(written(tmp_path, text), ["resources.workers=4"]),
+    )
+    moved = StudySpec.load(written(tmp_path, text), ["corpus=elsewhere"])
+    assert Path(moved.corpus).is_absolute()
+    assert (
+        plain.hash
+        == elsewhere.hash
+        == moved.hash
+        != StudySpec.load(written(tmp_path, text), ["seeds=[1]"]).hash
+    )
+
+
+def test_a_spec_survives_its_own_yaml(tmp_path: Path) -> None:
+    spec = StudySpec.load("search")
+    assert StudySpec.load(written(tmp_path, spec.to_yaml())) == spec
+
+
+SCALED = """name: a
+base:
+  encoder: {width: 8}
+  training: {steps: 100, report_every: 10}
+space:
+  temperature: [1.0]
+scales:
+  small:
+    base: {training: {steps: 20}}
+  large:
+    name: b
+    base:
+      encoder: {width: 16}
+    space: {negatives: [cross, local]}
+    seeds: [0, 1]
+"""
+
+
+def test_a_scale_is_laid_over_the_common_settings(tmp_path: Path) -> None:
+    small, large = (
+        StudySpec.load(written(tmp_path, SCALED), scale=scale) for scale in (None, "large")
+    )
+    assert small == StudySpec.load(written(tmp_path, SCALED), scale="small")
+    assert (small.name, small.base["encoder"], small.base["training"], small.seeds) == (
+        "a", {"width": 8}, {"steps": 20, "report_every": 10}, (0,),
+    )  # fmt: skip
+    assert (large.name, large.base["encoder"], large.base["training"]["steps"], large.seeds) == (
+        "b",
+        {"width": 16},
+        100,
+        (0, 1),
+    )
+    assert large.space.knobs == ("temperature", "negatives")
+    assert (small.scales, large.scales) == ({}, {})
+    assert scales(written(tmp_path, SCALED)) == ("small", "large")
+
+
+def test_overrides_win_over_scales(tmp_path: Path) -> None:
+    assert (
+        StudySpec.load(written(tmp_path, SCALED), ["base.training.steps=7"]).base["training"][
+            "steps"
+        ]
+        == 7
+    )
+
+
+def test_problems_of_a_scale_are_told_with_its_lines(tmp_path: Path) -> None:
+    text = SCALED.replace("{width: 16}", "{widht: 16}").replace("steps: 20", "steps: 0")
+    with pytest.raises(SpecError) as caught:
+        StudySpec.load(written(tmp_path, text), scale="large")
+    assert caught.value.problems == [
+        "my.yaml:13: 'base.encoder.widht' is not a setting; did you mean 'width'?"
+    ]
+    assert problems(tmp_path, text) == [
+        "my.yaml:9: base.training.steps: input should be greater than or equal to 1, not 0"
+    ]
+
+
+def test_a_scale_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"my.yaml:7: there is no scale 'huge', it has small, large"
+    ):
+        StudySpec.load(written(tmp_path, SCALED), scale="huge")
+    with pytest.raises(
+        ConfigError, match=r"there is no scale 'paper', it has none: leave out --scale"
+    ):
+        StudySpec.load("demo", scale="paper")
+    assert any(
+        problem.startswith("my.yaml:2: scales.small: ")
+        for problem in problems(tmp_path, "name: a\nscales: {small: 3}\n")
+    )
+
+
+PAPER_SCALED = [name for name in preset_names() if scales(name)]
+
+
+def test_every_preset_but_the_demo_has_two_scales() -> None:
+    assert [name for name in preset_names() if name not in PAPER_SCALED] == ["demo"]
+    assert {scales(name) for name in PAPER_SCALED} == {("small", "paper")}
+
+
+@pytest.mark.parametrize("name", PAPER_SCALED)
+def test_the_paper_scale_is_the_papers(name: str) -> None:
+    spec = StudySpec.load(name, scale="paper")
+    assert spec.name == f"{name}_paper"
+    small = StudySpec.load(name)
+    assert (spec.question, spec.claims, spec.seeds) == (small.question, small.claims, small.seeds)
+    paper = CpcConfig()
+    for sample in spec.tried:
+        config = spec.config(sample, 0)
+        steps = 1_000_000 if name == "table3_final" else 400_000
+        assert (config.encoder.width, config.data.batch_size, config.training.steps) == (
+            paper.encoder.width,
+            paper.data.batch_size,
+            steps,
+        )
+        assert (
+            config.encoder == paper.encoder or sample.get("encoder_preset") == config.encoder.preset
+        )
+        assert (config.optimizer.learning_rate, config.optimizer.final_learning_rate) == (
+            1e-4,
+            1e-6,
+        )
+        assert (
+            not isinstance(config.adversary, SizedAdversary) or config.adversary.warmup_steps == 0
+        )
+
+
+def test_table_1_has_the_rows_of_the_paper() -> None:
+    for scale in ("small", "paper"):
+        spec = StudySpec.load("table1_epsilon", scale=scale)
+        cells = {(sample["adversary"], sample.get("epsilon_db")) for sample in spec.tried}
+        assert cells == {(row.adversary, row.epsilon_db) for row in TABLE_1}
+        gaussian = spec.config({"adversary": "gaussian"}, 0).adversary
+        assert gaussian.kind == "gaussian" and gaussian.epsilon_db == -55
+
+
+def test_the_ablation_changes_one_choice_of_the_papers_best_model() -> None:
+    spec = StudySpec.load("ablation", scale="paper")
+    reference = spec.config(spec.reference or {}, 0)
+    best = CpcConfig.model_validate(
+        {"adversary": {"kind": "fgsm", "epsilon_db": -55}, "training": {"report_every": 5000}}
+    )
+    assert reference == best
+    for sample in list(spec.tried)[1:]:
+        changed = {name for name, value in sample.items() if (spec.reference or {})[name] != value}
+        assert len(changed) == 1 or sample["adversary"] == "none"
+
+
+ONE_AT_A_TIME = """name: a
+space:
+  adversary: [fgsm, none]
+  epsilon_db: {values: [-55, -45], when: {adversary: [fgsm]}}
+  temperature: [0.05, 1.0, 0.3]
+sampler: {kind: grid, design: one_at_a_time}
+seeds: [0, 1]
+claims:
+  - question: Does it help?
+    better: {adversary: fgsm}
+    than: {adversary: none}
+"""
+
+
+def test_claims_of_an_ablation_name_only_what_differs(tmp_path: Path) -> None:
+    spec = StudySpec.load(written(tmp_path, ONE_AT_A_TIME))
+    assert spec.planned_trials == 5 * 2
+    (stated,) = spec.stated_claims
+    assert stated.better.root == {"adversary": "fgsm", "epsilon_db": -55, "temperature": 0.05}
+    assert stated.than.root == {"adversary": "none", "temperature": 0.05}
+    text = ONE_AT_A_TIME.replace(
+        "than: {adversary: none}", "than: {adversary: none, temperature: 1.0}"
+    )
+    (problem,) = problems(tmp_path, text)
+    assert problem.startswith(
+        "my.yaml:11: no cell is like that: a one-at-a-time grid varies one knob"
+    )
+    full = problems(tmp_path, ONE_AT_A_TIME.replace(", design: one_at_a_time", ""))
+    assert (
+        "my.yaml:10: 'temperature' varies in this study: give it a value, or 'temperature: best'"
+        in full
+    )
