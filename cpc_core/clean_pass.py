@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from cpc_core.adversary.base import Branch
 from cpc_core.config import EpsilonReference
 from cpc_core.model.cpc_model import CpcModel
 from cpc_core.objective.objective import ObjectiveResult, own_clips
+
+Branch = Literal["future", "past", "both"]
 
 
 @dataclass(frozen=True, eq=False)

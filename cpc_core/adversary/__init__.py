@@ -6,6 +6,5 @@ from __future__ import annotations
 
 from cpc_core.adversary.base import Adversary
 from cpc_core.adversary.build import build_adversary
-from cpc_core.clean_pass import CleanPass
 
-__all__ = ["Adversary", "CleanPass", "build_adversary"]
+__all__ = ["Adversary", "build_adversary"]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Generic, Literal, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from torch import Tensor
 
-from cpc_core.clean_pass import CleanPass
+from cpc_core.clean_pass import Branch, CleanPass
 from cpc_core.config import Perturbation
-
-Branch = Literal["future", "past", "both"]
 
 
 class Adversary(ABC):

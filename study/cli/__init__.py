@@ -34,14 +34,14 @@ app = App(
 
 
 app.command(
-    "study.cli.data.corpus_import:app",
+    "study.cli.data:app",
     name="data",
     help="Import audio into a corpus, and look at one.",
 )
 
 
 app.command(
-    "study.cli.trial.run:app",
+    "study.cli.trial:app",
     name="trial",
     help="Train single models on this machine, without a cluster.",
 )

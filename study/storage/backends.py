@@ -28,7 +28,6 @@ from study.spec.study_spec import StudySpec
 from study.storage.base import Tenure, _content, study_name
 from study.storage.journal_file import JOURNAL, FolderLock, _of_lock
 from study.storage.object_store import Lease, ObjectJournal, _of_lease
-from study.storage.postgres import _in_database
 
 
 def tenure(folder: StoragePath, spec: StudySpec, corpus_hash: str) -> Tenure:
@@ -117,6 +116,8 @@ def driver_of(study: Place) -> str | None:
     folder, spec = StoragePath.of(study), read_spec(study)
     with storage_errors(folder, spec.store):
         if spec.store is not None:
+            from study.storage.postgres import _in_database
+
             return _in_database(folder, spec, spec.store)
         return _of_lock(Path(folder)) if folder.is_local else _of_lease(folder)
 

@@ -34,7 +34,7 @@ class Tune:
         self.given_up: list[str] = []
         self.trials: dict[str, SimpleNamespace] = {}
         monkeypatch.setattr(
-            "cluster.tune.scheduler.ray.kill", lambda actor: self.killed.append(actor.trial_id)
+            "cluster.tune.control.ray.kill", lambda actor: self.killed.append(actor.trial_id)
         )
         self.search = StudySearcher(store, 2, self.events.append)
         self.asked = ControlSource(store.folder)

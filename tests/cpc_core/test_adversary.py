@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from cpc_core.adversary import Adversary, build_adversary
-from cpc_core.adversary.base import Branch
 from cpc_core.adversary.gradient import Free
-from cpc_core.clean_pass import CleanPass, reference_amplitude
+from cpc_core.clean_pass import Branch, CleanPass, reference_amplitude
 from cpc_core.config import CpcConfig, FgsmAdversary, FreeAdversary
 from cpc_core.model.cpc_model import CpcModel
 from tests.helpers.configs import noise, tiny_clean_pass, tiny_config

@@ -32,7 +32,7 @@ RECORDINGS = 12
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from tests.cpc_core.test_corpus_resume import imported, small_shards
+from tests.helpers.imports import imported, small_shards
 small_shards()
 imported(Path(sys.argv[1]), Path(sys.argv[2]), lambda done, total: os.kill(os.getpid(), signal.SIGKILL) if done == 8 else None)
 """

@@ -13,6 +13,7 @@ from study.control.requests import ControlRequests, clear_stale, read_requests, 
 from study.control.state import study_state
 from study.dispatch.dispatcher import Dispatcher
 from study.results.reader import read_study
+from study.storage import postgres as postgres_backend
 from study.storage.backends import driver_of
 from tests.helpers.postgres import Server
 from tests.helpers.specs import tiny_spec
@@ -38,7 +39,7 @@ def test_orders_to_a_study_in_an_object_store(bucket: str) -> None:
 def test_trials_in_a_database_are_ended_by_their_driver_as_long_as_there_is_one(
     tmp_path: Path, postgres: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backend, "GRACE_S", 0.0)
+    monkeypatch.setattr(postgres_backend, "GRACE_S", 0.0)
     monkeypatch.setattr(apply, "POLL_S", 0.01)
     spec = tiny_spec(store=postgres.url(), seeds=[0, 1])
     with opened(tmp_path, spec) as one, opened(tmp_path, spec) as two:

@@ -31,7 +31,7 @@ def git(folder: Path, *arguments: str) -> str:
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A checkout that stands for the one of the running code."""
-    own = tmp_path / "checkout" / "study" / "code_state.py"
+    own = tmp_path / "checkout" / "study" / "folders" / "code_version.py"
     own.parent.mkdir(parents=True)
     own.write_text("one = 1\n")
     (own.parent / "notes.txt").write_text("nothing\n")
@@ -52,7 +52,7 @@ def test_a_clean_checkout_is_its_commit(checkout: Path) -> None:
 
 def test_uncommitted_changes_are_kept_as_text_with_their_hash(checkout: Path) -> None:
     before = code_state().source
-    (checkout / "study" / "code_state.py").write_text("one = 2\n")
+    (checkout / "study" / "folders" / "code_version.py").write_text("one = 2\n")
     code_state.cache_clear()
     state = code_state()
     assert state.git["dirty"] is True
@@ -64,14 +64,14 @@ def test_uncommitted_changes_are_kept_as_text_with_their_hash(checkout: Path) ->
 
 
 def test_a_change_that_is_too_large_is_named_and_not_kept(checkout: Path) -> None:
-    (checkout / "study" / "notes.txt").write_text("x" * MAX_DIFF_BYTES)
-    (checkout / "study" / "code_state.py").write_text("one = 2\n")
+    (checkout / "study" / "folders" / "notes.txt").write_text("x" * MAX_DIFF_BYTES)
+    (checkout / "study" / "folders" / "code_version.py").write_text("one = 2\n")
     changes = code_state().changes
     assert changes is not None
     assert len(changes.text) < 2000
     assert "+one = 2" in changes.text
     assert (
-        "left out, because it is too large: diff --git a/study/notes.txt b/study/notes.txt (1,048,7"
+        "left out, because it is too large: diff --git a/study/folders/notes.txt b/study/folders/notes.txt (1,048,7"
         in changes.text
     )
     assert changes.sha256 == hashlib.sha256(git(checkout, "diff", "HEAD").encode()).hexdigest()
