@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from typing import cast
+from dataclasses import replace
 
 import torch
 
@@ -19,7 +19,7 @@ from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.reading.batches import Batch, batches_in_process
 from cpc_core.distributed import from_first_worker, world
-from cpc_core.report import LogEntry, Progress, Standing
+from cpc_core.report import Report
 from cpc_core.step import StepMetrics
 from cpc_core.training import training_reports
 from study.folders.provenance import record_attempt
@@ -35,7 +35,7 @@ def run_attempt(
     open_stream: OpenStream,
     *,
     on_step: Callable[[int, StepMetrics], None] | None = None,
-) -> Generator[Progress, None, None]:
+) -> Generator[Report, None, None]:
     """Trains a trial from its newest checkpoint on. Every worker runs this; the first one writes
     the trial's folder.
 
@@ -74,22 +74,12 @@ def run_attempt(
     with closing(
         training_reports(config, corpus, lambda _: stream, resume=checkpoint, on_step=on_step)
     ) as reports:
-        for report in reports:
-            progress = report.progress
+        for report, save in reports:
             if is_first:
-                elapsed_s = time.monotonic() - started
-                trial.append(
-                    LogEntry(
-                        progress.step,
-                        progress.metrics,
-                        progress.outcome,
-                        progress.reason,
-                        elapsed_s,
-                    )
-                )
-                if progress.outcome != "diverged":
-                    trial.save_checkpoint(progress.step, report.save)
-            yield progress
+                trial.append(replace(report, elapsed_s=time.monotonic() - started))
+                if report.outcome != "diverged":
+                    trial.save_checkpoint(report.step, save)
+            yield report
 
 
 def in_process(corpus: Corpus, config: CpcConfig, first: int) -> Iterator[Batch]:
@@ -97,15 +87,13 @@ def in_process(corpus: Corpus, config: CpcConfig, first: int) -> Iterator[Batch]
     return batches_in_process(corpus, config.seed, config.data.batch_size, first, config.batches)
 
 
-def _take_up(trial: TrialFolder) -> tuple[Progress | None, int | None]:
+def _take_up(trial: TrialFolder) -> tuple[Report | None, int | None]:
     """The last report where training has ended, else the step of the checkpoint to go on from; the
     log forgets what came after.
     """
     ending = trial.ending()
     if ending is not None:
-        return Progress(
-            ending.step, dict(ending.metrics), cast(Standing, ending.outcome), ending.reason
-        ), None
+        return ending, None
     step = trial.newest_step()
     trial.rewind(-1 if step is None else step)
     return None, step

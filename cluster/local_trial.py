@@ -10,7 +10,7 @@ from functools import partial
 from cluster.attempt import in_process, run_attempt
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
-from cpc_core.report import Progress
+from cpc_core.report import Report
 from cpc_core.step import StepMetrics
 from cpc_core.storage_path import Place
 from study.control.requests import ControlReader, clear_stale
@@ -22,7 +22,7 @@ from study.spec.study_spec import StudySpec
 OnStep = Callable[[CpcConfig, int, StepMetrics], None]
 
 
-OnReport = Callable[[Progress], None]
+OnReport = Callable[[Report], None]
 
 
 def run_trial(
@@ -62,10 +62,8 @@ def run_trial(
                 trial, corpus, in_process, on_step=partial(on_step, assignment.config)
             ):
                 store.hold()
-                if progress.outcome != "running":
-                    store.tell(
-                        assignment.number, progress.outcome, progress.metrics, progress.reason
-                    )
+                if progress.final:
+                    store.tell(assignment.number, progress.final, progress.metrics, progress.reason)
                 on_report(progress)
     finally:
         store.close()
@@ -85,7 +83,7 @@ def _obeying(
         if orders.wanted == "cancel" or number in orders.cancel:
             raise KeyboardInterrupt
 
-    def report(progress: Progress) -> None:
+    def report(progress: Report) -> None:
         on_report(progress)
         if progress.outcome == "running" and follower.latest().wanted == "stop":
             raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Reports: the status of a trial at a step, from training to figures."""
+"""Reports: the status of a trial at a step, the same value from training to figures."""
 
 from __future__ import annotations
 
@@ -6,52 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Standing = Literal["running", "complete", "diverged"]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How a trial stands at a report.
-
-    Attributes:
-        step: Optimizer steps taken.
-        metrics: The metrics log's entry, by the names of `study.results.records`.
-        outcome: `complete` after the last step, `diverged` when it cannot go on.
-        reason: Why it diverged.
-    """
-
-    step: int
-    metrics: dict[str, float]
-    outcome: Standing = "running"
-    reason: str = ""
-
-
-Outcome = Literal["waiting", "running", "complete", "pruned", "diverged", "failed", "cancelled"]
-"""How a trial stands or ended. `diverged` covers non-finite losses and collapse to the constant
-answer.
+FinalOutcome = Literal["complete", "pruned", "diverged", "failed", "cancelled"]
+"""Outcome of a trial that has ended. `diverged` covers losses that are not finite and collapse to
+the constant output.
 """
+
+Outcome = Literal["waiting", "running"] | FinalOutcome
+"""Status of a trial."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """One entry of a trial's metrics log.
+    """Status of a trial at a step: one line of its metrics log.
 
     Attributes:
         step: Optimizer steps taken.
-        metrics: Metric name → value; training metrics are means since the last entry.
-    """
-
-    step: int
-    metrics: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class LogEntry:
-    """One line of the metrics log.
-
-    Attributes:
-        step: Optimizer steps taken.
-        metrics: Metric name → value.
+        metrics: Metric name → value; training metrics are means since the previous report.
         outcome: `running`, or how the training ended; only a trial's last line has the latter.
         reason: Why it ended, where that is not plain success.
         elapsed_s: Seconds of training so far, over all attempts.
@@ -59,11 +29,11 @@ class LogEntry:
 
     step: int
     metrics: Mapping[str, float]
-    outcome: Outcome
-    reason: str
-    elapsed_s: float
+    outcome: Outcome = "running"
+    reason: str = ""
+    elapsed_s: float = 0.0
 
     @property
-    def report(self) -> Report:
-        """The part that analysis reads."""
-        return Report(self.step, self.metrics)
+    def final(self) -> FinalOutcome | None:
+        """Outcome of a trial that has ended; None while it waits or runs."""
+        return None if self.outcome == "waiting" or self.outcome == "running" else self.outcome

@@ -25,7 +25,7 @@ from cpc_core.evaluation.probe import PROBE_CLIPS, probe
 from cpc_core.geometry import SAMPLE_RATE_HZ
 from cpc_core.model.initialise import initialise
 from cpc_core.objective.objective import constant_answer_loss
-from cpc_core.report import Progress
+from cpc_core.report import Report
 from cpc_core.step import StepMetrics, TrainState, learning_rate, train_step, training_pool
 
 CONSTANT_MARGIN = 0.01
@@ -40,50 +40,14 @@ long before any of its logits crosses zero, with the loss and the accuracy of a 
 """
 
 
-@dataclass(frozen=True)
-class TrainingReport:
-    """A point at which training stands still.
-
-    Attributes:
-        progress: How the trial stands.
-        save: Writes a checkpoint into an existing folder.
-    """
-
-    progress: Progress
-    save: Callable[[Path], None]
-
-
 Batches = Callable[[int], Iterator[Batch]]
 """This worker's batches from the one with that number on; a batch serves
 `CpcConfig.updates_per_batch` steps.
 """
 
 
-OnReport = Callable[[Progress, Callable[[Path], None]], None]
-"""Called on every worker at the same steps; the second argument writes a checkpoint into an
-existing folder.
-"""
-
-
-def pretrain(
-    config: CpcConfig,
-    corpus: Corpus,
-    batches: Batches,
-    on_report: OnReport,
-    *,
-    resume: Path | None = None,
-    on_step: Callable[[int, StepMetrics], None] | None = None,
-) -> Progress:
-    """Trains one model to its end without a pause; see `training_reports`.
-
-    Returns:
-        The last report.
-    """
-    progress = Progress(0, {})
-    for report in training_reports(config, corpus, batches, resume=resume, on_step=on_step):
-        progress = report.progress
-        on_report(progress, report.save)
-    return progress
+SaveCheckpoint = Callable[[Path], None]
+"""Writes a checkpoint of the reported step into an existing folder."""
 
 
 def training_reports(
@@ -93,7 +57,7 @@ def training_reports(
     *,
     resume: Path | None = None,
     on_step: Callable[[int, StepMetrics], None] | None = None,
-) -> Generator[TrainingReport, None, None]:
+) -> Generator[tuple[Report, SaveCheckpoint], None, None]:
     """Trains one model to the end of its budget, to a collapse, or to a number that is not finite.
 
     Training stands still between two reports: it goes on when the next one is asked for, and is
@@ -108,8 +72,8 @@ def training_reports(
         on_step: Called after each step, on this worker alone.
 
     Yields:
-        The metrics every `training.report_every` steps and at the end, on every worker at the same
-        steps.
+        A report every `training.report_every` steps and at the end, on every worker at the same
+        steps, and the function that saves its checkpoint.
 
     Raises:
         ConfigError: The corpus's clips are shorter than the configuration needs.
@@ -137,16 +101,16 @@ def training_reports(
             measured = train_step(state, batch)
         except NonFiniteError as error:
             # The step that could not be taken: the one before it may have been reported.
-            yield TrainingReport(Progress(error.step + 1, {}, "diverged", str(error)), save)
+            yield Report(error.step + 1, {}, "diverged", str(error)), save
             return
         running.add(measured, len(batch.clip_ids))
         if on_step is not None:
             on_step(state.step, measured)
         if state.step % config.training.report_every == 0 or state.step == config.training.steps:
-            progress = _report(state, corpus, held_out, crop_samples, running, history)
-            yield TrainingReport(progress, save)
+            report = _report(state, corpus, held_out, crop_samples, running, history)
+            yield report, save
             running = _MetricMeans()
-            if progress.outcome != "running":
+            if report.final:
                 return
 
 
@@ -157,7 +121,7 @@ def _report(
     crop_samples: int,
     running: _MetricMeans,
     history: _CollapseDetector,
-) -> Progress:
+) -> Report:
     """Measures the held-out metrics, and the probe's at the end; only the first worker does, its
     metrics are the trial's.
     """
@@ -197,7 +161,7 @@ def _report(
                 scores.balanced_accuracy,
             )
             metrics |= dict(zip(PROBE_METRICS, measured_at_end, strict=True))
-    return Progress(
+    return Report(
         state.step, metrics, "diverged" if reason else "complete" if finished else "running", reason
     )
 

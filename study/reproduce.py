@@ -11,7 +11,7 @@ from typing import Any
 
 from cpc_core.config import PROBE_METRICS, CpcConfig
 from cpc_core.errors import ConfigError
-from cpc_core.report import LogEntry
+from cpc_core.report import Report
 from cpc_core.storage_path import Place
 from search_spaces.samplers.grid import GridSampler
 from search_spaces.space import SearchSpace
@@ -52,7 +52,7 @@ class Reproduction:
         corpus_hash: Of the corpus it was trained on.
     """
 
-    recorded: tuple[LogEntry, ...]
+    recorded: tuple[Report, ...]
     attempts: tuple[Mapping[str, Any], ...]
     spec: StudySpec
     whole: bool
@@ -176,7 +176,7 @@ def reproduction(study: Place, number: int, steps: int | None) -> Reproduction:
     )
 
 
-def compare(wanted: Reproduction, again: Sequence[LogEntry], tolerance: float = 0.0) -> Comparison:
+def compare(wanted: Reproduction, again: Sequence[Report], tolerance: float = 0.0) -> Comparison:
     """Holds a new log against the recorded one, report by report.
 
     Args:
@@ -223,7 +223,7 @@ def changed_since(wanted: Reproduction, again: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _length(last: LogEntry, config: CpcConfig, steps: int | None) -> int:
+def _length(last: Report, config: CpcConfig, steps: int | None) -> int:
     """Steps to train: to the recorded end, or to the last report that is asked for and was made."""
     every, full = config.training.report_every, config.training.steps
     # A training that diverged is given one report more, in which it may not diverge again.
@@ -248,7 +248,7 @@ def _shortened(config: CpcConfig, steps: int) -> CpcConfig:
 
 
 def _differences(
-    old: LogEntry | None, new: LogEntry | None, left_out: set[str], tolerance: float, *, ends: bool
+    old: Report | None, new: Report | None, left_out: set[str], tolerance: float, *, ends: bool
 ) -> Iterator[Difference]:
     if old is None or new is None:
         yield Difference("report", *("made" if entry is not None else None for entry in (old, new)))

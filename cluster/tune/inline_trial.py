@@ -15,7 +15,7 @@ from cluster.tune.results import as_result, failed, finished
 from cluster.tune.train_trial import worker_resources
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.errors import CpcError
-from cpc_core.report import Progress
+from cpc_core.report import Report
 from cpc_core.storage_path import Place, StoragePath
 from study.folders.trial_folder import TrialFolder
 from study.spec.resources import Resources
@@ -80,7 +80,7 @@ class InlineTrial(ray.tune.Trainable):
         """Leaves no reader behind."""
         self.give_up()
 
-    def _training(self, number: int) -> Generator[Progress, None, None]:
+    def _training(self, number: int) -> Generator[Report, None, None]:
         yield from run_attempt(
             TrialFolder(self._study, number), Corpus.open(self._corpus), in_process
         )

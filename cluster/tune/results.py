@@ -4,24 +4,12 @@ actor need not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
+
+from cpc_core.report import Report
 
 
-class Reported(Protocol):
-    """What a report is made of, whether it has just been made or is read from a log."""
-
-    @property
-    def step(self) -> int: ...
-    @property
-    def outcome(self) -> str: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def metrics(self) -> Mapping[str, float]: ...
-
-
-def as_result(report: Reported) -> dict[str, Any]:
+def as_result(report: Report) -> dict[str, Any]:
     """A report of a trial."""
     return {
         "step": report.step,

@@ -13,10 +13,9 @@ from typing import Any, cast
 from ray.tune.search import Searcher
 
 from cluster.events import EventKind, StudyEvent
-from cpc_core.report import Outcome
+from cpc_core.report import FinalOutcome, Outcome
 from study.control.requests import Wanted
 from study.dispatch.dispatcher import Dispatcher
-from study.dispatch.trial_recorder import FinalOutcome
 from study.dispatch.trial_spec import TrialSpec
 from study.storage.attributes import CANCELLED_BY_USER
 

@@ -22,7 +22,7 @@ from study.cli.output import message, stderr
 if TYPE_CHECKING:
     from cluster.events import Notice, StudyEvent
     from cpc_core.config import CpcConfig
-    from cpc_core.report import Progress as TrainingProgress
+    from cpc_core.report import Report
     from cpc_core.step import StepMetrics
     from search_spaces.space import Sample
 
@@ -84,12 +84,12 @@ class TrialProgress:
             text = f"loss {self._loss:.2f}  CPC accuracy {self._accuracy:.3f}  {rate:.0f} clips/s"
             self._bar.update(self._task, completed=step, description=text)
 
-    def on_report(self, progress: TrainingProgress) -> None:
+    def on_report(self, report: Report) -> None:
         """Leaves one line per entry of the metrics log."""
-        metrics = progress.metrics
+        metrics = report.metrics
         if metrics:
             message(
-                f"step {progress.step:>6}  loss {metrics['train_loss']:6.2f}  CPC accuracy train {metrics['train_accuracy']:.3f} "
+                f"step {report.step:>6}  loss {metrics['train_loss']:6.2f}  CPC accuracy train {metrics['train_accuracy']:.3f} "
                 f"dev {metrics['dev_accuracy']:.3f}  {metrics['clips_per_s']:.0f} clips/s"
             )
 

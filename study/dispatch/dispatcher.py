@@ -31,6 +31,7 @@ from pydantic import ValidationError
 
 from cpc_core.config import trajectory
 from cpc_core.errors import ConfigError
+from cpc_core.report import FinalOutcome
 from cpc_core.storage_path import Place, StoragePath, write_atomically
 from search_spaces.pruners.asha import HalvingPruner
 from search_spaces.pruners.base import NoPruner
@@ -49,7 +50,7 @@ from study.dispatch.enqueue import Enqueuer
 from study.dispatch.retry import continue_from, retry_attributes
 from study.dispatch.reuse import TrialReuse
 from study.dispatch.trial_index import TrialIndex, wilcoxon_verdict
-from study.dispatch.trial_recorder import FinalOutcome, TrialRecorder
+from study.dispatch.trial_recorder import TrialRecorder
 from study.dispatch.trial_spec import TrialSpec
 from study.folders.provenance import collect
 from study.folders.study_folder import PROVENANCE, SPEC, read_provenance, refuse_another

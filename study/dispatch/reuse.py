@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cpc_core.config import CpcConfig, trajectory
-from cpc_core.report import LogEntry
+from cpc_core.report import Report
 from study.folders.trial_folder import Identity, TrialFolder
 
 _TRIAL = re.compile(r"t\d+")
@@ -171,7 +171,7 @@ def _read_donor(folder: TrialFolder, identity: Identity, config: CpcConfig) -> S
         and identity.steps == config.training.steps
     ):
         return Source(folder, ending.step, True)
-    log: dict[int, LogEntry] = {entry.step: entry for entry in folder.log()}
+    log: dict[int, Report] = {entry.step: entry for entry in folder.log()}
     # Off the cadence of reports a trial has reported and saved only because it ended there; this
     # one would not have.
     steps = [step for step in folder.steps() if step % config.training.report_every == 0]

@@ -6,16 +6,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import optuna
 from optuna.pruners import NopPruner
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from cpc_core.report import LogEntry
+from cpc_core.report import FinalOutcome, Report
 from study.spec.objectives import ObjectiveSpec
-
-FinalOutcome = Literal["complete", "pruned", "diverged", "failed", "cancelled"]
 
 
 class TrialRecorder:
@@ -81,7 +79,7 @@ class TrialRecorder:
         outcome: FinalOutcome,
         metrics: Mapping[str, float],
         reason: str,
-        log: Iterable[LogEntry],
+        log: Iterable[Report],
     ) -> None:
         """Ends a trial.
 

@@ -24,7 +24,7 @@ from pydantic import ValidationError
 
 from cpc_core.config import PROBE_METRICS, CpcConfig, canonical_json
 from cpc_core.errors import CheckpointError
-from cpc_core.report import LogEntry
+from cpc_core.report import Report
 from cpc_core.storage_path import Place, StoragePath, append, write_atomically
 from study.folders.checkpoints import checkpoints
 
@@ -171,7 +171,7 @@ class TrialFolder:
             source = donor.checkpoint_at(checkpoint)
             self.save_checkpoint(checkpoint, lambda folder: _linked(source, folder, config))
 
-    def log(self) -> tuple[LogEntry, ...]:
+    def log(self) -> tuple[Report, ...]:
         """The metrics log in step order. A last line without its line end is still being written,
         and left out.
         """
@@ -185,7 +185,7 @@ class TrialFolder:
             if line.endswith("\n")
         )
 
-    def append(self, entry: LogEntry) -> None:
+    def append(self, entry: Report) -> None:
         """Adds one line, on disk before this returns."""
         append(self.place / LOG, _line(entry).encode())
 
@@ -235,7 +235,7 @@ class TrialFolder:
         """The complete checkpoint of that step, on this machine."""
         return self._checkpoints.folder(step)
 
-    def ending(self) -> LogEntry | None:
+    def ending(self) -> Report | None:
         """The last log entry where training has ended and what it left is on disk."""
         entry = next(reversed(self.log()), None)
         if entry is None or entry.outcome == "running":
@@ -259,7 +259,7 @@ def checkpoint_folder(study: Place, number: int) -> Path:
     return checkpoint
 
 
-def _adopted(entry: LogEntry, *, ended: bool) -> LogEntry:
+def _adopted(entry: Report, *, ended: bool) -> Report:
     """The line as this trial would have written it: where the donor ended and this trial goes on, a
     report like any other.
     """
@@ -290,7 +290,7 @@ def _json(place: StoragePath) -> dict[str, Any] | None:
         return None
 
 
-def _line(entry: LogEntry) -> str:
+def _line(entry: Report) -> str:
     content = {
         "step": entry.step,
         "outcome": entry.outcome,
@@ -301,5 +301,5 @@ def _line(entry: LogEntry) -> str:
     return json.dumps(content) + "\n"
 
 
-def _entry(content: dict[str, Any]) -> LogEntry:
-    return LogEntry(**content)
+def _entry(content: dict[str, Any]) -> Report:
+    return Report(**content)

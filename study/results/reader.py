@@ -8,7 +8,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from cpc_core.report import LogEntry
+from cpc_core.report import Report
 from cpc_core.storage_path import Place, StoragePath
 from study.folders.study_folder import _prediction, read_provenance, read_spec
 from study.folders.trial_folder import Origin, TrialFolder
@@ -100,14 +100,14 @@ def _record(folder: StoragePath, trial: FrozenTrial, retried_as: int | None) -> 
             text for text in (ending["reason"], _origin_words(folder, origin, log)) if text
         ),
         metrics=ending["metrics"] or (log[-1].metrics if log else {}),
-        history=tuple(entry.report for entry in log),
+        history=log,
         duration_s=log[-1].elapsed_s if log else 0.0,
         retried_as=retried_as,
         adopted_steps=origin.step if origin else 0,
     )
 
 
-def _origin_words(folder: StoragePath, origin: Origin | None, log: tuple[LogEntry, ...]) -> str:
+def _origin_words(folder: StoragePath, origin: Origin | None, log: tuple[Report, ...]) -> str:
     if origin is None:
         return ""
     where = f"trial {origin.trial}" + (

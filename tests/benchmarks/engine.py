@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -126,20 +126,20 @@ def bare_loop(base: dict[str, Any], report: Callable[[dict[str, float]], None]) 
     """The training loop alone; `report` gets the metrics."""
     import torch
 
-    from cpc_core.corpus.reading.batches import batches_in_process
+    from cpc_core.corpus.reading.batches import Batch, batches_in_process
     from cpc_core.corpus.sample import open_corpus
-    from cpc_core.training import pretrain
+    from cpc_core.training import training_reports
 
     torch.set_num_threads(1)
     corpus, config = open_corpus("sample"), tiny_spec(base=base, space={}).config({}, 0)
-    pretrain(
-        config,
-        corpus,
-        lambda start: batches_in_process(
+
+    def batches(start: int) -> Iterator[Batch]:
+        return batches_in_process(
             corpus, config.seed, config.data.batch_size, start, config.batches
-        ),
-        lambda progress, _: report({"step": progress.step, **progress.metrics}),
-    )
+        )
+
+    for made, _ in training_reports(config, corpus, batches):
+        report({"step": made.step, **made.metrics})
 
 
 def bare() -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from moto.server import ThreadedMotoServer
 
-from cpc_core.report import LogEntry
+from cpc_core.report import Report
 from cpc_core.storage_path import Place, StoragePath
 from study.dispatch.dispatcher import Dispatcher
 from study.results.reader import read_study
@@ -37,7 +37,7 @@ def measure(name: str, folder: Place, spec: StudySpec) -> None:
         for step in range(1, REPORTS + 1):
             store.report(assignment.number, step, {"dev_map": 0.3})
         trial = store.trial_folder(assignment.number)
-        trial.append(LogEntry(REPORTS, {"dev_map": 0.5}, "complete", "", 1.0))
+        trial.append(Report(REPORTS, {"dev_map": 0.5}, "complete", "", 1.0))
         store.tell(assignment.number, "complete", {"dev_map": 0.5})
     told = time.monotonic()
     store.close()

@@ -8,7 +8,7 @@ import pytest
 
 from cluster.local_trial import run_trial
 from cpc_core.corpus.sample import open_corpus
-from cpc_core.report import Progress
+from cpc_core.report import Report
 from study.control import requests
 from study.control.apply import apply_and_wait
 from study.control.requests import ControlRequests, request
@@ -24,7 +24,7 @@ def trained(folder: Path, spec: StudySpec, asked: ControlRequests | None = None)
     """Steps of the reports that came; the orders are given at the first one."""
     steps: list[int] = []
 
-    def report(progress: Progress) -> None:
+    def report(progress: Report) -> None:
         steps.append(progress.step)
         if asked is not None and len(steps) == 1:
             request(folder, asked)

@@ -11,7 +11,7 @@ from ray.train.v2.api.exceptions import ControllerError, TrainingFailedError, Wo
 from cluster.train.run import TrainRun
 from cluster.tune.train_trial import last_reported_step, results, worker_resources
 from cpc_core.errors import CorpusError
-from cpc_core.report import LogEntry, Outcome
+from cpc_core.report import Outcome, Report
 from study.folders.trial_folder import TrialFolder
 from study.spec.resources import Resources
 from tests.helpers.attempts import attempt_config
@@ -39,7 +39,7 @@ class Scripted(TrainRun):
 
 
 def logs(step: int, outcome: Outcome = "running") -> Deed:
-    return lambda trial: trial.append(LogEntry(step, {"dev_map": step / 10}, outcome, "", 1.0))
+    return lambda trial: trial.append(Report(step, {"dev_map": step / 10}, outcome, "", 1.0))
 
 
 def keeps(step: int) -> Deed:

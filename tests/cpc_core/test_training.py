@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,9 @@ from cpc_core.corpus.importing.run import import_folder
 from cpc_core.corpus.manifest import ImportOptions
 from cpc_core.corpus.reading.batches import Batch, batches_in_process
 from cpc_core.errors import CheckpointError, ConfigError, NonFiniteError
-from cpc_core.report import Progress
+from cpc_core.report import Report
 from cpc_core.step import StepMetrics, TrainState, train_step
-from cpc_core.training import pretrain
+from cpc_core.training import SaveCheckpoint, training_reports
 from tests.helpers.configs import tiny_config
 
 CLIP_S = 0.1
@@ -53,11 +52,11 @@ class Log:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.reports: list[Progress] = []
+        self.reports: list[Report] = []
 
-    def __call__(self, progress: Progress, save: Callable[[Path], None]) -> None:
-        self.reports.append(progress)
-        target = self.folder / str(progress.step)
+    def keep(self, report: Report, save: SaveCheckpoint) -> None:
+        self.reports.append(report)
+        target = self.folder / str(report.step)
         target.mkdir(parents=True)
         save(target)
 
@@ -72,13 +71,13 @@ class Log:
 
 def train(config: CpcConfig, corpus: Corpus, folder: Path, **options: Any) -> Log:
     log = Log(folder)
-    pretrain(
+    for report, save in training_reports(
         config,
         corpus,
         lambda start: batches_in_process(corpus, config.seed, 4, start, config.batches),
-        log,
         **options,
-    )
+    ):
+        log.keep(report, save)
     return log
 
 

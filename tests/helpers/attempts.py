@@ -8,7 +8,7 @@ from typing import Any
 from cluster.attempt import in_process, run_attempt
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
-from cpc_core.report import Progress
+from cpc_core.report import Report
 from study.folders.trial_folder import TrialFolder
 from tests.helpers.configs import tiny_config
 
@@ -25,7 +25,7 @@ def attempt_config(**changes: Any) -> CpcConfig:
     )
 
 
-def attempt(trial: TrialFolder, corpus: Corpus, *, reports: int = len(REPORTS)) -> list[Progress]:
+def attempt(trial: TrialFolder, corpus: Corpus, *, reports: int = len(REPORTS)) -> list[Report]:
     """Trains until so many reports have been made, then gives up."""
     training = run_attempt(trial, corpus, in_process)
     made = list(islice(training, reports))

@@ -11,7 +11,7 @@ import json
 import sys
 import time
 
-from cpc_core.report import LogEntry
+from cpc_core.report import Report
 from cpc_core.storage_path import Place, StoragePath
 from study.dispatch.dispatcher import Dispatcher
 from study.dispatch.trial_spec import TrialSpec
@@ -29,7 +29,7 @@ def train(store: Dispatcher, assignments: list[TrialSpec]) -> None:
             store.hold()
             metrics = {"dev_accuracy": step / 100, "dev_map": 0.5}
             trial = store.trial_folder(assignment.number)
-            trial.append(LogEntry(step, metrics, "complete" if step == 30 else "running", "", 1.0))
+            trial.append(Report(step, metrics, "complete" if step == 30 else "running", "", 1.0))
             store.report(assignment.number, step, metrics)
     for assignment in assignments:
         store.tell(assignment.number, "complete", {"dev_map": 0.5})

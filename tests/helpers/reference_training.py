@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,8 +18,7 @@ import torch.distributed as dist
 from cpc_core.checkpoint import read_config
 from cpc_core.corpus.reading.batches import batches_in_process
 from cpc_core.corpus.sample import open_corpus
-from cpc_core.report import LogEntry
-from cpc_core.training import pretrain
+from cpc_core.training import training_reports
 from study.folders.study_folder import read_spec
 from study.folders.trial_folder import TrialFolder
 
@@ -63,20 +63,18 @@ def _train(study: Path, out: Path, rank: int, world: int) -> None:
         )
         if rank == 0:
             bare.create(config)
-        pretrain(
-            config,
+        batches = partial(
+            batches_in_process,
             corpus,
-            lambda start, config=config: batches_in_process(  # type: ignore[misc]
-                corpus, config.seed, config.data.batch_size, start, config.batches, rank, world
-            ),
-            lambda progress, save, bare=bare: (  # type: ignore[misc]
-                bare.append(
-                    LogEntry(progress.step, progress.metrics, progress.outcome, progress.reason, 0)
-                )
-                if rank == 0
-                else None
-            ),
+            config.seed,
+            config.data.batch_size,
+            stop_step=config.batches,
+            rank=rank,
+            world=world,
         )
+        for report, _ in training_reports(config, corpus, batches):
+            if rank == 0:
+                bare.append(report)
 
 
 if __name__ == "__main__":

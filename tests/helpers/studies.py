@@ -10,7 +10,7 @@ from pathlib import Path
 
 from optuna.trial import TrialState
 
-from cpc_core.report import LogEntry, Outcome
+from cpc_core.report import Outcome, Report
 from cpc_core.storage_path import Place
 from study.dispatch.dispatcher import Dispatcher
 from study.dispatch.trial_spec import TrialSpec
@@ -35,7 +35,7 @@ def ended_study(
             assert assignment is not None
             metrics = measured(assignment)
             trial = store.trial_folder(assignment.number)
-            trial.append(LogEntry(assignment.config.training.steps, metrics, "complete", "", 60.0))
+            trial.append(Report(assignment.config.training.steps, metrics, "complete", "", 60.0))
             store.report(assignment.number, assignment.config.training.steps, metrics)
             store.tell(assignment.number, "complete", metrics)
     finally:
@@ -55,8 +55,8 @@ def train(folder: Path, spec: StudySpec) -> int:
     return trained
 
 
-def entry(step: int) -> LogEntry:
-    return LogEntry(step, {"dev_map": step / 3}, "running", "", 0.1 * step)
+def entry(step: int) -> Report:
+    return Report(step, {"dev_map": step / 3}, "running", "", 0.1 * step)
 
 
 def writes(content: bytes) -> Callable[[Path], None]:
@@ -95,7 +95,7 @@ def log_up_to(
     folder = store.trial_folder(assignment.number)
     for step in steps:
         last = outcome if step == steps[-1] else "running"
-        folder.append(LogEntry(step, {"dev_accuracy": step / 100, "dev_map": 0.5}, last, "", 1.0))
+        folder.append(Report(step, {"dev_accuracy": step / 100, "dev_map": 0.5}, last, "", 1.0))
 
 
 def run_through(store: Dispatcher, count: int) -> list[TrialSpec]:

@@ -10,10 +10,10 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from cpc_core.report import FinalOutcome
 from search_spaces.samplers.base import POINT
 from search_spaces.samplers.replicate_mean import PointSampler, PointView, observation
 from study.dispatch.dispatcher import Dispatcher
-from study.dispatch.trial_recorder import FinalOutcome
 from study.dispatch.trial_spec import TrialSpec
 from tests.helpers.specs import tiny_spec
 from tests.helpers.studies import opened

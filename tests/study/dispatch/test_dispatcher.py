@@ -9,8 +9,8 @@ import pytest
 from optuna.trial import Trial, TrialState
 
 from cpc_core.errors import ConfigError, CpcError
+from cpc_core.report import FinalOutcome
 from study.dispatch.dispatcher import Dispatcher
-from study.dispatch.trial_recorder import FinalOutcome
 from study.results.reader import read_study
 from study.spec.study_spec import StudySpec
 from study.storage import postgres

@@ -8,14 +8,13 @@ import pytest
 from optuna.trial import TrialState
 
 from cpc_core.errors import ConfigError
-from cpc_core.report import Outcome
+from cpc_core.report import FinalOutcome, Outcome
 from study.analysis.answer import answer_info
 from study.analysis.cells import group_cells
 from study.control.apply import apply_and_wait
 from study.control.requests import ControlRequests
 from study.control.selection import cancellable, retriable
 from study.dispatch.dispatcher import Dispatcher
-from study.dispatch.trial_recorder import FinalOutcome
 from study.dispatch.trial_spec import TrialSpec
 from study.errors import NotFoundError
 from study.results.reader import read_study

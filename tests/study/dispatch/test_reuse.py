@@ -15,7 +15,7 @@ import pytest
 
 from cpc_core.config import trajectory
 from cpc_core.errors import ConfigError
-from cpc_core.report import LogEntry, Outcome
+from cpc_core.report import Outcome, Report
 from cpc_core.storage_path import StoragePath
 from study.dispatch.dispatcher import Dispatcher
 from study.dispatch.reuse import ReuseForecast, TrialReuse, forecast_reuse
@@ -59,7 +59,7 @@ def pretend(
                 "dev_probe_balanced_accuracy": 0.7,
             }
         folder.append(
-            LogEntry(step, metrics, last, "it fell apart" if last == "diverged" else "", step * 1.0)
+            Report(step, metrics, last, "it fell apart" if last == "diverged" else "", step * 1.0)
         )
         if saved and last != "diverged":
             folder.save_checkpoint(step, partial(_state, step))

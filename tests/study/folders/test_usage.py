@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from cpc_core.report import LogEntry
+from cpc_core.report import Report
 from study.folders.trial_folder import TrialFolder
 from study.folders.usage import UsageReader
 from tests.helpers.specs import tiny_spec
@@ -26,7 +26,7 @@ def log(study: Path, number: int, *steps: int) -> None:
     if not folder.path.exists():
         folder.create(tiny_spec().config({}, 0))
     for step in steps:
-        folder.append(LogEntry(step, {}, "running", "", step / 2))
+        folder.append(Report(step, {}, "running", "", step / 2))
 
 
 def test_started_trials_count_with_what_their_logs_say(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_logs_of_ended_trials_are_read_once_and_the_others_again(
     read: list[int] = []
     original = TrialFolder.log
 
-    def counted(folder: TrialFolder) -> tuple[LogEntry, ...]:
+    def counted(folder: TrialFolder) -> tuple[Report, ...]:
         read.append(folder.number)
         return original(folder)
 
