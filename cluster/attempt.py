@@ -74,9 +74,10 @@ def run_attempt(
     with closing(
         training_reports(config, corpus, lambda _: stream, resume=checkpoint, on_step=on_step)
     ) as reports:
-        for report, save in reports:
+        for made, save in reports:
+            report = replace(made, elapsed_s=time.monotonic() - started)
             if is_first:
-                trial.append(replace(report, elapsed_s=time.monotonic() - started))
+                trial.append(report)
                 if report.outcome != "diverged":
                     trial.save_checkpoint(report.step, save)
             yield report

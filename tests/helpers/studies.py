@@ -17,7 +17,10 @@ from study.dispatch.trial_spec import TrialSpec
 from study.results.reader import read_study
 from study.results.records import StudyRecord
 from study.spec.study_spec import StudySpec
-from tests.study.spec.test_budget import STEPS
+from tests.helpers.specs import TINY_BASE
+
+STEPS: int = TINY_BASE["training"]["steps"]
+"""Of a tiny trial."""
 
 Measured = Callable[[TrialSpec], dict[str, float]]
 

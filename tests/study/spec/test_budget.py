@@ -10,10 +10,8 @@ from study.folders.usage import elapsed_s, usage_of
 from study.results.reader import read_study
 from study.spec.budget import Budget
 from study.spec.study_spec import StudySpec
-from tests.helpers.specs import TINY_BASE, tiny_spec
-from tests.helpers.studies import asked, log_up_to, opened, train
-
-STEPS: int = TINY_BASE["training"]["steps"]
+from tests.helpers.specs import tiny_spec
+from tests.helpers.studies import STEPS, asked, log_up_to, opened, train
 
 
 def spec_with(**budget: Any) -> StudySpec:
