@@ -1,19 +1,63 @@
 from __future__ import annotations
 
-import logging
 import signal
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from tests.helpers.postgres import PASSWORD, Server, binaries, running
+
+INTEGRATION = Path(__file__).parent / "integration"
+
 
 # A shell that starts the tests in the background has them, and every process of theirs, ignore
 # Ctrl-C; some tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fault-rounds",
+        type=int,
+        default=1,
+        metavar="N",
+        help="repeat the kills of tests/integration/test_faults.py so many times",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks integration tests, and forms the groups of `--dist loadgroup`.
+
+    The tests that start Ray, which all have `cache` among their fixtures, are one group, which
+    comes first because it takes longest: two Rays at a time would starve each other of two cores.
+    Any other module is a group, so that its fixtures are set up once.
+    """
+    ray: list[pytest.Item] = []
+    others: list[pytest.Item] = []
+    for item in items:
+        group = item.location[0]
+        if INTEGRATION in item.path.parents:
+            item.add_marker(pytest.mark.integration)
+            if "cache" in getattr(item, "fixturenames", ()):
+                group = "ray"
+        item.add_marker(pytest.mark.xdist_group(group))
+        (ray if group == "ray" else others).append(item)
+    items[:] = ray + others
+
+
+@pytest.fixture(autouse=True)
+def no_ray_in_unit_tests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets no test outside tests/integration start Ray."""
+    if "integration" in request.keywords:
+        return
+
+    def refuse(*_: Any, **__: Any) -> NoReturn:
+        pytest.fail("a unit test starts Ray: move it to tests/integration")
+
+    monkeypatch.setattr("ray.init", refuse)
 
 
 @pytest.fixture(scope="session")
@@ -32,47 +76,9 @@ def postgres(postgres_server: Server, monkeypatch: pytest.MonkeyPatch) -> Server
     return postgres_server
 
 
-@pytest.fixture(scope="session")
-def s3_server() -> Iterator[str]:
-    """Address of a server of the S3 protocol on loopback that lives as long as the tests."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def s3_settings(s3_server: str) -> dict[str, str]:
-    """The environment in which that server is found."""
-    settings = {
-        "ENDPOINT_URL": s3_server,
-        "ACCESS_KEY_ID": "test",
-        "SECRET_ACCESS_KEY": "test",
-        "DEFAULT_REGION": "us-east-1",
-    }
-    return {
-        "AWS_EC2_METADATA_DISABLED": "true",
-        **{f"AWS_{name}": value for name, value in settings.items()},
-    }
-
-
-@pytest.fixture
-def bucket(s3_server: str, s3_settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
-    """URI of an empty bucket."""
-    for name, value in s3_settings.items():
-        monkeypatch.setenv(name, value)
-    for path, method in (("moto-api/reset", "POST"), ("bucket", "PUT")):
-        urllib.request.urlopen(urllib.request.Request(f"{s3_server}/{path}", method=method)).close()
-    return "s3://bucket"
-
-
 @pytest.fixture
 def tmp_path(tmp_path: Path) -> Path:
-    """A folder with no other test's folder beside it: studies that lie side by side share their
-    trials.
-    """
+    """A folder without a sibling: studies in the same parent folder reuse each other's trials."""
     own = tmp_path / "own"
     own.mkdir()
     return own

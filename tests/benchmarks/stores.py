@@ -7,15 +7,11 @@ server in Python on loopback, and gets a tenth of the trials.
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
-
-from moto.server import ThreadedMotoServer
 
 from cpc_core.report import Report
 from cpc_core.storage_path import Place, StoragePath
@@ -23,6 +19,7 @@ from study.dispatch.dispatcher import Dispatcher
 from study.results.reader import read_study
 from study.spec.study_spec import StudySpec
 from tests.helpers.postgres import PASSWORD, running
+from tests.helpers.s3 import running_s3
 from tests.helpers.specs import tiny_spec
 
 REPORTS = 10
@@ -60,33 +57,15 @@ def grid(trials: int, store: str | None = None) -> StudySpec:
 
 
 def main(trials: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        measure("journal file", Path(folder) / "file", grid(trials))
+    with tempfile.TemporaryDirectory() as temporary:
+        measure("journal file", Path(temporary) / "file", grid(trials))
         os.environ["PGPASSWORD"] = PASSWORD
         with running(durable=True) as database:
-            measure("PostgreSQL", Path(folder) / "database", grid(trials, database.url()))
-        logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        server.start()
-        host, port = server.get_host_and_port()
-        settings = {
-            "ENDPOINT_URL": f"http://{host}:{port}",
-            "ACCESS_KEY_ID": "test",
-            "SECRET_ACCESS_KEY": "test",
-        }
-        os.environ.update(
-            {f"AWS_{name}": value for name, value in settings.items()},
-            AWS_EC2_METADATA_DISABLED="true",
-        )
-        urllib.request.urlopen(
-            urllib.request.Request(f"http://{host}:{port}/studies", method="PUT")
-        ).close()
-        measure(
-            "S3 protocol, in Python",
-            StoragePath.of("s3://studies/bench"),
-            grid(max(1, trials // 10)),
-        )
-        server.stop()
+            measure("PostgreSQL", Path(temporary) / "database", grid(trials, database.url()))
+        with running_s3() as server:
+            os.environ.update(server.settings)
+            folder = StoragePath.of(f"{server.empty_bucket()}/bench")
+            measure("S3 protocol, in Python", folder, grid(max(1, trials // 10)))
 
 
 if __name__ == "__main__":

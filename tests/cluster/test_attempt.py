@@ -9,9 +9,8 @@ from cluster.attempt import in_process, run_attempt
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
 from study.folders.trial_folder import TrialFolder
-from tests.helpers.attempts import REPORTS, attempt, attempt_config
-from tests.helpers.logs import log_without_timing
 from tests.helpers.recordings import noise_corpus
+from tests.helpers.trainings import REPORTS, attempt, attempt_config, log_without_timing
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from study.folders.provenance import attempts
 from study.folders.trial_folder import TrialFolder
 from study.spec.study_spec import StudySpec
 from tests.helpers.corpus import one_trial, tones
-from tests.helpers.logs import log_without_timing
+from tests.helpers.trainings import log_without_timing
 
 
 @pytest.fixture(scope="module")

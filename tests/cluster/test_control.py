@@ -5,88 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from ray.tune.search import Searcher
 
-from cluster.events import Notice, StudyEvent
-from cluster.tune.control import ControlLoop, ControlSource, without_known_errors
-from cluster.tune.scheduler import StudyScheduler
-from cluster.tune.searcher import StudySearcher
+from cluster.tune.control import without_known_errors
 from study.control import requests
 from study.control.requests import ControlRequests, clear_pause, request
 from study.dispatch.dispatcher import Dispatcher
 from study.results.reader import read_study
 from study.storage.attributes import CANCELLED_BY_USER
-from tests.helpers.fake_tune import TrialActor
+from tests.helpers.fake_tune import ControlledTune
 from tests.helpers.specs import tiny_spec
-
-
-class Tune:
-    """A controller with up to two trials, as Tune's loop drives searcher and scheduler."""
-
-    def __init__(self, store: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.events: list[StudyEvent] = []
-        self.notices: list[Notice] = []
-        self.killed: list[str] = []
-        self.given_up: list[str] = []
-        self.trials: dict[str, SimpleNamespace] = {}
-        monkeypatch.setattr(
-            "cluster.tune.control.ray.kill", lambda actor: self.killed.append(actor.trial_id)
-        )
-        self.search = StudySearcher(store, 2, self.events.append)
-        self.asked = ControlSource(store.folder)
-        self.steering = ControlLoop(store, self.search, self.asked, self.notices.append)
-        self.scheduler = StudyScheduler(self.search, self.steering)
-
-    def step(self) -> None:
-        self.scheduler.choose_trial_to_run(self)  # type: ignore[arg-type]
-
-    def start(self, name: str, status: str = "RUNNING") -> object:
-        suggested = self.search.suggest(trial_id=name)
-        if isinstance(suggested, dict):
-            state = SimpleNamespace(ray_actor=TrialActor(name, self.given_up))
-            self.trials[name] = SimpleNamespace(trial_id=name, status=status, temporary_state=state)
-        return suggested
-
-    def report(self, name: str, step: int, outcome: str = "running") -> str:
-        result = {
-            "step": step,
-            "outcome": outcome,
-            "reason": "",
-            "done": False,
-            "metrics/dev_map": 0.5,
-        }
-        decision = self.scheduler.on_trial_result(None, self.trials[name], result)  # type: ignore[arg-type]
-        if decision == "STOP":
-            self.stop_trial(self.trials[name])
-        return decision
-
-    def ended(self, name: str, *, error: bool = False) -> None:
-        del self.trials[name]
-        self.search.on_trial_complete(trial_id=name, error=error)
-
-    def stop_trial(self, trial: SimpleNamespace) -> None:
-        self.ended(trial.trial_id)
-
-    def get_live_trials(self) -> set[Any]:
-        return _Identified(self.trials.values())
-
-    def get_trials(self) -> list[Any]:
-        return []
-
-
-class _Identified(set[Any]):
-    """A set of what cannot be hashed."""
-
-    def __init__(self, trials: Any) -> None:
-        super().__init__()
-        self._trials = list(trials)
-
-    def copy(self) -> Any:
-        return self._trials
 
 
 @pytest.fixture
@@ -98,15 +28,17 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dispatche
 
 
 @pytest.fixture
-def tune(store: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> Tune:
-    return Tune(store, monkeypatch)
+def tune(store: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> ControlledTune:
+    return ControlledTune(store, monkeypatch)
 
 
 def outcomes(store: Dispatcher) -> list[str]:
     return [trial.outcome for trial in read_study(store.folder).every_trial]
 
 
-def test_paused_study_ends_once_its_running_trials_have(store: Dispatcher, tune: Tune) -> None:
+def test_paused_study_ends_once_its_running_trials_have(
+    store: Dispatcher, tune: ControlledTune
+) -> None:
     tune.start("a")
     request(store.folder, ControlRequests(wanted="pause"))
     tune.step()
@@ -121,7 +53,7 @@ def test_paused_study_ends_once_its_running_trials_have(store: Dispatcher, tune:
     ]
 
 
-def test_lifted_pause_lets_new_trials_start(store: Dispatcher, tune: Tune) -> None:
+def test_lifted_pause_lets_new_trials_start(store: Dispatcher, tune: ControlledTune) -> None:
     tune.start("a")
     request(store.folder, ControlRequests(wanted="pause"))
     tune.step()
@@ -133,7 +65,7 @@ def test_lifted_pause_lets_new_trials_start(store: Dispatcher, tune: Tune) -> No
 
 @pytest.mark.parametrize("by_signal", [True, False])
 def test_stopped_study_leaves_its_trials_at_their_next_report(
-    store: Dispatcher, tune: Tune, by_signal: bool
+    store: Dispatcher, tune: ControlledTune, by_signal: bool
 ) -> None:
     tune.start("a")
     tune.start("b", status="PENDING")
@@ -153,7 +85,9 @@ def test_stopped_study_leaves_its_trials_at_their_next_report(
     assert tune.start("c") == Searcher.FINISHED
 
 
-def test_trial_that_ends_while_the_study_stops_has_ended(store: Dispatcher, tune: Tune) -> None:
+def test_trial_that_ends_while_the_study_stops_has_ended(
+    store: Dispatcher, tune: ControlledTune
+) -> None:
     tune.start("a")
     tune.asked.signalled = True
     tune.step()
@@ -162,7 +96,9 @@ def test_trial_that_ends_while_the_study_stops_has_ended(store: Dispatcher, tune
     assert outcomes(store)[0] == "complete"
 
 
-def test_cancelled_trials_end_at_once_and_the_others_go_on(store: Dispatcher, tune: Tune) -> None:
+def test_cancelled_trials_end_at_once_and_the_others_go_on(
+    store: Dispatcher, tune: ControlledTune
+) -> None:
     tune.start("a")
     tune.start("b", status="PENDING")
     request(store.folder, ControlRequests(cancel=(0, 3)))
@@ -180,7 +116,7 @@ def test_cancelled_trials_end_at_once_and_the_others_go_on(store: Dispatcher, tu
     assert tune.notices == []
 
 
-def test_cancelled_study_ends_with_every_trial(store: Dispatcher, tune: Tune) -> None:
+def test_cancelled_study_ends_with_every_trial(store: Dispatcher, tune: ControlledTune) -> None:
     tune.start("a")
     request(store.folder, ControlRequests(wanted="cancel"))
     tune.step()
@@ -190,7 +126,7 @@ def test_cancelled_study_ends_with_every_trial(store: Dispatcher, tune: Tune) ->
 
 
 def test_trial_that_was_complete_before_it_could_be_cancelled_is_complete(
-    store: Dispatcher, tune: Tune
+    store: Dispatcher, tune: ControlledTune
 ) -> None:
     tune.start("a")
     tune.report("a", 30, "complete")
@@ -200,7 +136,7 @@ def test_trial_that_was_complete_before_it_could_be_cancelled_is_complete(
     assert outcomes(store)[0] == "complete"
 
 
-def test_running_study_takes_up_a_retry(store: Dispatcher, tune: Tune) -> None:
+def test_running_study_takes_up_a_retry(store: Dispatcher, tune: ControlledTune) -> None:
     for _ in range(store.spec.resources.max_failures + 1):
         tune.start("a")
         tune.ended("a", error=True)
@@ -212,7 +148,7 @@ def test_running_study_takes_up_a_retry(store: Dispatcher, tune: Tune) -> None:
 
 
 def test_the_notice_of_a_stop_knows_how_long_reports_take(
-    tune: Tune, monkeypatch: pytest.MonkeyPatch
+    tune: ControlledTune, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 100.0
     monkeypatch.setattr("cluster.tune.searcher.time.monotonic", lambda: now)
@@ -226,7 +162,7 @@ def test_the_notice_of_a_stop_knows_how_long_reports_take(
 
 
 def test_tune_is_silent_about_cancelled_trials_only(
-    store: Dispatcher, tune: Tune, caplog: pytest.LogCaptureFixture
+    store: Dispatcher, tune: ControlledTune, caplog: pytest.LogCaptureFixture
 ) -> None:
     tune.start("trial-a")
     request(store.folder, ControlRequests(cancel=(0,)))

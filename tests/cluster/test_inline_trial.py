@@ -11,10 +11,9 @@ from cluster.tune.inline_trial import InlineTrial
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
 from study.folders.trial_folder import TrialFolder
-from tests.helpers.attempts import REPORTS, attempt, attempt_config
 from tests.helpers.damage import flip_audio_bit
-from tests.helpers.logs import log_without_timing
 from tests.helpers.recordings import noise_corpus
+from tests.helpers.trainings import REPORTS, attempt, attempt_config, log_without_timing
 
 WILD = {"learning_rate": 1e30, "final_learning_rate": 1e30, "warmup_steps": 0}
 

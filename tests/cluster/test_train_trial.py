@@ -14,7 +14,7 @@ from cpc_core.errors import CorpusError
 from cpc_core.report import Outcome, Report
 from study.folders.trial_folder import TrialFolder
 from study.spec.resources import Resources
-from tests.helpers.attempts import attempt_config
+from tests.helpers.trainings import attempt_config
 
 Deed = Callable[[TrialFolder], object]
 

@@ -3,59 +3,17 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import pytest
-from playwright.sync_api import sync_playwright
 
-from cpc_core.corpus.audit.findings import (
-    AuditResult,
-    ClipRef,
-    Damage,
-    Finding,
-    Histogram,
-    LabelCount,
-)
-from cpc_core.corpus.audit.samples import COLUMNS, ROWS, ClipSample
+from cpc_core.corpus.audit.findings import AuditResult, Damage, Finding
+from cpc_core.corpus.audit.samples import COLUMNS, ROWS
 from dashboards.audit.figures import LABELS_SHOWN, draw_histogram, draw_labels
-from dashboards.audit.page import audit_page, write_audit
+from dashboards.audit.page import audit_page
 from dashboards.audit.png import png
 from dashboards.export.report import self_contained
-from tests.helpers.chromium import installed_chromium
-from tests.helpers.html import FLAGS, WAIT_MS, Document, Watched
-
-CLIP = ClipRef("train-00000.parquet", 0, 3, "train", "drums/<kick>.wav", 2.0, "kick", "drums/kick")
-
-
-OTHER = replace(CLIP, split="dev", path="drums/copy.wav", start_s=0.0)
-
-
-INFO = AuditResult(
-    corpus="drums",
-    hash="0123abc",
-    clip_s=2.0,
-    sample_rate_hz=16_000,
-    audio_s=250.0,
-    rows={"train": 1200, "dev": 60},
-    histograms=(Histogram("level", "dB", (-60.0, -40.0, -20.0, 0.0), (3, 1200, 57)),),
-    labels=tuple(
-        LabelCount(f"label {index}", {"train": 100 - index, "dev": 1}) for index in range(30)
-    ),
-    findings=(
-        Finding("shards", "good", 0, "shards that are not as they were written"),
-        Finding("content in two splits", "look", 1, "of these pairs", ((CLIP, OTHER),)),
-        Finding("silence", "look", 2, "clips of nothing but zeros", ((CLIP,), (OTHER,))),
-    ),
-    damages=(),
-    samples=(CLIP,),
-)
-
-
-SPECTROGRAM = np.arange(ROWS * COLUMNS, dtype=np.uint32).astype(np.uint8).reshape(ROWS, COLUMNS)
-
-
-SAMPLES = (ClipSample(CLIP, 1.25, b"fLaC", SPECTROGRAM),)
+from tests.helpers.audits import AUDIT, SAMPLES, SPECTROGRAM
+from tests.helpers.html import Document
 
 
 def document(info: AuditResult) -> Document:
@@ -65,7 +23,7 @@ def document(info: AuditResult) -> Document:
 
 
 def test_the_page_says_the_verdict_the_findings_and_where() -> None:
-    text = document(INFO).text
+    text = document(AUDIT).text
     for words in (
         "drums",
         "Whole, with 2 things worth a look.",
@@ -86,7 +44,7 @@ def test_a_damaged_corpus_leads_with_the_damage() -> None:
         Damage("dev-00000.parquet", None, "is missing"),
         Damage("train-00000.parquet", 4, "CRC"),
     )
-    text = document(replace(INFO, findings=(broken,), damages=damages)).text
+    text = document(replace(AUDIT, findings=(broken,), damages=damages)).text
     assert "Damaged: 2 shards of the corpus cannot be trusted." in text
     assert "dev-00000.parquet : is missing" in text
     assert "train-00000.parquet, row group 4 : CRC" in text
@@ -95,7 +53,7 @@ def test_a_damaged_corpus_leads_with_the_damage() -> None:
 def test_a_corpus_without_labels_samples_or_findings_has_a_page() -> None:
     page = Document(
         self_contained(
-            "t", "d", audit_page(replace(INFO, labels=(), findings=INFO.findings[:1]), ())
+            "t", "d", audit_page(replace(AUDIT, labels=(), findings=AUDIT.findings[:1]), ())
         )
     )
     assert "Whole, and nothing stands out." in page.text
@@ -105,7 +63,7 @@ def test_a_corpus_without_labels_samples_or_findings_has_a_page() -> None:
 def test_the_page_asks_the_network_for_nothing() -> None:
     loading = [
         value
-        for _, name, value in document(INFO).attributes
+        for _, name, value in document(AUDIT).attributes
         if name in ("src", "href", "srcset", "action", "data")
     ]
     assert len(loading) == 3
@@ -113,13 +71,13 @@ def test_the_page_asks_the_network_for_nothing() -> None:
 
 
 def test_a_histogram_has_a_bar_of_each_bin_where_it_is() -> None:
-    (bars,) = draw_histogram(INFO.histograms[0]).data
+    (bars,) = draw_histogram(AUDIT.histograms[0]).data
     assert (tuple(bars.x), tuple(bars.y)) == ((-50, -30, -10), (3, 1200, 57))
     assert bars.hovertext[1] == "-40 to -20 dB: 1,200 clips"
 
 
 def test_labels_are_stacked_by_split_and_the_rarest_left_out() -> None:
-    train, dev = draw_labels(INFO.labels).data
+    train, dev = draw_labels(AUDIT.labels).data
     assert list(train.x) == [100 - index for index in range(LABELS_SHOWN)]
     assert list(dev.x) == [1] * LABELS_SHOWN
     assert list(train.y) == [f"label {index}" for index in range(LABELS_SHOWN)]
@@ -143,23 +101,3 @@ def test_a_png_holds_the_levels_with_the_first_row_at_the_bottom() -> None:
     rows = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(ROWS, COLUMNS + 1)
     assert not rows[:, 0].any()
     assert np.array_equal(rows[::-1, 1:], SPECTROGRAM)
-
-
-@pytest.mark.integration
-@pytest.mark.parametrize("width", [1280, 390])
-def test_the_page_opens_in_a_browser_without_a_network(tmp_path: Path, width: int) -> None:
-    chromium = installed_chromium()
-    out = write_audit(INFO, SAMPLES, tmp_path / "deep" / "audit.html")
-    assert [path.name for path in out.parent.iterdir()] == ["audit.html"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        watched = Watched(browser, width)
-        watched.page.goto(out.as_uri())
-        watched.page.wait_for_selector("#labels-figure .barlayer .trace", timeout=WAIT_MS)
-        assert (
-            watched.page.evaluate("document.querySelector('.samples img').naturalWidth") == COLUMNS
-        )
-        assert not watched.scrolls_sideways()
-        assert watched.complaints == []
-        assert watched.hosts == set()
-        browser.close()

@@ -5,8 +5,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from cluster.events import StudyEvent
-from cluster.tune.scheduler import StorePruning
+import pytest
+
+from cluster.events import Notice, StudyEvent
+from cluster.tune.control import ControlLoop, ControlSource
+from cluster.tune.scheduler import StorePruning, StudyScheduler
 from cluster.tune.searcher import StudySearcher
 from study.dispatch.dispatcher import Dispatcher
 from study.dispatch.trial_spec import TrialSpec
@@ -62,3 +65,68 @@ class Tune:
         if decision != "STOP":
             self.search.on_trial_result(trial_id=trial_id, result=result)
         return decision
+
+
+class ControlledTune:
+    """Tune's controller with up to two trials, whose loop also reads control requests."""
+
+    def __init__(self, store: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.events: list[StudyEvent] = []
+        self.notices: list[Notice] = []
+        self.killed: list[str] = []
+        self.given_up: list[str] = []
+        self.trials: dict[str, SimpleNamespace] = {}
+        monkeypatch.setattr(
+            "cluster.tune.control.ray.kill", lambda actor: self.killed.append(actor.trial_id)
+        )
+        self.search = StudySearcher(store, 2, self.events.append)
+        self.asked = ControlSource(store.folder)
+        self.steering = ControlLoop(store, self.search, self.asked, self.notices.append)
+        self.scheduler = StudyScheduler(self.search, self.steering)
+
+    def step(self) -> None:
+        self.scheduler.choose_trial_to_run(self)  # type: ignore[arg-type]
+
+    def start(self, name: str, status: str = "RUNNING") -> object:
+        suggested = self.search.suggest(trial_id=name)
+        if isinstance(suggested, dict):
+            state = SimpleNamespace(ray_actor=TrialActor(name, self.given_up))
+            self.trials[name] = SimpleNamespace(trial_id=name, status=status, temporary_state=state)
+        return suggested
+
+    def report(self, name: str, step: int, outcome: str = "running") -> str:
+        result = {
+            "step": step,
+            "outcome": outcome,
+            "reason": "",
+            "done": False,
+            "metrics/dev_map": 0.5,
+        }
+        decision = self.scheduler.on_trial_result(None, self.trials[name], result)  # type: ignore[arg-type]
+        if decision == "STOP":
+            self.stop_trial(self.trials[name])
+        return decision
+
+    def ended(self, name: str, *, error: bool = False) -> None:
+        del self.trials[name]
+        self.search.on_trial_complete(trial_id=name, error=error)
+
+    def stop_trial(self, trial: SimpleNamespace) -> None:
+        self.ended(trial.trial_id)
+
+    def get_live_trials(self) -> set[Any]:
+        return _Identified(self.trials.values())
+
+    def get_trials(self) -> list[Any]:
+        return []
+
+
+class _Identified(set[Any]):
+    """A set of what cannot be hashed."""
+
+    def __init__(self, trials: Any) -> None:
+        super().__init__()
+        self._trials = list(trials)
+
+    def copy(self) -> Any:
+        return self._trials

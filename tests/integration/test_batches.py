@@ -15,10 +15,7 @@ from cpc_core.corpus.reading.order import ReadPlan, WindowRead
 from tests.helpers.damage import flip_audio_bit
 from tests.helpers.processes import Marked
 from tests.helpers.recordings import noise_corpus
-from tests.helpers.stream_ids import BATCH_SIZE, SEED, line
-
-pytestmark = pytest.mark.integration
-
+from tests.helpers.stream_batches import BATCH_SIZE, SEED, line
 
 CLIPS, STEPS, KILLED_AFTER = 640, 128, 75
 """32 steps an epoch, from three windows; four epochs."""
@@ -30,7 +27,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 
 def streaming(marked: Marked, jobs: list[list[object]]) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.helpers.stream_ids", json.dumps(jobs)]
+    command = [sys.executable, "-m", "tests.helpers.stream_batches", json.dumps(jobs)]
     return subprocess.Popen(
         command, env=marked.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -10,14 +10,15 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 import dashboards.app
+from cpc_core.corpus.audit.samples import COLUMNS
 from dashboards.app import create_app, open_server
+from dashboards.audit.page import write_audit
 from dashboards.export.report import write_report
 from study.results.records import StudyRecord
 from tests.helpers import records
+from tests.helpers.audits import AUDIT, SAMPLES
 from tests.helpers.chromium import installed_chromium
 from tests.helpers.html import FLAGS, WAIT_MS, Watched
-
-pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +127,21 @@ def test_report_opens_without_a_network(browser: Browser, tmp_path: Path, width:
     page.locator("table.trials th", has_text="Trial").locator("button").click()
     page.locator("table.trials th", has_text="Trial").locator("button").click()
     assert page.locator("table.trials tbody tr td:first-child").first.inner_text() == "20"
+    assert not watched.scrolls_sideways()
+    assert watched.complaints == []
+    assert watched.hosts == set()
+    page.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_audit_page_opens_without_a_network(browser: Browser, tmp_path: Path, width: int) -> None:
+    out = write_audit(AUDIT, SAMPLES, tmp_path / "deep" / "audit.html")
+    assert [path.name for path in out.parent.iterdir()] == ["audit.html"]
+    watched = Watched(browser, width)
+    page = watched.page
+    page.goto(out.as_uri())
+    page.wait_for_selector("#labels-figure .barlayer .trace", timeout=WAIT_MS)
+    assert page.evaluate("document.querySelector('.samples img').naturalWidth") == COLUMNS
     assert not watched.scrolls_sideways()
     assert watched.complaints == []
     assert watched.hosts == set()

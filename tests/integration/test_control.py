@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import pytest
-
 from study.control.apply import apply_and_wait
 from study.control.requests import ControlRequests, request
 from study.control.state import study_state
@@ -15,9 +13,6 @@ from study.results.reader import read_study
 from study.spec.study_spec import StudySpec
 from tests.helpers.processes import Driver, Marked
 from tests.helpers.specs import TINY_BASE, tiny_spec
-
-pytestmark = pytest.mark.integration
-
 
 STEPS, FAR = 160, 10**6
 

@@ -3,8 +3,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import pytest
-
 from cluster.tune.train_trial import COLLECTIVE_TIMEOUT_S
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.reading.order import ReadPlan
@@ -14,9 +12,6 @@ from tests.helpers.damage import flip_audio_bit
 from tests.helpers.processes import Driver, Marked
 from tests.helpers.recordings import noise_corpus
 from tests.helpers.specs import tiny_spec
-
-pytestmark = pytest.mark.integration
-
 
 BATCH = 64
 

@@ -16,12 +16,11 @@ from pathlib import Path
 import pytest
 
 from study.spec.study_spec import StudySpec
-from tests.helpers.fault_injection import FaultedStudy
-from tests.helpers.killing import Killing, Kind
+from tests.helpers.fault_injection import FaultedStudy, Killing, Kind
 from tests.helpers.specs import TINY_BASE, tiny_spec
 from tests.helpers.two_nodes import QUIET_S, TwoNodes, await_that
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 
 SEED = int(os.environ.get("CPC_FAULTS_SEED", random.randrange(10**6)))

@@ -47,7 +47,6 @@ def on_ray(marked: Marked, source: Path, out: Path, kill_at: int) -> int:
     ).returncode
 
 
-@pytest.mark.integration
 def test_an_import_killed_on_ray_goes_on_and_gives_the_bytes_of_one_process(
     tmp_path: Path, source: Path, marked: Marked, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,12 +11,9 @@ from cluster.local_trial import run_trial
 from cpc_core.corpus.sample import open_corpus
 from study.results.reader import read_study
 from study.spec.study_spec import StudySpec
-from tests.helpers.logs import log_without_timing
 from tests.helpers.processes import Driver, Marked
 from tests.helpers.specs import TINY_BASE, tiny_spec
-
-pytestmark = pytest.mark.integration
-
+from tests.helpers.trainings import log_without_timing
 
 SPEC: StudySpec = tiny_spec(space={"crop_s": [3.0, 1.0], "learning_rate": [1e30, 1e-3]})
 """Four trials, one after the other: two that cannot start, one that diverges, one that is fine."""

@@ -21,9 +21,6 @@ from tests.helpers.processes import END_S, Marked
 from tests.helpers.recordings import noise, write_recording
 from tests.helpers.specs import TINY_BASE, tiny_spec
 
-pytestmark = pytest.mark.integration
-
-
 START_S = 60.0
 
 

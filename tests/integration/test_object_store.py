@@ -260,7 +260,7 @@ def test_killed_driver_on_s3_is_followed_at_once_on_the_same_machine(
 ) -> None:
     uri, file = f"{bucket}/tiny", tmp_path / "spec.yaml"
     file.write_text(tiny_spec(seeds=[0, 1]).to_yaml())
-    command = [sys.executable, "-m", "tests.helpers.many_drivers", uri, str(file), "2"]
+    command = [sys.executable, "-m", "tests.helpers.simulated_driver", uri, str(file), "2"]
     killed = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert killed.stdout is not None
     begun = json.loads(killed.stdout.readline())[0]

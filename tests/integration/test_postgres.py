@@ -156,7 +156,7 @@ class Process:
         command = [
             sys.executable,
             "-m",
-            "tests.helpers.many_drivers",
+            "tests.helpers.simulated_driver",
             str(folder),
             str(file),
             str(at_a_time),

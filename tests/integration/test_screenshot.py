@@ -43,7 +43,6 @@ def test_a_failing_chromium_is_reported_and_leaves_nothing(
     assert list((tmp_path / "out").iterdir()) == []
 
 
-@pytest.mark.integration
 def test_picture_has_the_size_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     installed_chromium()
     monkeypatch.chdir(tmp_path)

@@ -2,14 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from study.results.reader import read_study
 from tests.helpers.processes import Driver, Marked
 from tests.helpers.specs import TINY_BASE, tiny_spec
-
-pytestmark = pytest.mark.integration
-
 
 STOPS = 10
 

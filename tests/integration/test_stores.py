@@ -10,18 +10,14 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 from cpc_core.checkpoint import load_model
 from cpc_core.storage_path import StoragePath
 from study.folders.study_folder import PREDICTION, PROVENANCE, SPEC
 from study.results.reader import read_study
 from tests.helpers.postgres import PASSWORD, Server
 from tests.helpers.processes import Marked
+from tests.helpers.s3 import S3Server
 from tests.helpers.specs import TINY_BASE, tiny_spec
-
-pytestmark = pytest.mark.integration
-
 
 STEPS = 200
 
@@ -46,9 +42,9 @@ def until_reported(folder: StoragePath, driver: subprocess.Popen[str]) -> None:
 
 
 def test_study_in_stores_is_killed_resumed_and_exported(
-    tmp_path: Path, marked: Marked, postgres: Server, bucket: str, s3_settings: dict[str, str]
+    tmp_path: Path, marked: Marked, postgres: Server, bucket: str, s3: S3Server
 ) -> None:
-    marked.environment.update({"PGPASSWORD": PASSWORD, **s3_settings})
+    marked.environment.update({"PGPASSWORD": PASSWORD, **s3.settings})
     base = {**TINY_BASE, "training": {"steps": STEPS, "report_every": 20, "dev_clips": 8}}
     spec = tiny_spec(
         base=base, store=postgres.url(), resources={"concurrent_trials": 2, "cpus_per_worker": 0.5}

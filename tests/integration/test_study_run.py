@@ -15,12 +15,9 @@ from study.folders.trial_folder import TrialFolder, checkpoint_folder
 from study.results.reader import read_study
 from study.spec.resources import Resources
 from study.spec.study_spec import StudySpec
-from tests.helpers.logs import log_without_timing
 from tests.helpers.processes import Driver, Marked
 from tests.helpers.specs import TINY_BASE, tiny_spec
-
-pytestmark = pytest.mark.integration
-
+from tests.helpers.trainings import log_without_timing
 
 STEPS = 200
 

@@ -1,5 +1,5 @@
 """Streams clips through a Ray of its own, for tests that end the process: `python -m
-tests.helpers.stream_ids JOBS`.
+tests.helpers.stream_batches JOBS`.
 
 JOBS is JSON: a list of [corpus, start_step, stop_step, rank, world]. Each step is one JSON line on
 stdout: its number, the clip ids, a checksum of the audio. After each job comes one line with the

@@ -1,8 +1,10 @@
-"""Trials small enough for unit tests."""
+"""Trainings small enough for unit tests, and their logs without timings, which can be compared."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from cluster.attempt import in_process, run_attempt
@@ -31,3 +33,12 @@ def attempt(trial: TrialFolder, corpus: Corpus, *, reports: int = len(REPORTS)) 
     made = list(islice(training, reports))
     training.close()
     return made
+
+
+def log_without_timing(study: Path, number: int) -> list[dict[str, Any]]:
+    """Every whole line of a trial's log, without what depends on the clock."""
+    entries = [asdict(entry) for entry in TrialFolder(study, number).log()]
+    for entry in entries:
+        del entry["elapsed_s"]
+        entry["metrics"].pop("clips_per_s", None)
+    return entries

@@ -1,4 +1,4 @@
-"""A driver that trains nothing: `python -m tests.helpers.many_drivers FOLDER SPEC.yaml
+"""A driver that trains nothing: `python -m tests.helpers.simulated_driver FOLDER SPEC.yaml
 TRIALS_AT_A_TIME`.
 
 It asks the store for trials, writes the log that a worker would write, and tells the store. Each
