@@ -70,7 +70,7 @@ def run_attempt(
         )
     log = trial.log() if is_first else ()
     started = time.monotonic() - (log[-1].elapsed_s if log else 0.0)
-    stream = open_stream(corpus, config, taken // config.updates_per_batch)
+    stream = open_stream(corpus, config, taken // config.adversary.updates_per_batch)
     with closing(
         training_reports(config, corpus, lambda _: stream, resume=checkpoint, on_step=on_step)
     ) as reports:

@@ -1,25 +1,23 @@
-"""The clean half of Algorithm 1: forward pass and the gradients that an adversary asks for."""
+"""Clean half of Algorithm 1: forward pass, and gradients and random numbers for an adversary."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from cpc_core.config import EpsilonReference
+from cpc_core.adversary.base import Branch, EpsilonReference
 from cpc_core.model.cpc_model import CpcModel
 from cpc_core.objective.objective import ObjectiveResult, own_clips
-
-Branch = Literal["future", "past", "both"]
+from cpc_core.stateless_random import Key, Purpose, normal, uniform, uniform_integers
 
 
 @dataclass(frozen=True, eq=False)
 class CleanPass:
-    """The first half of Algorithm 1: z = f(x), c = g(z) and z̃ ~ z, of a batch.
+    """First half of Algorithm 1: z = f(x), c = g(z) and z̃ ~ z, of a batch.
 
     Attributes:
         model: f, g and the objective.
@@ -27,7 +25,7 @@ class CleanPass:
         latents: z, `[B, T, C]`, in the graph of `audio`.
         contexts: c of both directions, in the graph of `audio`.
         negatives: Flat positions in the pool, `[2, K, B, T, n]`.
-        gather: Makes the pool of embedded latents; see `Objective`.
+        gather: Returns the pool of embedded latents; see `Objective`.
         clip_ids: `[B]`.
         seed: The trial's seed.
         step: Optimizer step, from 0.
@@ -44,7 +42,7 @@ class CleanPass:
     step: int
 
     @classmethod
-    def over(
+    def compute(
         cls,
         model: CpcModel,
         audio: Tensor,
@@ -82,43 +80,61 @@ class CleanPass:
         return result
 
     def views(self, point: Tensor, branch: Branch) -> tuple[tuple[Tensor, Tensor], Tensor]:
-        """Contexts and latents when `branch` hears the audio `point` `[B, L]` and the other side
+        """Contexts and latents when `branch` receives the audio `point` `[B, L]` and the other side
         the clean audio.
         """
-        heard = self.model.encode(point)
+        moved = self.model.encode(point)
         match branch:
             case "future":
-                return self.contexts, heard
+                return self.contexts, moved
             case "past":
-                return self.model.contextualise(heard), self.latents
+                return self.model.contextualise(moved), self.latents
             case "both":
-                return self.model.contextualise(heard), heard
+                return self.model.contextualise(moved), moved
 
     def gradient_at(self, point: Tensor, branch: Branch) -> Tensor:
-        """∂L/∂x through what `branch` hears, at the audio `point` `[B, L]`, with the clean pass's
-        negatives.
-        """
+        """∂L/∂x through `branch`, at the audio `point` `[B, L]`, with the clean pass's negatives."""
         point = point.detach().requires_grad_()
-        return input_gradient(
-            self.objective(*self.views(point, branch), self.negatives).loss, point
-        )
+        return _gradient(self.objective(*self.views(point, branch), self.negatives).loss, point)
+
+    def input_gradient(self) -> Tensor:
+        """∂L/∂x at the clean audio, `[B, L]`; its graph stays, because the update reuses c."""
+        return _gradient(self.result.loss, self.audio, keep_graph=True)
+
+    def amplitude(self, reference: EpsilonReference) -> Tensor:
+        """Amplitude of 0 dB in each clip, `[B, 1]`."""
+        audio = self.audio.detach()
+        match reference:
+            case "full_scale":
+                return torch.ones_like(audio[:, :1])
+            case "clip_peak":
+                return audio.abs().amax(dim=1, keepdim=True)
+            case "clip_rms":
+                return audio.square().mean(dim=1, keepdim=True).sqrt()
+
+    def uniform(self, purpose: str, shape: Sequence[int]) -> Tensor:
+        """Random numbers in [0, 1) for each clip, `[B, *shape]` float32.
+
+        Args:
+            purpose: Name of a `Purpose`, in lower case.
+            shape: Shape of one clip's numbers.
+        """
+        return uniform(self._key(purpose), self.clip_ids, shape)
+
+    def normal(self, purpose: str, shape: Sequence[int]) -> Tensor:
+        """Standard normal numbers for each clip, `[B, *shape]` in the audio's precision."""
+        return normal(self._key(purpose), self.clip_ids, shape).to(self.audio)
+
+    def integers(self, purpose: str, shape: Sequence[int], high: int) -> Tensor:
+        """Random integers in [0, high) for each clip, `[B, *shape]` int64."""
+        return uniform_integers(self._key(purpose), self.clip_ids, shape, high)
+
+    def _key(self, purpose: str) -> Key:
+        return Key(self.seed, self.step, Purpose[purpose.upper()])
 
 
-def input_gradient(loss: Tensor, audio: Tensor, *, keep_graph: bool = False) -> Tensor:
-    """∂loss/∂audio alone: asking for nothing else spares every weight's gradient, and leaves none
-    on the weights.
-    """
+def _gradient(loss: Tensor, audio: Tensor, *, keep_graph: bool = False) -> Tensor:
+    """∂loss/∂audio alone: no weight's gradient is computed, and none is left on the weights."""
     with torch.autocast(audio.device.type, enabled=False):
         (gradient,) = torch.autograd.grad(loss, audio, retain_graph=keep_graph)
     return gradient
-
-
-def reference_amplitude(audio: Tensor, reference: EpsilonReference) -> Tensor:
-    """The amplitude that 0 dB stands for, `[B, 1]`, of audio `[B, L]`."""
-    match reference:
-        case "full_scale":
-            return torch.ones_like(audio[:, :1])
-        case "clip_peak":
-            return audio.abs().amax(dim=1, keepdim=True)
-        case "clip_rms":
-            return audio.square().mean(dim=1, keepdim=True).sqrt()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cpc_core.adversary import Adversary, build_adversary
+from cpc_core.adversary.base import Perturbation
 from cpc_core.clean_pass import CleanPass
 from cpc_core.config import CpcConfig, OptimizerConfig
 from cpc_core.corpus.reading.batches import Batch
@@ -60,14 +60,14 @@ class TrainState:
         config: The trial.
         model: On its device.
         optimizer: Adam over the model's parameters.
-        adversary: The configured one.
+        adversary: The configured one, None to train on the clean audio.
         step: Optimizer steps taken.
     """
 
     config: CpcConfig
     model: CpcModel
     optimizer: torch.optim.Adam
-    adversary: Adversary
+    adversary: Perturbation | None
     step: int = 0
 
     @classmethod
@@ -82,7 +82,7 @@ class TrainState:
             betas=config.optimizer.betas,
             fused=True,
         )
-        return cls(config, model, optimizer, build_adversary(config.adversary))
+        return cls(config, model, optimizer, config.adversary.start())
 
 
 def train_step(state: TrainState, batch: Batch) -> StepMetrics:
@@ -100,10 +100,10 @@ def train_step(state: TrainState, batch: Batch) -> StepMetrics:
 
     with precision(state.config.compute, batch.audio.device):
         clean = clean_pass(state, batch)
-        perturbed = adversary.perturb(clean)
-        if perturbed is None:
-            result, loss = clean.result, clean.result.loss
+        if adversary is None:
+            perturbed, result, loss = clean.audio, clean.result, clean.result.loss
         else:
+            perturbed = adversary.perturb(clean)
             contexts, latents = clean.views(perturbed, adversary.branch)
             result = clean.objective(
                 contexts, latents, step_negatives(state, batch, Purpose.PERTURBED_NEGATIVES)
@@ -119,7 +119,7 @@ def train_step(state: TrainState, batch: Batch) -> StepMetrics:
         [p.grad for p in model.parameters() if p.grad is not None]
     )
     _require_finite(state.step, audio=batch.audio.detach().sum(), loss=loss, gradient=gradient_norm)
-    if perturbed is not None:
+    if adversary is not None:
         adversary.after_update(perturbed)
 
     for group in state.optimizer.param_groups:
@@ -128,7 +128,7 @@ def train_step(state: TrainState, batch: Batch) -> StepMetrics:
     state.step += 1
     snr_db = _snr_db(
         clean.audio.detach(),
-        perturbed.detach() if perturbed is not None and adversary.additive else None,
+        perturbed.detach() if adversary is not None and adversary.additive else None,
     )
     return StepMetrics(
         loss.detach(),
@@ -143,8 +143,8 @@ def train_step(state: TrainState, batch: Batch) -> StepMetrics:
 
 def clean_pass(state: TrainState, batch: Batch) -> CleanPass:
     """Computes z = f(x), c = g(z) and z̃ ~ z."""
-    audio = batch.audio.detach().requires_grad_(state.adversary.needs_gradient)
-    return CleanPass.over(
+    audio = batch.audio.detach().requires_grad_(state.config.adversary.needs_gradient)
+    return CleanPass.compute(
         state.model,
         audio,
         step_negatives(state, batch, Purpose.NEGATIVES),

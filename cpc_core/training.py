@@ -42,7 +42,7 @@ long before any of its logits crosses zero, with the loss and the accuracy of a 
 
 Batches = Callable[[int], Iterator[Batch]]
 """This worker's batches from the one with that number on; a batch serves
-`CpcConfig.updates_per_batch` steps.
+`Adversary.updates_per_batch` steps.
 """
 
 
@@ -92,7 +92,7 @@ def training_reports(
         save_checkpoint(state, history.saved(), folder)
 
     running = _MetricMeans()
-    replays = config.updates_per_batch
+    replays = config.adversary.updates_per_batch
     for stored in (batch for batch in batches(state.step // replays) for _ in range(replays)):
         batch = _prepared(stored, crop_samples, config.seed, device)
         if state.step == 0:

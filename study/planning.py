@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from statistics import fmean
 
-from cpc_core.config import CpcConfig, SizedAdversary, canonical_json
+from cpc_core.adversary.base import SizedAdversary
+from cpc_core.config import CpcConfig, canonical_json
 from cpc_core.storage_path import Place, write_atomically
 from search_spaces.pruners.asha import HalvingPruner, _halving
 from search_spaces.pruners.base import Rung

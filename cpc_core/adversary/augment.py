@@ -1,21 +1,22 @@
-"""The hand-made augmentations that the paper names as the alternative to its adversary (section 1),
-by torchaudio.
+"""Augmentation baselines: the transformations that the paper names as the alternative to its
+adversary (section 1), by torchaudio.
 """
 
 from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-import torch
-from torch import Tensor
-from torchaudio.functional import phase_vocoder, resample
+from pydantic import Field
 
-from cpc_core.adversary.base import Perturbing
-from cpc_core.clean_pass import CleanPass
-from cpc_core.config import PitchShift, SpeedChange
+from cpc_core.adversary.base import Perturbation
 from cpc_core.geometry import SAMPLE_RATE_HZ
-from cpc_core.stateless_random import Key, Purpose, uniform_integers
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from cpc_core.clean_pass import CleanPass
 
 RATE_GRID_HZ = 100
 """Resampling rates are multiples of this: coprime ones would need a filter for each of 16 000
@@ -23,55 +24,86 @@ phases, a gigabyte. It moves a pitch by at most a twentieth of a semitone.
 """
 
 
-class Augmentation(Perturbing[SpeedChange | PitchShift]):
+class Augmentation(Perturbation):
     """One transformation out of a few, drawn for each clip."""
 
-    additive = False
+    additive: ClassVar[bool] = False
 
-    def __init__(self, config: SpeedChange | PitchShift, choices: tuple[float, ...]) -> None:
-        super().__init__(config)
-        self.choices = choices
-
-    def perturb(self, clean: CleanPass) -> Tensor:
-        """Each clip transformed by its own choice, at its old length."""
-        key = Key(clean.seed, clean.step, Purpose.AUGMENTATION)
-        drawn = uniform_integers(key, clean.clip_ids, (), len(self.choices))
-        changed = clean.audio.detach().clone()
-        for index, choice in enumerate(self.choices):
-            rows = (drawn == index).nonzero().squeeze(1)
-            if not len(rows):
-                continue
-            # Autocast would filter the audio itself in bfloat16.
-            with torch.autocast(clean.audio.device.type, enabled=False):
-                changed[rows] = _fitted(
-                    self.transform(clean.audio.detach()[rows], choice), clean.audio.shape[1]
-                )
-        return changed
+    @property
+    @abstractmethod
+    def choices(self) -> tuple[float, ...]:
+        """Transformations to draw from."""
 
     @abstractmethod
     def transform(self, audio: Tensor, choice: float) -> Tensor:
         """Transforms audio `[N, L]` to `[N, L']`."""
 
+    def perturb(self, clean: CleanPass) -> Tensor:
+        """Each clip transformed by its own choice, at its old length."""
+        import torch
 
-class Speed(Augmentation):
-    """Faster or slower playback by resampling."""
+        audio = clean.audio.detach()
+        drawn = clean.integers("augmentation", (), len(self.choices))
+        changed = audio.clone()
+        for index, choice in enumerate(self.choices):
+            rows = (drawn == index).nonzero().squeeze(1)
+            if not len(rows):
+                continue
+            # Autocast would filter the audio itself in bfloat16.
+            with torch.autocast(audio.device.type, enabled=False):
+                changed[rows] = _fitted(self.transform(audio[rows], choice), audio.shape[1])
+        return changed
 
-    def __init__(self, config: SpeedChange) -> None:
-        super().__init__(config, config.factors)
+
+class SpeedChange(Augmentation):
+    """Plays each clip faster or slower, pitch included, at its length: an augmentation baseline."""
+
+    kind: Literal["speed"] = "speed"
+    label: ClassVar[str] = "speed change"
+
+    branch: Literal["both"] = "both"
+    """Time is stretched, so contexts and targets must receive the same audio: their frames would
+    not match otherwise.
+    """
+
+    factors: tuple[Annotated[float, Field(ge=0.5, le=2)], ...] = Field(
+        default=(0.9, 1.0, 1.1), min_length=1
+    )
+    """Speeds, one drawn for each clip: the three of common speed perturbation."""
+
+    @property
+    def choices(self) -> tuple[float, ...]:
+        """The factors."""
+        return self.factors
 
     def transform(self, audio: Tensor, choice: float) -> Tensor:
-        """Plays `choice` times as fast."""
+        """Resamples audio to `choice` times its speed."""
+        from torchaudio.functional import resample
+
         return resample(audio, _on_grid(SAMPLE_RATE_HZ * choice), SAMPLE_RATE_HZ)  # type: ignore[no-any-return]
 
 
-class Pitch(Augmentation):
-    """A stretch of time by a phase vocoder, undone by resampling."""
+class PitchShift(Augmentation):
+    """Raises or lowers each clip's pitch at its tempo: an augmentation baseline."""
 
-    def __init__(self, config: PitchShift) -> None:
-        super().__init__(config, config.semitones)
+    kind: Literal["pitch"] = "pitch"
+    label: ClassVar[str] = "pitch shift"
+
+    semitones: tuple[Annotated[float, Field(ge=-12, le=12)], ...] = Field(
+        default=(-2.0, -1.0, 0.0, 1.0, 2.0), min_length=1
+    )
+    """Shifts in semitones, one drawn for each clip."""
+
+    @property
+    def choices(self) -> tuple[float, ...]:
+        """The shifts."""
+        return self.semitones
 
     def transform(self, audio: Tensor, choice: float) -> Tensor:
-        """Shifts by `choice` semitones."""
+        """Stretches time by a phase vocoder and undoes it by resampling."""
+        import torch
+        from torchaudio.functional import phase_vocoder, resample
+
         window, hop = 512, 128
         raised_hz = _on_grid(SAMPLE_RATE_HZ * 2 ** (choice / 12))
         if raised_hz == SAMPLE_RATE_HZ or audio.shape[1] < window:
@@ -92,5 +124,5 @@ def _on_grid(rate_hz: float) -> int:
 
 
 def _fitted(audio: Tensor, samples: int) -> Tensor:
-    """The first `samples` samples, going on from the beginning where there are fewer."""
+    """The first `samples` samples, repeated from the beginning where there are fewer."""
     return audio.repeat(1, -(-samples // audio.shape[1]))[:, :samples]

@@ -1,42 +1,56 @@
-"""Perturbations that do not look at the model: Table 1's control, and noise at a ratio to each
-clip.
-"""
+"""White noise, independent of the model: at a fixed size, and at a ratio to each clip."""
 
 from __future__ import annotations
 
-from torch import Tensor
-from torchaudio.functional import add_noise
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from cpc_core.adversary.base import Perturbing
-from cpc_core.adversary.sized import Sized
-from cpc_core.clean_pass import CleanPass
-from cpc_core.config import AdditiveNoise, GaussianAdversary
-from cpc_core.stateless_random import Key, Purpose, normal, uniform
+from pydantic import ConfigDict, model_validator
+
+from cpc_core.adversary.base import Perturbation, SizedAdversary
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from cpc_core.clean_pass import CleanPass
 
 
-class Gaussian(Sized[GaussianAdversary]):
-    """Additive white noise of standard deviation ε (Table 1, last row)."""
+class Gaussian(SizedAdversary):
+    """White noise of standard deviation ε: the control of Table 1, at the RMS of the sign
+    perturbation.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"paper": "Table 1"})
+
+    kind: Literal["gaussian"] = "gaussian"
+    label: ClassVar[str] = "Gaussian noise"
 
     def perturb(self, clean: CleanPass) -> Tensor:
-        """Answers x + ε · N(0, 1)."""
-        return clean.audio.detach() + self.size(clean) * _white(clean)
-
-
-class NoiseAtRatio(Perturbing[AdditiveNoise]):
-    """White noise at a signal-to-noise ratio drawn for each clip."""
-
-    def perturb(self, clean: CleanPass) -> Tensor:
-        """Answers x + noise, with the ratio uniform over the configured decibels; a silent clip
-        stays silent.
-        """
-        low, high = self.config.snr_db
-        ratio_db = low + (high - low) * uniform(
-            Key(clean.seed, clean.step, Purpose.AUGMENTATION), clean.clip_ids, ()
+        """Audio x + ε · N(0, 1)."""
+        return clean.audio.detach() + self.size(clean) * clean.normal(
+            "noise", clean.audio.shape[1:]
         )
-        return add_noise(clean.audio.detach(), _white(clean), ratio_db.to(clean.audio))  # type: ignore[no-any-return]
 
 
-def _white(clean: CleanPass) -> Tensor:
-    return normal(
-        Key(clean.seed, clean.step, Purpose.NOISE), clean.clip_ids, clean.audio.shape[1:]
-    ).to(clean.audio)
+class AdditiveNoise(Perturbation):
+    """White noise at a signal-to-noise ratio drawn for each clip: an augmentation baseline."""
+
+    kind: Literal["additive_noise"] = "additive_noise"
+    label: ClassVar[str] = "additive noise"
+
+    snr_db: tuple[float, float] = (10.0, 30.0)
+    """Range of the ratio in decibels: audible, without hiding the clip."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> AdditiveNoise:
+        if self.snr_db[0] > self.snr_db[1]:
+            raise ValueError(f"snr_db {self.snr_db} must name the lower ratio first")
+        return self
+
+    def perturb(self, clean: CleanPass) -> Tensor:
+        """Audio x + noise, its ratio uniform over `snr_db`; a silent clip stays silent."""
+        from torchaudio.functional import add_noise
+
+        low, high = self.snr_db
+        ratio_db = low + (high - low) * clean.uniform("augmentation", ())
+        white = clean.normal("noise", clean.audio.shape[1:])
+        return add_noise(clean.audio.detach(), white, ratio_db.to(clean.audio))  # type: ignore[no-any-return]

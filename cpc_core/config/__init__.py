@@ -8,21 +8,6 @@ that specs validate at once.
 
 from __future__ import annotations
 
-from cpc_core.config.adversary import (
-    AdditiveNoise,
-    Adversary,
-    EpsilonReference,
-    FgsmAdversary,
-    FreeAdversary,
-    GaussianAdversary,
-    NoAdversary,
-    Perturbation,
-    PgdAdversary,
-    PitchShift,
-    RandomStartFgsmAdversary,
-    SizedAdversary,
-    SpeedChange,
-)
 from cpc_core.config.network import ContextConfig, EncoderConfig, InitialisationConfig, Norm
 from cpc_core.config.objective import NegativesConfig, ObjectiveConfig
 from cpc_core.config.root import SCHEMA_VERSION, CpcConfig, canonical_json, signature, trajectory
@@ -35,43 +20,22 @@ from cpc_core.config.training import (
     TrainingConfig,
 )
 from cpc_core.section import Section
-from cpc_core.similarity import Similarity
-from cpc_core.similarity.cosine import CosineSimilarity
-from cpc_core.similarity.dot import DotSimilarity
-from cpc_core.similarity.nonlinear_cosine import NonlinearCosineSimilarity
 
 __all__ = [
-    "AdditiveNoise",
-    "Adversary",
     "ComputeConfig",
     "ContextConfig",
-    "CosineSimilarity",
     "CpcConfig",
     "DataConfig",
-    "DotSimilarity",
     "EncoderConfig",
-    "EpsilonReference",
-    "FgsmAdversary",
-    "FreeAdversary",
-    "GaussianAdversary",
     "InitialisationConfig",
     "NegativesConfig",
-    "NoAdversary",
-    "NonlinearCosineSimilarity",
     "Norm",
     "ObjectiveConfig",
     "OptimizerConfig",
     "PROBE_METRICS",
-    "Perturbation",
-    "PgdAdversary",
-    "PitchShift",
     "ProbeConfig",
-    "RandomStartFgsmAdversary",
     "SCHEMA_VERSION",
     "Section",
-    "SizedAdversary",
-    "Similarity",
-    "SpeedChange",
     "TrainingConfig",
     "canonical_json",
     "signature",

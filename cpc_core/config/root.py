@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from cpc_core.config.adversary import Adversary, FreeAdversary, NoAdversary
+from cpc_core.adversary import AnyAdversary, NoAdversary
 from cpc_core.config.network import ContextConfig, EncoderConfig, InitialisationConfig
 from cpc_core.config.objective import NegativesConfig, ObjectiveConfig
 from cpc_core.config.training import (
@@ -21,8 +21,7 @@ from cpc_core.config.training import (
 )
 from cpc_core.geometry import SAMPLE_RATE_HZ, Geometry
 from cpc_core.section import Section
-from cpc_core.similarity import Similarity
-from cpc_core.similarity.nonlinear_cosine import NonlinearCosineSimilarity
+from cpc_core.similarity import AnySimilarity, NonlinearCosineSimilarity
 
 SCHEMA_VERSION = 2
 """Goes into every hash: raise it when the meaning of a field changes."""
@@ -34,10 +33,10 @@ class CpcConfig(Section):
     data: DataConfig = DataConfig()
     encoder: EncoderConfig = EncoderConfig()
     context: ContextConfig = ContextConfig()
-    similarity: Similarity = NonlinearCosineSimilarity()
+    similarity: AnySimilarity = NonlinearCosineSimilarity()
     objective: ObjectiveConfig = ObjectiveConfig()
     negatives: NegativesConfig = NegativesConfig()
-    adversary: Adversary = NoAdversary()
+    adversary: AnyAdversary = NoAdversary()
     initialisation: InitialisationConfig = InitialisationConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     compute: ComputeConfig = ComputeConfig()
@@ -60,14 +59,9 @@ class CpcConfig(Section):
         )
 
     @property
-    def updates_per_batch(self) -> int:
-        """Optimizer steps in a row on the same batch: more than one under the free adversary."""
-        return self.adversary.replays if isinstance(self.adversary, FreeAdversary) else 1
-
-    @property
     def batches(self) -> int:
         """Batches that the whole training reads."""
-        return self.training.steps // self.updates_per_batch
+        return self.training.steps // self.adversary.updates_per_batch
 
     @property
     def decay_steps(self) -> int:
@@ -131,9 +125,9 @@ class CpcConfig(Section):
     def _reports_fall_between_batches(self) -> CpcConfig:
         # A checkpoint between two replays would have to carry every worker's perturbation.
         for name in ("report_every", "steps"):
-            if (value := vars(self.training)[name]) % self.updates_per_batch:
+            if (value := vars(self.training)[name]) % self.adversary.updates_per_batch:
                 raise ValueError(
-                    f"training.{name} {value} must be a multiple of adversary.replays {self.updates_per_batch}"
+                    f"training.{name} {value} must be a multiple of adversary.replays {self.adversary.updates_per_batch}"
                 )
         return self
 

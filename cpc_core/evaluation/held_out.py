@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cpc_core.adversary.gradient import Fgsm, Pgd
+from cpc_core.adversary.fgsm import Fgsm
+from cpc_core.adversary.pgd import Pgd
 from cpc_core.clean_pass import CleanPass
-from cpc_core.config import CpcConfig, FgsmAdversary, PgdAdversary
+from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Clips
 from cpc_core.model.cpc_model import CpcModel
 from cpc_core.objective.negatives import Pool, draw_negatives
@@ -114,14 +115,12 @@ def evaluate_attacked(
     Arguments are those of `evaluate`.
     """
     training = config.training
-    fgsm = Fgsm(FgsmAdversary(epsilon_db=training.attack_epsilon_db))
+    fgsm = Fgsm(epsilon_db=training.attack_epsilon_db)
     steps = training.attack_steps
     pgd = Pgd(
-        PgdAdversary(
-            epsilon_db=training.attack_epsilon_db,
-            attack_steps=steps,
-            relative_step=ATTACK_REACH / steps,
-        )
+        epsilon_db=training.attack_epsilon_db,
+        attack_steps=steps,
+        relative_step=ATTACK_REACH / steps,
     )
     rows, weights = [], []
     with precision(config.compute, _device(model)):
@@ -157,7 +156,7 @@ def _clean_passes(
         drawn = draw_negatives(
             key, ids, Pool(len(ids)), frames, config.objective.n_steps, config.negatives
         )
-        yield CleanPass.over(model, x, drawn, ids, seed=HELD_OUT_SEED, step=0)
+        yield CleanPass.compute(model, x, drawn, ids, seed=HELD_OUT_SEED, step=0)
 
 
 @torch.no_grad()

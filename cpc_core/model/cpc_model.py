@@ -13,7 +13,6 @@ from cpc_core.config import CpcConfig
 from cpc_core.model.context import build_context
 from cpc_core.model.encoder import Encoder
 from cpc_core.model.layers import run, run_checkpointed, run_in_chunks
-from cpc_core.objective.embedding import build_similarity
 from cpc_core.objective.objective import Objective
 
 
@@ -53,7 +52,7 @@ class CpcModel(nn.Module):
             next(parts)
             self.past_context = build_context(width, config.context)
             next(parts)
-            similarity = build_similarity(width, config.similarity)
+            similarity = config.similarity.embedding(width)
             next(parts)
             self.objective = Objective(
                 config.context.channels(width), width, similarity, config.objective

@@ -91,9 +91,11 @@ def initialise(
         case NonlinearCosine() as projection:
             means = _separate_predictions(projection, fits, latents)
         case Dot() | Cosine() as similarity:
-            aim = _calibrate_dot if isinstance(similarity, Dot) else _calibrate_cosine
+            calibrate = _calibrate_dot if isinstance(similarity, Dot) else _calibrate_cosine
             embedded = _Moments.of(similarity(latents))
-            means = [aim(fit, embedded, level, deviation) for fit in fits]
+            means = [calibrate(fit, embedded, level, deviation) for fit in fits]
+        case _:  # regression alone: nothing is known of how logits follow from predictions
+            means = [_mean(latents.double()) for _ in fits]
     for predictor, fit, mean in zip(objective.predictors, fits, means, strict=True):
         fit.write(predictor, mean)
     if isinstance(objective.similarity, NonlinearCosine):

@@ -1,4 +1,4 @@
-"""How alike a prediction and a latent are. Every measure is an inner product of embedded vectors.
+"""Embeddings whose inner product is the similarity of a prediction and a latent.
 
 Embedding first means that each latent is projected and normalised once, however often it serves as
 a positive or a negative. Embedded vectors are float32 even under autocast: at τ = 0.05 a bfloat16
@@ -12,8 +12,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-from cpc_core.config import CosineSimilarity, DotSimilarity, NonlinearCosineSimilarity
 
 
 class Dot(nn.Module):
@@ -37,13 +35,14 @@ class NonlinearCosine(nn.Module):
 
     Args:
         channels: Dimensions of predictions and latents.
-        config: Sizes of p.
+        hidden: Units of the hidden layer of p.
+        output: Dimensions of p's output.
     """
 
-    def __init__(self, channels: int, config: NonlinearCosineSimilarity) -> None:
+    def __init__(self, channels: int, hidden: int, output: int) -> None:
         super().__init__()
-        self.hidden = nn.Linear(channels, config.hidden)
-        self.output = nn.Linear(config.hidden, config.output or config.hidden)
+        self.hidden = nn.Linear(channels, hidden)
+        self.output = nn.Linear(hidden, output)
 
     def project(self, x: Tensor) -> Tensor:
         """p(x), `[..., C]` to `[..., P]`."""
@@ -52,19 +51,6 @@ class NonlinearCosine(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Maps `[..., C]` to unit vectors `[..., P]`."""
         return normalise(_precise(self.project(x)))
-
-
-def build_similarity(
-    channels: int, config: DotSimilarity | CosineSimilarity | NonlinearCosineSimilarity
-) -> Dot | Cosine | NonlinearCosine:
-    """The configured measure for vectors of `channels` dimensions."""
-    match config:
-        case DotSimilarity():
-            return Dot()
-        case CosineSimilarity():
-            return Cosine()
-        case NonlinearCosineSimilarity():
-            return NonlinearCosine(channels, config)
 
 
 def _precise(x: Tensor) -> Tensor:

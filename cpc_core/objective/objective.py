@@ -19,7 +19,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cpc_core.config import ObjectiveConfig
-from cpc_core.objective.embedding import Cosine, Dot, NonlinearCosine
 from cpc_core.objective.inner_products import inner_products
 
 
@@ -64,7 +63,7 @@ class Objective(nn.Module):
         self,
         context_channels: int,
         latent_channels: int,
-        similarity: Dot | Cosine | NonlinearCosine,
+        similarity: nn.Module,
         config: ObjectiveConfig,
     ) -> None:
         super().__init__()

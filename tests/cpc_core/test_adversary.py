@@ -11,10 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from cpc_core.adversary import Adversary, build_adversary
-from cpc_core.adversary.gradient import Free
-from cpc_core.clean_pass import Branch, CleanPass, reference_amplitude
-from cpc_core.config import CpcConfig, FgsmAdversary, FreeAdversary
+from cpc_core.adversary.base import Branch, Perturbation
+from cpc_core.adversary.fgsm import Fgsm
+from cpc_core.adversary.free import Free
+from cpc_core.clean_pass import CleanPass
+from cpc_core.config import CpcConfig
 from cpc_core.model.cpc_model import CpcModel
 from tests.helpers.configs import noise, tiny_clean_pass, tiny_config
 
@@ -24,14 +25,14 @@ CLIPS, SAMPLES = 2, 46
 CONFIG = tiny_config(negatives={"sampling": "local"})
 
 
-def adversary_of(kind: str, **settings: Any) -> Adversary:
-    return build_adversary(tiny_config(adversary={"kind": kind, **settings}).adversary)
+def adversary_of(kind: str, **settings: Any) -> Perturbation:
+    adversary = tiny_config(adversary={"kind": kind, **settings}).adversary.start()
+    assert adversary is not None
+    return adversary
 
 
-def perturb(adversary: Adversary, clean: CleanPass) -> Tensor:
-    perturbed = adversary.perturb(clean)
-    assert perturbed is not None
-    return perturbed.detach()
+def perturb(adversary: Perturbation, clean: CleanPass) -> Tensor:
+    return adversary.perturb(clean).detach()
 
 
 @pytest.fixture
@@ -176,14 +177,15 @@ def test_epsilon_is_relative_to_its_reference(model: CpcModel, reference: str) -
     torch.testing.assert_close(delta.abs().amin(1), 0.01 * expected.double())
 
 
-def test_a_silent_clip_has_no_peak_to_be_relative_to() -> None:
-    assert not reference_amplitude(torch.zeros(1, 5), "clip_peak").any()
+def test_a_silent_clip_has_no_peak_to_be_relative_to(model: CpcModel) -> None:
+    silent = tiny_clean_pass(CONFIG, model, torch.zeros(1, SAMPLES, dtype=torch.float64))
+    assert not silent.amplitude("clip_peak").any()
 
 
 def test_free_begins_clean_and_follows_the_last_updates_gradient(
     model: CpcModel, audio: Tensor
 ) -> None:
-    free = Free(FreeAdversary(epsilon_db=-40, replays=3))
+    free = Free(epsilon_db=-40, replays=3).start()
     expected = torch.zeros_like(audio)
     for step in range(7):
         now = tiny_clean_pass(CONFIG, model, audio, step)
@@ -198,7 +200,7 @@ def test_free_begins_clean_and_follows_the_last_updates_gradient(
 
 
 def test_the_smallest_fraction_of_full_scale_is_a_decibel_value() -> None:
-    assert FgsmAdversary(epsilon_db=-55).epsilon == pytest.approx(1.78e-3, rel=2e-3)
+    assert Fgsm(epsilon_db=-55).epsilon == pytest.approx(1.78e-3, rel=2e-3)
     assert CpcConfig.model_validate(
         {"adversary": {"kind": "fgsm", "epsilon_db": 0}}
-    ).adversary == FgsmAdversary(epsilon_db=0)
+    ).adversary == Fgsm(epsilon_db=0)

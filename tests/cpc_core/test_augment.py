@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cpc_core.adversary import build_adversary
+from cpc_core.adversary.base import Perturbation
 from cpc_core.clean_pass import CleanPass
 from cpc_core.model.cpc_model import CpcModel
 from tests.helpers.configs import noise, tiny_clean_pass, tiny_config
@@ -36,11 +36,14 @@ def peak_hz(audio: Tensor) -> Tensor:
     return strongest / 4
 
 
-def transformed(audio: Tensor, **adversary: Any) -> Tensor:
-    perturbed = build_adversary(tiny_config(adversary=adversary).adversary).perturb(
-        clean_pass(audio)
-    )
-    assert perturbed is not None
+def augmentation(**settings: Any) -> Perturbation:
+    adversary = tiny_config(adversary=settings).adversary.start()
+    assert adversary is not None
+    return adversary
+
+
+def transformed(audio: Tensor, **settings: Any) -> Tensor:
+    perturbed = augmentation(**settings).perturb(clean_pass(audio))
     assert perturbed.shape == audio.shape
     return perturbed
 
@@ -81,15 +84,11 @@ def test_noise_has_a_ratio_within_its_range() -> None:
 
 
 def test_each_clip_draws_its_own_change_by_its_id_alone() -> None:
-    adversary = build_adversary(
-        tiny_config(adversary={"kind": "speed", "factors": [0.8, 1.25]}).adversary
-    )
+    adversary = augmentation(kind="speed", factors=[0.8, 1.25])
     clean = clean_pass(noise(12, SAMPLES))
     together = adversary.perturb(clean)
-    assert together is not None
     ids = clean.clip_ids.flip(0)
     turned = adversary.perturb(dataclasses.replace(clean, audio=clean.audio.flip(0), clip_ids=ids))
-    assert turned is not None
     torch.testing.assert_close(turned.flip(0), together)
     lengthened = (
         together[:, :100] - transformed(clean.audio, kind="speed", factors=[0.8])[:, :100]

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from cpc_core.adversary.gradient import Fgsm
+from cpc_core.adversary.fgsm import Fgsm
 from cpc_core.clean_pass import CleanPass
-from cpc_core.config import FgsmAdversary, OptimizerConfig
+from cpc_core.config import OptimizerConfig
 from cpc_core.errors import NonFiniteError
 from cpc_core.step import TrainState, learning_rate, relative_spread, train_step
 from tests.helpers.configs import tiny_batch, tiny_config
@@ -28,21 +28,20 @@ EPSILON = 10 ** (-30 / 20)
 
 
 class Watched(Fgsm):
-    """FGSM that keeps what it answered."""
+    """FGSM that keeps the perturbed audio of every step."""
 
-    def __init__(self) -> None:
-        super().__init__(FgsmAdversary(epsilon_db=-30))
-        self.perturbed = torch.empty(0)
+    epsilon_db: float = -30
+    history: list[Any] = []  # noqa: RUF012  pydantic copies it for each object
 
     def perturb(self, clean: CleanPass) -> Tensor:
-        self.perturbed = super().perturb(clean)
-        return self.perturbed
+        perturbed = super().perturb(clean)
+        self.history.append(perturbed)
+        return perturbed
 
 
 def test_the_update_uses_clean_contexts_and_perturbed_latents_with_new_negatives() -> None:
     state = TrainState.create(tiny_config(adversary=FGSM), CPU)
-    watched = Watched()
-    state.adversary = watched
+    state.adversary = watched = Watched()
     calls: list[tuple[Any, ...]] = []
     state.model.objective.register_forward_pre_hook(lambda module, inputs: calls.append(inputs[:3]))
     batch = tiny_batch()
@@ -57,9 +56,9 @@ def test_the_update_uses_clean_contexts_and_perturbed_latents_with_new_negatives
     fresh.load_state_dict(before)
     with torch.no_grad():
         torch.testing.assert_close(attack_latents, fresh.encoder(batch.audio.detach()))
-        torch.testing.assert_close(latents, fresh.encoder(watched.perturbed))
+        torch.testing.assert_close(latents, fresh.encoder(watched.history[0]))
         torch.testing.assert_close(contexts, fresh.contextualise(attack_latents))
-    delta = watched.perturbed - batch.audio
+    delta = watched.history[0] - batch.audio
     assert float(delta.abs().max()) == pytest.approx(EPSILON, rel=1e-4)
 
 
@@ -75,7 +74,7 @@ def test_the_gradient_is_that_of_the_perturbed_loss_through_contexts_and_targets
     batch = tiny_batch(dtype=torch.float64)
     model = TrainState.create(state.config, CPU).model.double()
     train_step(state, batch)
-    latents = model.encoder(watched.perturbed)
+    latents = model.encoder(watched.history[0])
     loss = model.objective(
         model.contextualise(model.encoder(batch.audio)), latents, calls[1][2]
     ).loss

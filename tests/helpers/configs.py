@@ -54,7 +54,7 @@ def tiny_clean_pass(config: CpcConfig, model: CpcModel, audio: Tensor, step: int
         config.objective.n_steps,
         config.negatives,
     )
-    return CleanPass.over(model, audio, drawn, ids, seed=config.seed, step=step)
+    return CleanPass.compute(model, audio, drawn, ids, seed=config.seed, step=step)
 
 
 def kept_for_backward(run: Callable[[], object]) -> list[int]:

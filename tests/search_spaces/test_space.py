@@ -70,8 +70,8 @@ def test_changing_the_kind_leaves_the_other_kinds_fields_behind() -> None:
         {"encoder": {"width": 64}, "seed": 1}
     )
     fgsm = apply(base, {"adversary": "fgsm"}, seed=0).adversary
-    assert (fgsm.kind, fgsm.epsilon_db) == ("fgsm", -45.0)  # type: ignore[union-attr]
-    assert apply(base, {"epsilon_db": -50.0}, seed=0).adversary.attack_steps == 7  # type: ignore[union-attr]
+    assert (fgsm.kind, fgsm.epsilon_db) == ("fgsm", -45.0)  # type: ignore[attr-defined]
+    assert apply(base, {"epsilon_db": -50.0}, seed=0).adversary.attack_steps == 7  # type: ignore[attr-defined]
     assert base["adversary"] == {"kind": "pgd", "epsilon_db": -45.0, "attack_steps": 7}
 
 

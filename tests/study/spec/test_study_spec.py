@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from cpc_core.config import CpcConfig, SizedAdversary
+from cpc_core.adversary.base import SizedAdversary
+from cpc_core.adversary.noise import Gaussian
+from cpc_core.config import CpcConfig
 from cpc_core.errors import ConfigError
 from study.analysis.published import TABLE_1
 from study.spec.messages import SpecError
@@ -35,7 +37,7 @@ def test_the_demo_is_two_similarities_by_two_temperatures_by_two_seeds_under_att
         for seed in (0, 1)
     }
     attacks = {
-        (config.adversary.kind, config.adversary.epsilon_db)  # type: ignore[union-attr]
+        (config.adversary.kind, config.adversary.epsilon_db)  # type: ignore[attr-defined]
         for config in configs
     }
     assert attacks == {("fgsm", -55.0)}
@@ -282,7 +284,7 @@ def test_table_1_has_the_rows_of_the_paper() -> None:
         cells = {(sample["adversary"], sample.get("epsilon_db")) for sample in spec.tried}
         assert cells == {(row.adversary, row.epsilon_db) for row in TABLE_1}
         gaussian = spec.config({"adversary": "gaussian"}, 0).adversary
-        assert gaussian.kind == "gaussian" and gaussian.epsilon_db == -55
+        assert isinstance(gaussian, Gaussian) and gaussian.epsilon_db == -55
 
 
 def test_the_ablation_changes_one_choice_of_the_papers_best_model() -> None:
