@@ -1,4 +1,4 @@
-"""The page of a study, live: the report's own components, read again while trials are running."""
+"""The page of a study, live: the report's components, read again while trials are running."""
 
 from __future__ import annotations
 
@@ -17,25 +17,27 @@ from cpc_core.errors import CpcError
 from cpc_core.storage_path import Place
 from dashboards.study_page import FIRST_SORT, page
 from dashboards.tables import Sort, trial_table
-from study.analysis import NotShown, trial_table_info
+from study.analysis.cells import NotShown
+from study.analysis.tables import trial_table_info
 from study.results.reader import read_study
 from study.results.watcher import LiveStudy
 
 POLL_MS = 2500
-"""A callback slower than its interval never renders, and drawing a large study takes a second."""
+"""Interval of polls: a callback slower than it never renders, and drawing can take a second."""
 
 
 class PortTakenError(CpcError):
-    """Another program listens where the dashboard should.
+    """A port that another program uses.
 
     Args:
-        host: The address asked for.
-        port: The port asked for.
+        host: The requested address.
+        port: The requested port.
     """
 
     def __init__(self, host: str, port: int) -> None:
         super().__init__(
-            f"port {port} on {host} is taken: choose another one with --port, for example --port {port + 1}"
+            f"port {port} on {host} is taken: choose another one with --port, "
+            f"for example --port {port + 1}"
         )
         self.host, self.port = host, port
 
@@ -45,8 +47,7 @@ class ListenError(CpcError):
 
 
 def create_app(study_folder: Place) -> dash.Dash:
-    """The app of one study. It only reads the folder, serves all its files itself, and contacts
-    nobody.
+    """The app of one study, which only reads the folder and serves all its files itself.
 
     Raises:
         CpcError: The folder holds no study, or a damaged one.
@@ -73,7 +74,7 @@ def _layout(live: LiveStudy) -> html.Main:
     return html.Main(
         [
             dcc.Store(id="revision", data=revision),
-            dcc.Store(id="sort", data=_stored(FIRST_SORT)),
+            dcc.Store(id="sort", data=_as_data(FIRST_SORT)),
             dcc.Interval(id="poll", interval=POLL_MS, disabled=record.finished),
             html.P(id="notice", role="status"),
             html.Div(page(record), id="page"),
@@ -92,12 +93,12 @@ def _connect(app: dash.Dash, live: LiveStudy) -> None:
         State("sort", "data"),
         prevent_initial_call=True,
     )
-    def look_again(_: int, seen: str, sort: dict[str, Any]) -> tuple[Any, Any, Any, str]:
+    def refresh(_: int, shown: str, sort: dict[str, Any]) -> tuple[Any, Any, Any, str]:
         try:
             revision, record = live.latest()
         except CpcError as error:
             return dash.no_update, dash.no_update, False, f"Shown as last read: {error}"
-        if revision == seen:
+        if revision == shown:
             raise PreventUpdate
         return page(record, Sort(**sort)), revision, record.finished, ""
 
@@ -115,26 +116,25 @@ def _connect(app: dash.Dash, live: LiveStudy) -> None:
             raise PreventUpdate
         column = ctx.triggered_id["column"]
         sort = Sort(column, descending=column == stored["column"] and not stored["descending"])
-        return trial_table(info, sort), _stored(sort)
+        return trial_table(info, sort), _as_data(sort)
 
 
-def _stored(sort: Sort) -> dict[str, Any]:
+def _as_data(sort: Sort) -> dict[str, Any]:
     return {"column": sort.column, "descending": sort.descending}
 
 
 class _QuietHandler(WSGIRequestHandler):
-    """Serves without a line in the terminal for each poll."""
+    """Handler that writes no line to the terminal for each poll."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Nothing: errors are still logged."""
+        """Logs nothing: errors are logged elsewhere."""
 
 
 def open_server(app: dash.Dash, host: str, port: int) -> BaseWSGIServer:
-    """A server that already listens; `serve_forever` runs it, `port` says where (0 asks for any
-    free one).
+    """A server that already listens at a port (0: any free one); `serve_forever` runs it.
 
     Raises:
-        PortTakenError: Something else listens there.
+        PortTakenError: Another program uses the port.
         ListenError: The address is not this machine's, or the port is not allowed.
     """
     if not 0 <= port <= 65535:
@@ -146,7 +146,8 @@ def open_server(app: dash.Dash, host: str, port: int) -> BaseWSGIServer:
         if error.errno == errno.EADDRINUSE:
             raise PortTakenError(host, port) from error
         raise ListenError(
-            f"cannot listen at {host}, port {port} ({error.strerror}): try --host 127.0.0.1 and a --port from 1024"
+            f"cannot listen at {host}, port {port} ({error.strerror}): "
+            "try --host 127.0.0.1 and a --port from 1024"
         ) from error
     with listener:
         return make_server(
@@ -166,7 +167,7 @@ def serve(
     *,
     on_ready: Callable[[str], None],
 ) -> None:
-    """Show a study until interrupted.
+    """Shows a study until interrupted.
 
     Args:
         study_folder: The study.
@@ -175,7 +176,7 @@ def serve(
         on_ready: Called with the page's address once it answers.
 
     Raises:
-        PortTakenError: Something else listens there.
+        PortTakenError: Another program uses the port.
         ListenError: The address is not this machine's, or the port is not allowed.
         CpcError: The folder holds no study, or a damaged one.
     """

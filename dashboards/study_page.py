@@ -1,110 +1,71 @@
-"""A study as a page: the answer first, then the figures that make sense for it, the tables, and
-where it all came from.
+"""A study as a page: the answer first, then figures, tables and provenance.
 
-The live app shows these components as they are; the report writes the same ones as HTML.
+The live app shows these components; the report writes the same ones as HTML.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from dash import html
 from dash.development.base_component import Component
 
-from dashboards.drawing.sections import _pending, _section
-from dashboards.figures.epsilon import _epsilon
-from dashboards.figures.history import _history
-from dashboards.figures.ranking import _ranking
-from dashboards.figures.sampling import _sampling
-from dashboards.figures.temperature import _temperature
-from dashboards.tables import Sort, provenance_list, trial_table
-from study.analysis import NotShown, answer_info, claim_infos, trial_table_info
+from dashboards.drawing.sections import caption, lead, pending_section, section
+from dashboards.figures import FIGURES
+from dashboards.figures.base import Figure
+from dashboards.tables import Sort, facts_list, provenance_list, trial_table
+from study.analysis.answer import AnswerInfo, answer_info
+from study.analysis.cells import NotShown
+from study.analysis.claims import claim_infos
 from study.analysis.cost import cost_info, duration_text
 from study.analysis.labels import metric_label, number, sentence_case
+from study.analysis.tables import trial_table_info
 from study.results.records import StudyRecord
 
 FIRST_SORT = Sort("number", descending=False)
 
 
 CLAIMS = (
-    "What the study set out to show. A claim is supported where the whole 95 % interval of the lead lies above its margin, "
-    "not supported where it lies below, and otherwise undecided at this number of seeds."
+    "What the study set out to show. A claim is supported where the whole 95 % interval of the "
+    "lead lies above its margin, not supported where it lies below, and otherwise undecided at "
+    "this number of seeds."
 )
 
 
 METHOD = (
-    "Only complete trials enter a mean; pruned, diverged and failed ones are counted beside it. Differences are taken seed by seed, "
-    "over the seeds that two settings share. Intervals are 95 % t-intervals. Those of claims are widened (Bonferroni) where the best of "
-    "several settings was picked; the others are not adjusted for that, and claims not for one another."
+    "Only complete trials enter a mean; pruned, diverged and failed ones are counted beside it. "
+    "Differences are taken seed by seed, over the seeds that two settings share. "
+    "Intervals are 95 % t-intervals. Those of claims are widened (Bonferroni) where the best of "
+    "several settings was picked; the others are not adjusted for that, "
+    "and claims not for one another."
 )
 
 
 def page(record: StudyRecord, sort: Sort = FIRST_SORT) -> list[Component]:
     """The whole page of a study, partial or finished."""
-    sections = [
-        _temperature(record),
-        _epsilon(record),
-        _sampling(record),
-        _ranking(record),
-        _history(record),
-        _trials(record, sort),
-    ]
-    return [
+    parts = (
         _header(record),
-        *_claims(record),
-        *(section for section in sections if section is not None),
+        _claims(record),
+        *(_figure(figure, record) for figure in FIGURES),
+        _trials(record, sort),
         _foot(record),
-    ]
+    )
+    return [part for part in parts if part is not None]
+
+
+def _figure(figure: Figure[Any], record: StudyRecord) -> Component | None:
+    info = figure.info(record)
+    if isinstance(info, NotShown):
+        return pending_section(figure.name, figure.title, info)
+    return section(figure.name, figure.title, *figure.section(info))
 
 
 def _header(record: StudyRecord) -> Component:
     answer = answer_info(record)
-    spent = sum(trial.duration_s for trial in record.trials)
-    ended = record.ended
-    facts = [
-        (
-            "trials ended",
-            f"{ended} of {max(record.planned, len(record.trials))}",
-            answer.state.partition(": ")[2],
-        )
-    ]
-    if answer.score is not None:
-        span = (
-            "one seed, no interval"
-            if answer.score.low is None or answer.score.high is None
-            else None
-        )
-        span = (
-            span
-            or f"95 % interval {number(answer.score.low or 0)} – {number(answer.score.high or 0)}"
-        )
-        facts.append((f"best {metric_label(record.metric)}", number(answer.score.mean), span))
-    if answer.comparison is not None and answer.comparison.difference is not None:
-        lead = answer.comparison.difference
-        effect = (
-            ""
-            if lead.effect_size is None
-            else f", effect size {lead.effect_size:.1f}".replace("-", "−")
-        )
-        facts.append(
-            (
-                "lead over the runner-up",
-                number(lead.interval.mean),
-                f"{answer.comparison.verdict}{effect}",
-            )
-        )
-    cost = cost_info(record)
-    against = f"; complete trials × {cost.ratio:.2f} the prediction" if cost else ""
-    facts += (
-        [("training time", duration_text(spent), f"all trials together{against}")] if spent else []
-    )
+    state = "complete" if record.finished else "in progress"
     return html.Header(
         [
-            html.P(
-                [
-                    "CPC study",
-                    html.Span("complete" if record.finished else "in progress", className="state"),
-                ],
-                className="overline",
-            ),
+            html.P(["CPC study", html.Span(state, className="state")], className="overline"),
             html.H1(record.name),
             html.P(record.question, className="question"),
             html.Div(
@@ -114,31 +75,38 @@ def _header(record: StudyRecord) -> Component:
                 ],
                 className="answer",
             ),
-            html.Dl(
-                [
-                    html.Div(
-                        [
-                            html.Dt(sentence_case(name)),
-                            html.Dd(value),
-                            html.Dd(note, className="note"),
-                        ]
-                    )
-                    for name, value, note in facts
-                ],
-                className="facts",
-            ),
+            facts_list(_facts(record, answer)),
             html.P(["Corpus: ", record.corpus], className="corpus") if record.corpus else None,
         ]
     )
 
 
-def _claims(record: StudyRecord) -> list[Component]:
-    """What the study set out to show, each with its answer."""
+def _facts(record: StudyRecord, answer: AnswerInfo) -> list[tuple[str, str, str]]:
+    """Name, value and note of each number at the top."""
+    ended = f"{record.ended} of {max(record.planned, len(record.trials))}"
+    facts = [("trials ended", ended, answer.state.partition(": ")[2])]
+    if score := answer.score:
+        span = "one seed, no interval"
+        if score.low is not None and score.high is not None:
+            span = f"95 % interval {number(score.low)} – {number(score.high)}"
+        facts.append((f"best {metric_label(record.metric)}", number(score.mean), span))
+    if answer.comparison is not None and (ahead := answer.comparison.difference):
+        note: str = answer.comparison.verdict
+        if ahead.effect_size is not None:
+            note += f", effect size {ahead.effect_size:.1f}".replace("-", "−")
+        facts.append(("lead over the runner-up", number(ahead.interval.mean), note))
+    if spent := sum(trial.duration_s for trial in record.trials):
+        cost = cost_info(record)
+        ratio = f"; complete trials × {cost.ratio:.2f} the prediction" if cost else ""
+        facts.append(("training time", duration_text(spent), f"all trials together{ratio}"))
+    return facts
+
+
+def _claims(record: StudyRecord) -> Component | None:
     answers = []
     for info in claim_infos(record):
-        verdict = html.Span(
-            sentence_case(info.answer), className=f"verdict {info.answer.replace(' ', '-')}"
-        )
+        style = f"verdict {info.answer.replace(' ', '-')}"
+        verdict = html.Span(sentence_case(info.answer), className=style)
         answers.append(
             html.Li(
                 [
@@ -147,25 +115,19 @@ def _claims(record: StudyRecord) -> list[Component]:
                 ]
             )
         )
-    return (
-        [_section("claims", "Claims", CLAIMS, [html.Ul(answers, className="claims")])]
-        if answers
-        else []
-    )
+    if not answers:
+        return None
+    return section("claims", "Claims", lead(CLAIMS), html.Ul(answers, className="claims"))
 
 
 def _trials(record: StudyRecord, sort: Sort) -> Component | None:
     info = trial_table_info(record)
     if isinstance(info, NotShown):
-        return _pending("trials", "Trials", info)
-    return _section(
-        "trials",
-        "Trials",
-        "Click a heading to sort.",
-        [html.Div(trial_table(info, sort), id="trial-table")],
-    )
+        return pending_section("trials", "Trials", info)
+    table = html.Div(trial_table(info, sort), id="trial-table")
+    return section("trials", "Trials", lead("Click a heading to sort."), table)
 
 
 def _foot(record: StudyRecord) -> Component:
-    known = [html.H2("Provenance"), provenance_list(record.provenance)] if record.provenance else []
-    return html.Footer([*known, html.P(METHOD, className="caption")], id="provenance")
+    parts = [html.H2("Provenance"), provenance_list(record.provenance)] if record.provenance else []
+    return html.Footer([*parts, caption(METHOD)], id="provenance")

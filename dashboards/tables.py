@@ -1,6 +1,4 @@
-"""Tables as HTML components: published beside ours, cells with their intervals, every trial,
-provenance.
-"""
+"""Tables as HTML components: a study's values beside the paper's, every trial, provenance."""
 
 from __future__ import annotations
 
@@ -11,7 +9,8 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
-from dashboards.drawing.panels import Panel, Point
+from dashboards.drawing.panels import Point, TablePanels
+from dashboards.drawing.sections import scrolling
 from study.analysis.cost import duration_text
 from study.analysis.labels import (
     interval_text,
@@ -21,96 +20,94 @@ from study.analysis.labels import (
     sentence_case,
     value_label,
 )
+from study.analysis.statistics import Interval
 from study.analysis.tables import TrialRow, TrialTableInfo
 
 LONG_TEXT = 120
-"""Provenance longer than this is folded away."""
+"""Provenance longer than this is folded."""
 
 
 @dataclass(frozen=True)
 class Sort:
-    """Order of the trial table.
-
-    Attributes:
-        column: Key of the column, see `trial_columns`.
-        descending: Largest first.
-    """
+    """Order of the trial table, by the key of a column (`trial_columns`)."""
 
     column: str
     descending: bool
 
 
-def beside_published(
-    first_column: str, ours: Sequence[Panel], published: Sequence[Panel]
-) -> Component:
-    """A row per setting, two columns per metric: this study with its interval, and the paper's
-    value.
-    """
+def facts_list(facts: Sequence[tuple[str, str, str]]) -> Component:
+    """Numbers in a row, each with its name above and a note below."""
+    return html.Dl(
+        [
+            html.Div(
+                [html.Dt(sentence_case(name)), html.Dd(value), html.Dd(note, className="note")]
+            )
+            for name, value, note in facts
+        ],
+        className="facts",
+    )
+
+
+def beside_published(first_column: str, info: TablePanels) -> Component:
+    """A row per setting, two columns per metric: this study with its interval, and the paper."""
     printed = {
-        (_place(point), column): point
-        for column, panel in enumerate(published)
+        (_setting(point), column): point
+        for column, panel in enumerate(info.published)
         for point in (*panel.levels, *panel.points)
     }
-    printed_kinds = {series.key for panel in published for series in panel.series}
+    printed_kinds = {series.key for panel in info.published for series in panel.series}
     rows: dict[str, tuple[str, dict[int, Point]]] = {}
-    for column, panel in enumerate(ours):
+    for column, panel in enumerate(info.panels):
         for level in panel.levels:
-            rows.setdefault(str(level.x), (_place(level), {}))[1][column] = level
+            rows.setdefault(str(level.x), (_setting(level), {}))[1][column] = level
         for series in panel.series:
             for point in series.points:
-                name = f"{series.label}, {_place(point)}" if series.label else _place(point)
+                setting = _setting(point)
+                name = f"{series.label}, {setting}" if series.label else setting
                 # The paper's values are of one adversary: at the same ε another one has none.
-                place = _place(point) if printed_kinds & {series.key, ""} else name
-                rows.setdefault(name, (place, {}))[1][column] = point
-    met = {place for place, _ in rows.values()}
-    rows |= {place: (place, {}) for place, _ in printed if place not in met}
+                if not printed_kinds & {series.key, ""}:
+                    setting = name
+                rows.setdefault(name, (setting, {}))[1][column] = point
+    met = {setting for setting, _ in rows.values()}
+    rows |= {setting: (setting, {}) for setting, _ in printed if setting not in met}
     body = []
-    for name, (place, own) in rows.items():
-        pairs = [(own.get(column), printed.get((place, column))) for column in range(len(ours))]
-        cells = [
-            cell
-            for measured, paper in pairs
-            for cell in (_source_cell(measured, 0), _source_cell(paper, 1))
-        ]
-        body.append(html.Tr([html.Th(name, scope="row"), *cells]))
+    for name, (setting, own) in rows.items():
+        cells: list[Component] = [html.Th(name, scope="row")]
+        for column in range(len(info.panels)):
+            paper = printed.get((setting, column))
+            measured = own[column].interval if column in own else None
+            cells += [
+                html.Td(with_interval(measured), className="number"),
+                html.Td(number(paper.interval.mean) if paper else "–", className="number paper"),
+            ]
+        body.append(html.Tr(cells))
     top = [html.Th(first_column, rowSpan=2, scope="col")]
-    top += [
-        html.Th(
-            html.Span(sentence_case(panel.label)), colSpan=2, scope="colgroup", className="group"
-        )
-        for panel in ours
-    ]
-    sources = (("This study", "number"), ("Paper", "number paper"))
-    second = [html.Th(name, scope="col", className=style) for _ in ours for name, style in sources]
-    return _scrolling(
-        html.Table(
-            [html.Thead([html.Tr(top), html.Tr(second)]), html.Tbody(body)], className="data beside"
-        )
-    )
+    second = []
+    for panel in info.panels:
+        heading = html.Span(sentence_case(panel.label))
+        top.append(html.Th(heading, colSpan=2, scope="colgroup", className="group"))
+        second += [column_heading("This study", "number"), column_heading("Paper", "number paper")]
+    head = html.Thead([html.Tr(top), html.Tr(second)])
+    return scrolling(html.Table([head, html.Tbody(body)], className="data beside"))
 
 
-def _place(point: Point) -> str:
-    """What a measured and a printed row share."""
-    return (
-        f"{value_label('epsilon_db', point.x)} dB"
-        if isinstance(point.x, float | int)
-        else str(point.x)
-    )
+def _setting(point: Point) -> str:
+    """The name of a row that the study and the paper share."""
+    if isinstance(point.x, str):
+        return point.x
+    return f"{value_label('epsilon_db', point.x)} dB"
 
 
-def _source_cell(point: Point | None, source: int) -> Component:
-    style = "number paper" if source else "number"
-    if point is None:
-        return html.Td("–", className=style)
-    return html.Td(
-        number(point.interval.mean) if source else _with_interval(interval_text(point.interval)),
-        className=style,
-    )
+def column_heading(text: str, style: str = "") -> Component:
+    """A column's heading in a table's first row."""
+    return html.Th(text, scope="col", className=style) if style else html.Th(text, scope="col")
 
 
-def _with_interval(text: str) -> list[Any]:
-    """The mean in full ink, its interval smaller and paler."""
-    mean, _, rest = text.partition(" ")
+def with_interval(interval: Interval | None) -> list[Any]:
+    """The mean in full ink, its interval smaller and paler; a dash without one."""
+    if interval is None:
+        return ["–"]
+    mean, _, rest = interval_text(interval).partition(" ")
     return [mean, html.Span(f" {rest}", className="interval")]
 
 
@@ -142,7 +139,7 @@ def trial_table(info: TrialTableInfo, sort: Sort) -> Component:
     body = [
         html.Tr([_trial_cell(row, key, numeric=numeric[key]) for key in columns]) for row in rows
     ]
-    return _scrolling(
+    return scrolling(
         html.Table([html.Thead(html.Tr(head)), html.Tbody(body)], className="data trials")
     )
 
@@ -162,13 +159,7 @@ def _value(row: TrialRow, key: str) -> Any:
         return row.knobs.get(name)
     if kind == "metric":
         return row.metrics.get(name)
-    return {
-        "number": row.number,
-        "seed": row.seed,
-        "outcome": row.outcome,
-        "step": row.step,
-        "duration_s": row.duration_s or None,
-    }[kind]
+    return getattr(row, key) or None if key == "duration_s" else getattr(row, key)
 
 
 def _sort_key(row: TrialRow, column: str) -> tuple[bool, float, str]:
@@ -214,8 +205,3 @@ def _flat(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", str(value)
-
-
-def _scrolling(table: Component) -> Component:
-    """Wide tables scroll inside their own box, so that a phone's page does not."""
-    return html.Div(table, className="scroll", tabIndex=0)

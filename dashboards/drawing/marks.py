@@ -1,6 +1,4 @@
-"""The marks that figures are drawn with: an interval with its seeds, labels at line ends, ranges
-that stay readable.
-"""
+"""The marks of figures: intervals with their seeds, labels at line ends, ranges of axes."""
 
 from __future__ import annotations
 
@@ -17,14 +15,13 @@ from study.analysis.labels import interval_text, number
 from study.analysis.statistics import Interval
 
 REACH = 1.5
-"""An axis follows intervals beyond the seeds' own span by at most this many spans on either side:
-with two seeds an interval is 13 standard errors wide, and an axis that held it would flatten
-everything that was measured.
+"""Spans of the seeds by which an axis follows intervals on either side, at most: with two seeds an
+interval is 13 standard errors wide, and an axis that contained it would flatten what was measured.
 """
 
 
 LABEL_PX = 15
-"""Height that a label at a line's end takes."""
+"""Height of a label at a line's end."""
 
 
 End = tuple[float, str, str]
@@ -40,25 +37,18 @@ def hover(point: Point, metric: str) -> str:
 
 
 def value_range(panel: Panel) -> tuple[float, float]:
-    """Limits of the value axis: every seed and mean, and as much of the intervals as `REACH`
-    allows.
-    """
-    everything = [*panel.points, *panel.levels]
-    values = [
-        value for point in everything for value in (point.interval.mean, *point.seeds.values())
-    ]
+    """Limits of the value axis: every seed and mean, intervals as far as `REACH` allows."""
+    points = [*panel.points, *panel.levels]
+    values = [value for point in points for value in (point.interval.mean, *point.seeds.values())]
     low, high = min(values), max(values)
-    span = max(high - low, 0.01)
+    reach = REACH * max(high - low, 0.01)
     ends = [
         end
-        for point in everything
+        for point in points
         for end in (point.interval.low, point.interval.high)
         if end is not None
     ]
-    low, high = (
-        max(low - REACH * span, min([low, *ends])),
-        min(high + REACH * span, max([high, *ends])),
-    )
+    low, high = max(low - reach, min([low, *ends])), min(high + reach, max([high, *ends]))
     pad = 0.07 * max(high - low, 0.01)
     return low - pad, high + pad
 
@@ -73,48 +63,32 @@ def add_interval(
     *,
     horizontal: bool = False,
 ) -> None:
-    """A bar over the interval; an end beyond the axis is cut there and carries an arrow head.
+    """Draws a bar over the interval; an end beyond the axis is cut there and has an arrow head.
 
     Args:
         figure: Drawn into.
         row: Row of the subplot, from 1.
-        at: Where the bar stands on the other axis.
+        at: Place of the bar on the other axis.
         interval: Nothing is drawn where it has no ends.
         limits: Limits of the value axis.
         colour: A palette colour.
-        horizontal: Whether values run along x.
+        horizontal: True if values run along x.
     """
     if interval.low is None or interval.high is None:
         return
     low, high = max(interval.low, limits[0]), min(interval.high, limits[1])
     line = {"color": faded(colour, 0.42), "width": 5}
-    figure.add_scatter(
-        row=row,
-        col=1,
-        **_along([low, high], at, horizontal),
-        mode="lines",
-        line=line,
-        hoverinfo="skip",
-        meta="interval",
-    )
+    _add_marks(figure, row, [low, high], at, horizontal, mode="lines", line=line, meta="interval")
     inset = 0.012 * (limits[1] - limits[0])
     arrows = ("triangle-left", "triangle-right") if horizontal else ("triangle-down", "triangle-up")
-    cuts = [
+    cuts = (
         (limits[0] + inset, arrows[0], interval.low < limits[0]),
         (limits[1] - inset, arrows[1], interval.high > limits[1]),
-    ]
+    )
     for value, symbol, beyond in cuts:
         if beyond:
             marker = {"symbol": symbol, "size": 9, "color": colour}
-            figure.add_scatter(
-                row=row,
-                col=1,
-                **_along([value], at, horizontal),
-                mode="markers",
-                marker=marker,
-                hoverinfo="skip",
-                meta="cut",
-            )
+            _add_marks(figure, row, [value], at, horizontal, marker=marker, meta="cut")
 
 
 def add_seeds(
@@ -126,23 +100,23 @@ def add_seeds(
     *,
     horizontal: bool = False,
 ) -> None:
-    """Each seed's own value, small and hollow, so that the mean stays the first thing seen."""
+    """Draws each seed's value, small and hollow: the mean must be what the eye finds first."""
     marker = {"size": 6, "color": "white", "line": {"color": colour, "width": 1.2}}
-    values = list(seeds.values())
-    figure.add_scatter(
-        row=row,
-        col=1,
-        **_along(values, at, horizontal),
-        mode="markers",
-        marker=marker,
-        hoverinfo="skip",
-        meta="seeds",
-    )
+    _add_marks(figure, row, list(seeds.values()), at, horizontal, marker=marker, meta="seeds")
 
 
-def _along(values: Sequence[float], at: float | str, horizontal: bool) -> dict[str, Any]:
+def _add_marks(
+    figure: go.Figure,
+    row: int,
+    values: Sequence[float],
+    at: float | str,
+    horizontal: bool,
+    **style: Any,
+) -> None:
+    """Values of one cell, along either axis, without a hover text."""
     across = [at] * len(values)
-    return {"x": list(values), "y": across} if horizontal else {"x": across, "y": list(values)}
+    x, y = (values, across) if horizontal else (across, values)
+    figure.add_scatter(row=row, col=1, x=x, y=y, hoverinfo="skip", **{"mode": "markers"} | style)
 
 
 def add_means(
@@ -155,7 +129,7 @@ def add_means(
     *,
     joined: bool,
 ) -> None:
-    """Means of this study's cells, joined where only x differs between them."""
+    """Draws means of this study's cells, joined where only x differs between them."""
     figure.add_scatter(
         row=row,
         col=1,
@@ -176,7 +150,7 @@ def add_means(
 
 
 def add_published(figure: go.Figure, row: int, points: Sequence[Point], metric: str) -> None:
-    """What the paper prints: hollow markers on a dashed grey line."""
+    """Draws the paper's values: hollow markers on a dashed grey line."""
     figure.add_scatter(
         row=row,
         col=1,
@@ -191,7 +165,8 @@ def add_published(figure: go.Figure, row: int, points: Sequence[Point], metric: 
             "line": {"color": PAPER_GREY, "width": 1.8},
         },
         hovertext=[
-            f"<b>{point.label}</b><br>{metric} {number(point.interval.mean)}<br>printed in the paper"
+            f"<b>{point.label}</b><br>{metric} {number(point.interval.mean)}"
+            "<br>printed in the paper"
             for point in points
         ],
         hoverinfo="text",
@@ -200,71 +175,61 @@ def add_published(figure: go.Figure, row: int, points: Sequence[Point], metric: 
 
 
 def add_level(figure: go.Figure, row: int, height: float, line: Mapping[str, Any]) -> None:
-    """A line across the plot at a reference value, under the points."""
-    axis = str(row) if row > 1 else ""
-    ends = {
-        "x0": 0,
-        "x1": 1,
-        "xref": f"x{axis} domain",
-        "y0": height,
-        "y1": height,
-        "yref": f"y{axis}",
-    }
-    figure.add_shape(type="line", line=dict(line), layer="below", **ends)
+    """Draws a line across the plot at a reference value, under the points."""
+    _add_shape(figure, row, (height, height), type="line", line=dict(line))
 
 
 def add_band(
     figure: go.Figure, row: int, interval: Interval, limits: tuple[float, float], colour: str
 ) -> None:
-    """The interval of a reference value, as a pale band as far as the axis goes."""
+    """Draws the interval of a reference value as a pale band, as far as the axis goes."""
     if interval.low is None or interval.high is None:
         return
+    ends = max(interval.low, limits[0]), min(interval.high, limits[1])
+    _add_shape(figure, row, ends, type="rect", fillcolor=faded(colour, 0.07), line_width=0)
+
+
+def _add_shape(figure: go.Figure, row: int, ends: tuple[float, float], **style: Any) -> None:
     axis = str(row) if row > 1 else ""
-    ends = {
-        "y0": max(interval.low, limits[0]),
-        "y1": min(interval.high, limits[1]),
-        "yref": f"y{axis}",
-    }
     figure.add_shape(
-        type="rect",
         x0=0,
         x1=1,
         xref=f"x{axis} domain",
-        fillcolor=faded(colour, 0.07),
-        line_width=0,
+        y0=ends[0],
+        y1=ends[1],
+        yref=f"y{axis}",
         layer="below",
-        **ends,
+        **style,
     )
 
 
 def label_ends(
     figure: go.Figure, row: int, ends: Sequence[End], limits: tuple[float, float], plot_px: float
 ) -> None:
-    """Names at the right end of lines, in their colours, moved apart where they would touch."""
+    """Writes names at the right end of lines, in their colours, apart where they would touch."""
     named = [end for end in ends if end[1]]
     if not named:
         return
-    heights = spread(
-        [height for height, _, _ in named], LABEL_PX * (limits[1] - limits[0]) / plot_px
-    )
-    axis = f"y{row if row > 1 else ''}"
-    where = {
-        "x": 1,
-        "xref": "paper",
-        "xanchor": "left",
-        "xshift": 6,
-        "yref": axis,
-        "showarrow": False,
-    }
-    for (_, text, colour), height in zip(named, heights, strict=True):
-        figure.add_annotation(text=text, y=height, font={"size": 12, "color": colour}, **where)
+    gap = LABEL_PX * (limits[1] - limits[0]) / plot_px
+    for (_, text, colour), height in zip(
+        named, spread([height for height, _, _ in named], gap), strict=True
+    ):
+        figure.add_annotation(
+            text=text,
+            font={"size": 12, "color": colour},
+            x=1,
+            xref="paper",
+            xanchor="left",
+            xshift=6,
+            y=height,
+            yref=f"y{row if row > 1 else ''}",
+            showarrow=False,
+        )
     figure.update_layout(margin_r=16 + 6.4 * max(len(text) for _, text, _ in named))
 
 
 def spread(heights: Sequence[float], gap: float) -> list[float]:
-    """Heights moved apart, as little as their order allows, until neighbours are `gap` away: for
-    labels at line ends.
-    """
+    """Heights moved apart, as little as their order allows, until neighbours are `gap` away."""
     order = sorted(range(len(heights)), key=lambda index: heights[index])
     moved = list(heights)
     for _ in range(len(heights) ** 2):
@@ -279,9 +244,7 @@ def spread(heights: Sequence[float], gap: float) -> list[float]:
 
 
 def log_dodge(x: float, index: int, count: int, xs: Sequence[float]) -> float:
-    """Place of x, moved a little on a log axis, so that the intervals of several lines stand side
-    by side.
-    """
+    """Moves x a little on a log axis, so that intervals of several lines do not cover another."""
     width = math.log10(max(xs) / min(xs)) or 1.0
     return float(x * 10 ** (0.035 * width * (index - (count - 1) / 2)))
 

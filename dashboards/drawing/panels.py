@@ -1,6 +1,4 @@
-"""The common shape of the figures: a metric against one knob, a line per family of cells, levels
-for references.
-"""
+"""The common shape of the figures: a metric against one knob, lines of cells, reference levels."""
 
 from __future__ import annotations
 
@@ -8,12 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from study.analysis.cells import Cell, NotShown
+from study.analysis.cells import Cell, NotShown, names_varying
 from study.analysis.labels import cell_label, knob_label, metric_label, value_label
+from study.analysis.published import AugmentationRow, SamplingRow
 from study.analysis.statistics import Interval
 
 MAX_LINES = 6
-"""More lines than this are told apart by nobody."""
+"""Readers cannot distinguish more lines than this."""
+
+
+TABLE_METRICS = ("train_accuracy", "dev_accuracy", "dev_map")
+"""The columns that Tables 1 and 2 share."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +24,8 @@ class Point:
     """One cell in a figure.
 
     Attributes:
-        x: The knob's value.
-        label: The cell in words.
+        x: The knob's value; of a reference level, its short name.
+        label: The cell's label.
         interval: Mean and interval of the metric.
         seeds: Seed → value; empty for a published value.
         key: Stable name that fixes the colour of a level, for example `gaussian`.
@@ -41,9 +44,9 @@ class Series:
 
     Attributes:
         key: Stable name that fixes the colour, for example `dot`.
-        label: What is written beside the line; empty where the study has but one.
+        label: The text at the line's end; empty where the study has but one.
         points: In ascending order of x.
-        joined: Whether a line joins them: only where nothing but x differs between them.
+        joined: True if a line joins them: only where nothing but x differs between them.
     """
 
     key: str
@@ -58,10 +61,9 @@ class Panel:
 
     Attributes:
         metric: The metric.
-        label: Its name in words.
+        label: Its name as text.
         series: The lines.
-        levels: References without a value of the knob, drawn as horizontal lines; their x is their
-            short name.
+        levels: References without a value of the knob, drawn as horizontal lines.
     """
 
     metric: str
@@ -71,7 +73,7 @@ class Panel:
 
     @property
     def controlled(self) -> bool:
-        """Whether nothing but x differs along each line."""
+        """True if nothing but x differs along each line."""
         return all(series.joined for series in self.series)
 
     @property
@@ -80,9 +82,34 @@ class Panel:
         return tuple(point for series in self.series for point in series.points)
 
 
+@dataclass(frozen=True)
+class TablePanels:
+    """A table of the paper repeated by a study.
+
+    Attributes:
+        panels: The study's, a panel per metric.
+        published: The same panels of the paper.
+    """
+
+    panels: tuple[Panel, ...]
+    published: tuple[Panel, ...]
+
+    @property
+    def controlled(self) -> bool:
+        """True if rows of the study and of the paper can be compared."""
+        return all(panel.controlled for panel in self.panels)
+
+
 def point_of(cell: Cell, x: float | str, metric: str, key: str = "") -> Point:
     """The cell at x, by a metric that it has."""
     return Point(x, cell.label, cell.metrics[metric], cell.values[metric], key)
+
+
+def published_point(
+    x: float | str, label: str, row: AugmentationRow | SamplingRow, metric: str
+) -> Point:
+    """A value that the paper prints, without an interval."""
+    return Point(x, label, Interval(getattr(row, metric), None, None, 1))
 
 
 def panel_of(
@@ -101,23 +128,17 @@ def panel_of(
         metric: The metric on the y-axis; cells without it are left out.
         order: Sorting key of the knob's values.
     """
+    others = [name for name in names_varying([cell.knobs for cell in cells]) if name != knob]
     having = [cell for cell in cells if metric in cell.metrics]
-    others = {cell.cell_id: _others(cells, cell, knob) for cell in having}
-    groups: dict[str, list[Cell]] = {}
-    for cell in having:
-        groups.setdefault(cell_label(others[cell.cell_id]), []).append(cell)
+    groups = _grouped(having, others)
     joined = len(groups) <= MAX_LINES and all(
         len({cell.knobs[knob] for cell in group}) == len(group) for group in groups.values()
     )
     if not joined:
-        groups = {}
-        for cell in having:
-            groups.setdefault(
-                cell_label({family: cell.knobs[family]} if family in cell.knobs else {}), []
-            ).append(cell)
+        groups = _grouped(having, [family])
     series = tuple(
         Series(
-            key=str(group[0].knobs[family]) if family in group[0].knobs else label,
+            key=str(group[0].knobs.get(family, label)),
             label=label,
             points=tuple(
                 point_of(cell, cell.knobs[knob], metric)
@@ -130,44 +151,32 @@ def panel_of(
     return Panel(metric, metric_label(metric), series)
 
 
-def _others(cells: Sequence[Cell], cell: Cell, knob: str) -> dict[str, Any]:
-    """The cell's other knobs that differ among the cells."""
-    names = {name for each in cells for name in each.knobs} - {knob}
-    varied = {
-        name
-        for name in names
-        if len({repr(each.knobs[name]) if name in each.knobs else None for each in cells}) > 1
-    }
-    return {name: cell.knobs[name] for name in varied if name in cell.knobs}
+def _grouped(cells: Sequence[Cell], knobs: Sequence[str]) -> dict[str, list[Cell]]:
+    """Cells by the label of those knobs."""
+    groups: dict[str, list[Cell]] = {}
+    for cell in cells:
+        own = {name: cell.knobs[name] for name in knobs if name in cell.knobs}
+        groups.setdefault(cell_label(own), []).append(cell)
+    return groups
 
 
-TABLE_METRICS = ("train_accuracy", "dev_accuracy", "dev_map")
-"""The columns that Tables 1 and 2 share."""
-
-
-def _not_varied(cells: Sequence[Cell], knob: str) -> NotShown | None:
+def not_varied(cells: Sequence[Cell], knob: str) -> NotShown | None:
+    """The reason for no figure where a knob has one value or none."""
     values = list(dict.fromkeys(cell.knobs[knob] for cell in cells))
     if len(values) > 1:
         return None
-    name = knob_label(knob)
-    return NotShown(
-        f"{name} does not vary in this study: {'it was not sampled' if not values else value_label(knob, values[0])}.",
-        False,
-    )
+    only = value_label(knob, values[0]) if values else "it was not sampled"
+    return NotShown(f"{knob_label(knob)} does not vary in this study: {only}.", False)
 
 
-def _not_measured(cells: Sequence[Cell], metrics: Sequence[str]) -> NotShown | None:
-    if _measured(cells, metrics):
+def not_measured(cells: Sequence[Cell], metrics: Sequence[str]) -> NotShown | None:
+    """The reason for no figure where no cell has any of the metrics."""
+    if measured(cells, metrics):
         return None
-    return NotShown(
-        f"No complete trial has measured {' or '.join(metric_label(metric) for metric in metrics)}.",
-        True,
-    )
+    names = " or ".join(metric_label(metric) for metric in metrics)
+    return NotShown(f"No complete trial has measured {names}.", True)
 
 
-def _measured(cells: Sequence[Cell], metrics: Sequence[str]) -> tuple[str, ...]:
+def measured(cells: Sequence[Cell], metrics: Sequence[str]) -> tuple[str, ...]:
+    """Those of the metrics that some cell has."""
     return tuple(metric for metric in metrics if any(metric in cell.metrics for cell in cells))
-
-
-def _value(value: float) -> Interval:
-    return Interval(value, None, None, 1)

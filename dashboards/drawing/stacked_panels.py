@@ -1,6 +1,4 @@
-"""Infos drawn: one function a figure. Nothing is computed here that a reader would want to
-check.
-"""
+"""Panels drawn below each other over one x-axis: a study's with intervals, the paper's without."""
 
 from __future__ import annotations
 
@@ -22,15 +20,15 @@ from dashboards.drawing.marks import (
     value_range,
 )
 from dashboards.drawing.panels import Panel, Series
-from dashboards.drawing.theme import COLOURS, GLYPHS, INK, PAPER_GREY, TEMPLATE, slot
+from dashboards.drawing.theme import COLOURS, GLYPHS, INK, PAPER_GREY, TEMPLATE, slots
 from study.analysis.labels import sentence_case
 
 PANEL_PX = 130
 """Height of one of several panels below each other."""
 
 
-def _stack(panels: Sequence[Panel], height: int) -> go.Figure:
-    """Panels below each other over one x-axis, each under its own name."""
+def stack(panels: Sequence[Panel], height: int) -> go.Figure:
+    """Empty panels below each other over one x-axis, each under its own name."""
     figure = make_subplots(
         rows=max(1, len(panels)),
         cols=1,
@@ -38,85 +36,76 @@ def _stack(panels: Sequence[Panel], height: int) -> go.Figure:
         vertical_spacing=0.12 if len(panels) > 1 else 0,
     )
     figure.update_layout(template=TEMPLATE, height=height, uirevision="keep")
-    where = {
-        "x": 0,
-        "xref": "paper",
-        "xanchor": "left",
-        "y": 1,
-        "yanchor": "bottom",
-        "yshift": 7,
-        "showarrow": False,
-    }
     for row, panel in enumerate(panels, start=1):
-        axis = f"y{row if row > 1 else ''} domain"
-        figure.add_annotation(
-            text=sentence_case(panel.label), yref=axis, font={"size": 13, "color": INK}, **where
-        )
+        add_name(figure, row, panel.label)
     return figure
 
 
-def _end(line: Series, position: int, limits: tuple[float, float]) -> End:
-    """Where a line's name stands: at its last point, or in a list at the top with its symbol where
-    points are not joined.
-    """
-    index = slot(line.key, position)
-    if line.joined or not line.label:
-        return line.points[-1].interval.mean, line.label, COLOURS[index]
-    return (
-        limits[1] - (0.04 + 0.06 * position) * (limits[1] - limits[0]),
-        f"{GLYPHS[index]} {line.label}",
-        COLOURS[index],
+def add_name(figure: go.Figure, row: int, name: str) -> None:
+    """Writes the name of a panel's metric above its axis."""
+    figure.add_annotation(
+        text=sentence_case(name),
+        font={"size": 13, "color": INK},
+        x=0,
+        xref="paper",
+        xanchor="left",
+        y=1,
+        yref=f"y{row if row > 1 else ''} domain",
+        yanchor="bottom",
+        yshift=7,
+        showarrow=False,
     )
 
 
-def _draw_measured(panels: Sequence[Panel]) -> go.Figure:
-    figure = _stack(panels, height=(PANEL_PX + 45) * len(panels) + 70)
+def line_end(line: Series, position: int, slot: int, limits: tuple[float, float]) -> End:
+    """A line's name at its last point; of points that are not joined, in a list at the top."""
+    if line.joined or not line.label:
+        return line.points[-1].interval.mean, line.label, COLOURS[slot]
+    height = limits[1] - (0.04 + 0.06 * position) * (limits[1] - limits[0])
+    return height, f"{GLYPHS[slot]} {line.label}", COLOURS[slot]
+
+
+def draw_measured(panels: Sequence[Panel]) -> go.Figure:
+    """A study's panels: levels with bands, lines of means with intervals and seeds."""
+    figure = _stack_of(panels)
     for row, panel in enumerate(panels, start=1):
         limits, ends = value_range(panel), list[End]()
-        for position, level in enumerate(panel.levels):
-            colour = COLOURS[slot(level.key, 2 + position)]
+        keys = [line.key for line in panel.series] + [level.key for level in panel.levels]
+        places = slots(keys)
+        for level, slot in zip(panel.levels, places[len(panel.series) :], strict=True):
+            colour = COLOURS[slot]
             add_band(figure, row, level.interval, limits, colour)
             add_level(figure, row, level.interval.mean, {"color": colour, "width": 1.6})
             ends.append((level.interval.mean, str(level.x), colour))
-        for position, line in enumerate(panel.series):
-            index = slot(line.key, position)
+        for position, (line, slot) in enumerate(zip(panel.series, places, strict=False)):
             for point in line.points:
-                add_interval(figure, row, point.x, point.interval, limits, COLOURS[index])
-                add_seeds(figure, row, point.x, point.seeds, COLOURS[index])
-            add_means(
-                figure,
-                row,
-                [point.x for point in line.points],
-                line.points,
-                index,
-                panel.label,
-                joined=line.joined,
-            )
-            ends.append(_end(line, position, limits))
-        label_ends(figure, row, ends, limits, PANEL_PX)
-        figure.update_yaxes(range=limits, nticks=5, tickformat=tick_format(limits), row=row, col=1)
+                add_interval(figure, row, point.x, point.interval, limits, COLOURS[slot])
+                add_seeds(figure, row, point.x, point.seeds, COLOURS[slot])
+            xs = [point.x for point in line.points]
+            add_means(figure, row, xs, line.points, slot, panel.label, joined=line.joined)
+            ends.append(line_end(line, position, slot, limits))
+        _finish(figure, row, ends, limits)
     return figure
 
 
-def _draw_published(panels: Sequence[Panel]) -> go.Figure:
-    figure = _stack(panels, height=(PANEL_PX + 45) * len(panels) + 70)
+def draw_published(panels: Sequence[Panel]) -> go.Figure:
+    """The paper's panels, on their own scale, in grey."""
+    figure = _stack_of(panels)
+    dotted = {"color": PAPER_GREY, "width": 1.2, "dash": "1px,3px"}
     for row, panel in enumerate(panels, start=1):
-        limits = value_range(panel)
         for level in panel.levels:
-            add_level(
-                figure,
-                row,
-                level.interval.mean,
-                {"color": PAPER_GREY, "width": 1.2, "dash": "1px,3px"},
-            )
+            add_level(figure, row, level.interval.mean, dotted)
         for line in panel.series:
             add_published(figure, row, line.points, panel.label)
-        label_ends(
-            figure,
-            row,
-            [(level.interval.mean, str(level.x), PAPER_GREY) for level in panel.levels],
-            limits,
-            PANEL_PX,
-        )
-        figure.update_yaxes(range=limits, nticks=5, tickformat=tick_format(limits), row=row, col=1)
+        ends = [(level.interval.mean, str(level.x), PAPER_GREY) for level in panel.levels]
+        _finish(figure, row, ends, value_range(panel))
     return figure
+
+
+def _stack_of(panels: Sequence[Panel]) -> go.Figure:
+    return stack(panels, height=(PANEL_PX + 45) * len(panels) + 70)
+
+
+def _finish(figure: go.Figure, row: int, ends: Sequence[End], limits: tuple[float, float]) -> None:
+    label_ends(figure, row, ends, limits, PANEL_PX)
+    figure.update_yaxes(range=limits, nticks=5, tickformat=tick_format(limits), row=row, col=1)

@@ -1,9 +1,9 @@
-"""The look of every figure and page: one plotly template, one palette, one configuration of
-plotly.js.
-"""
+"""The look of every figure and page: a plotly template, a palette, a configuration of plotly.js."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import cycle
 from typing import Any
 
 import plotly.graph_objects as go
@@ -22,11 +22,11 @@ RULE = "#e3e6ea"
 
 
 PAPER_GREY = "#7d868f"
-"""Of everything the paper published, as against what this study measured."""
+"""Values that the paper published."""
 
 
 WASH = "#d3d8dd"
-"""Of curves that are context only."""
+"""Curves that are context only."""
 
 
 COLOURS = (
@@ -63,28 +63,27 @@ GLYPHS = ("●", "◆", "■", "▲", "▼", "⬟", "★", "✚", "⬢")
 """The symbols as text, for labels of points that no line joins."""
 
 
-_SIMILARITIES = ("dot", "nonlinear_cosine", "cosine")
-
-
-_ADVERSARIES = (
-    "fgsm",
-    "pgd",
-    "gaussian",
-    "none",
-    "rs_fgsm",
-    "free",
-    "additive_noise",
-    "speed",
-    "pitch",
-)
-
-
 _FIXED = {
-    key: position for family in (_SIMILARITIES, _ADVERSARIES) for position, key in enumerate(family)
+    "dot": 0,
+    "nonlinear_cosine": 1,
+    "cosine": 2,
+    "fgsm": 0,
+    "pgd": 1,
+    "gaussian": 2,
+    "none": 3,
+    "rs_fgsm": 4,
+    "free": 5,
+    "additive_noise": 6,
+    "speed": 7,
+    "pitch": 8,
 }
+"""Place in the palette of a similarity or an adversary, so that each has one colour everywhere."""
 
 
-FONT = 'Inter, ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif'
+FONT = (
+    'Inter, ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, '
+    '"Helvetica Neue", "Liberation Sans", Arial, sans-serif'
+)
 
 
 PLOTLY_CONFIG: Graph.Config = {
@@ -94,14 +93,15 @@ PLOTLY_CONFIG: Graph.Config = {
     "displayModeBar": "hover",
     "modeBarButtonsToRemove": ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
 }
-"""plotly.js shows an upload button unless told otherwise."""
+"""plotly.js shows an upload button unless configured otherwise."""
 
 
-def slot(key: str, position: int) -> int:
-    """Index into the palette: fixed for similarities and adversaries, so that each has one colour
-    in every figure.
-    """
-    return _FIXED.get(key, position) % len(COLOURS)
+def slots(keys: Sequence[str]) -> list[int]:
+    """Places in the palette of keys that are shown together: the fixed ones, then the next free."""
+    fixed = {_FIXED[key] for key in keys if key in _FIXED}
+    every = range(len(COLOURS))
+    free = cycle([place for place in every if place not in fixed] or every)
+    return [_FIXED[key] if key in _FIXED else next(free) for key in keys]
 
 
 def faded(colour: str, opacity: float) -> str:

@@ -1,4 +1,4 @@
-"""The page's components written as HTML, figures as places that a script fills."""
+"""Components written as HTML, figures as places that a script fills."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ def _plain(node: Component) -> tuple[str, dict[str, Any]]:
 def _place(node: Component, figures: dict[str, str]) -> str:
     _, props = _plain(node)
     figures[props["id"]] = props["figure"].to_json()
-    return f'<div{_attribute("id", props["id"])} class="plot"{_attribute("style", props["style"])}></div>'
+    name, style = _attribute("id", props["id"]), _attribute("style", props["style"])
+    return f'<div{name} class="plot"{style}></div>'
 
 
 def _attribute(name: str, value: Any) -> str:

@@ -1,4 +1,4 @@
-"""A study as one file: opens anywhere, years from now, without a network."""
+"""A study as one HTML file that needs no network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cpc_core.storage_path import write_atomically
 from dashboards.drawing.theme import PLOTLY_CONFIG
 from dashboards.export.html import to_html
 from dashboards.study_page import page
-from study.analysis import answer_info
+from study.analysis.answer import answer_info
 from study.results.records import StudyRecord
 
 ASSETS = Path(__file__).parents[1] / "assets"
@@ -45,12 +45,12 @@ const config = {config};
 
 
 def report_html(record: StudyRecord) -> str:
-    """The report as text: style, plotly.js and every figure inside it, no request to anywhere."""
+    """The report as text, with style, plotly.js and every figure inside."""
     return self_contained(f"{record.name} – CPC study", answer_info(record).headline, page(record))
 
 
 def self_contained(title: str, description: str, components: list[Component]) -> str:
-    """A page of components as one HTML text that asks the network for nothing."""
+    """A page of components as one HTML text that requests nothing."""
     body, figures = to_html(components)
     return _PAGE.format(
         title=escape(title),
@@ -65,11 +65,11 @@ def self_contained(title: str, description: str, components: list[Component]) ->
 
 
 def write_report(record: StudyRecord, out: Path) -> Path:
-    """Write the report of a study, finished or not.
+    """Writes the report of a study, finished or not.
 
     Args:
         record: The study.
-        out: The HTML file to write; its folder is made.
+        out: The HTML file to write; its folder is created.
 
     Returns:
         `out`.

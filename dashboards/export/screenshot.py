@@ -1,4 +1,4 @@
-"""A figure as PNG, for a README or a slide: drawn by the Chromium of this machine."""
+"""A figure as PNG, drawn by the Chromium of this machine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ TIMEOUT_S = 60
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
-_FRAME = """<!doctype html><meta charset="utf-8"><style>body {{ margin: 0; padding: {padding}px; background: #fff }}</style>{figure}"""
+_FRAME = (
+    '<!doctype html><meta charset="utf-8">'
+    "<style>body {{ margin: 0; padding: {padding}px; background: #fff }}</style>{figure}"
+)
 
 
 class ScreenshotError(CpcError):
@@ -41,13 +44,14 @@ def find_chromium() -> str:
     found = next((path for name in _NAMES if (path := shutil.which(name))), None)
     if found is None:
         raise ScreenshotError(
-            "no Chromium was found to draw the picture: install one (Debian: apt-get install chromium), or write an HTML report"
+            "no Chromium was found to draw the picture: "
+            "install one (Debian: apt-get install chromium), or write an HTML report"
         )
     return found
 
 
 def screenshot(figure: go.Figure, out: Path, width_px: int) -> Path:
-    """Write a figure as PNG on white.
+    """Writes a figure as PNG on white.
 
     Args:
         figure: Its layout's height is kept.
@@ -86,21 +90,20 @@ def screenshot(figure: go.Figure, out: Path, width_px: int) -> Path:
 
 
 def _command(chromium: str, scratch: str) -> list[str]:
-    flags = [
+    command = [
+        chromium,
         "--headless",
         "--disable-gpu",
         "--hide-scrollbars",
         "--no-first-run",
         "--disable-background-networking",
         "--disable-component-update",
-    ]
-    flags += [
         "--disable-sync",
         "--virtual-time-budget=10000",
         f"--force-device-scale-factor={SCALE}",
         f"--user-data-dir={scratch}/profile",
     ]
-    return [chromium, *flags, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    return [*command, "--no-sandbox"] if os.geteuid() == 0 else command
 
 
 def _run(command: list[str], picture: Path) -> None:
@@ -115,5 +118,6 @@ def _run(command: list[str], picture: Path) -> None:
     if not picture.is_file():
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise ScreenshotError(
-            f"{command[0]} ended with code {done.returncode} and drew nothing ({last}): write an HTML report instead"
+            f"{command[0]} ended with code {done.returncode} and drew nothing ({last}): "
+            "write an HTML report instead"
         )

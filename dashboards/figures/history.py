@@ -1,11 +1,10 @@
-"""Learning curves drawn: a hue per family of cells, a shade per cell, and the constant answer as
-the level to leave.
-"""
+"""Learning curves: a hue per family of cells, a shade per cell, the constant answer as a level."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import plotly.graph_objects as go
@@ -14,145 +13,13 @@ from dash.development.base_component import Component
 
 from cpc_core.config import NegativesConfig
 from cpc_core.report import Outcome
-from dashboards.drawing.marks import add_level
-from dashboards.drawing.sections import _caption, _pending, _section, graph
-from dashboards.drawing.theme import COLOURS, INK, MUTED, TEMPLATE, WASH, blended, slot
+from dashboards.drawing.marks import End, add_level, label_ends
+from dashboards.drawing.sections import caption, graph, lead
+from dashboards.drawing.stacked_panels import add_name
+from dashboards.drawing.theme import COLOURS, INK, MUTED, TEMPLATE, WASH, blended, slots
 from study.analysis.cells import Cell, NotShown, catalog_knobs, group_cells, ranked, varied_knobs
 from study.analysis.labels import metric_label, number, sentence_case
 from study.results.records import StudyRecord, TrialRecord
-
-_ENDS = {
-    "diverged": "x",
-    "failed": "x",
-    "pruned": "line-ns-open",
-    "cancelled": "line-ns-open",
-    "running": "circle-open",
-}
-"""How a curve that did not complete ends."""
-
-
-LIGHTEST = 0.62
-"""Share of white in the palest shade of a hue."""
-
-
-LEAST_SPAN = 0.1
-"""Accuracy that the axis spans at least, so that curves which stay at one level look as flat as
-they are.
-"""
-
-
-def draw_history(panel: HistoryPanel, info: HistoryInfo) -> go.Figure:
-    """One accuracy over training, a line per trial, seeds of a cell in one colour."""
-    figure = go.Figure(
-        layout={"template": TEMPLATE, "height": 360, "uirevision": "keep", "margin": {"t": 10}}
-    )
-    colours = group_colours(info)
-    for curve in sorted(panel.curves, key=lambda curve: colours[curve.cell_id] != WASH):
-        _add_curve(figure, curve, colours[curve.cell_id], panel.label)
-    for count, level in info.constant_levels.items():
-        add_level(figure, 1, level, {"color": INK, "width": 1.2, "dash": "1px,3px"})
-        where = {
-            "x": 1,
-            "xref": "paper",
-            "xanchor": "right",
-            "y": level,
-            "yanchor": "top",
-            "yshift": -1,
-            "showarrow": False,
-        }
-        text = f"constant answer with {count} negatives: {level:.4f}"
-        figure.add_annotation(text=text, font={"size": 11.5, "color": MUTED}, **where)
-    values = [value for curve in panel.curves for value in curve.values] + list(
-        info.constant_levels.values()
-    )
-    low = min(values)
-    high = max(*values, low + LEAST_SPAN)
-    pad = 0.08 * (high - low)
-    figure.update_yaxes(range=[low - 1.6 * pad, high + pad], tickformat=".2f")
-    figure.update_xaxes(title_text="Optimizer step", rangemode="tozero", nticks=7)
-    return figure
-
-
-def group_colours(info: HistoryInfo) -> dict[str, str]:
-    """Cell id → colour; cells without one of their own share a pale grey."""
-    families = list(dict.fromkeys(group.family for group in info.groups))
-    return {group.cell_id: _colour(group, families) for group in info.groups}
-
-
-def history_key(info: HistoryInfo) -> list[tuple[str, str]]:
-    """What the colours mean: (colour, cell in words), then the cells without a colour as one
-    entry.
-    """
-    colours = group_colours(info)
-    named = [(colours[group.cell_id], group.label) for group in info.groups if group.shown]
-    rest = len(info.groups) - len(named)
-    return named + ([(WASH, f"{rest} other settings")] if rest else [])
-
-
-def _colour(group: CurveGroup, families: list[str]) -> str:
-    if not group.shown:
-        return WASH
-    base = COLOURS[slot(group.family, families.index(group.family))]
-    return blended(base, LIGHTEST * group.position / max(1, group.size - 1))
-
-
-def _add_curve(figure: go.Figure, curve: Curve, colour: str, metric: str) -> None:
-    title = f"<b>{curve.label}</b><br>trial {curve.trial}, seed {curve.seed}, {curve.outcome}"
-    figure.add_scatter(
-        x=list(curve.steps),
-        y=list(curve.values),
-        mode="lines",
-        line={"color": colour, "width": 1.7},
-        hovertext=[
-            f"{title}<br>step {step}: {metric} {number(value)}"
-            for step, value in zip(curve.steps, curve.values, strict=True)
-        ],
-        hoverinfo="text",
-        meta="curve",
-    )
-    if curve.outcome in _ENDS:
-        marker = {
-            "symbol": _ENDS[curve.outcome],
-            "size": 8,
-            "color": colour,
-            "line": {"color": colour, "width": 1.8},
-        }
-        figure.add_scatter(
-            x=[curve.steps[-1]],
-            y=[curve.values[-1]],
-            mode="markers",
-            marker=marker,
-            hoverinfo="skip",
-            meta=curve.outcome,
-        )
-
-
-def _history(record: StudyRecord) -> Component | None:
-    info = history_info(record)
-    if isinstance(info, NotShown):
-        return _pending("history", "Learning curves", info)
-    keys = [
-        html.Li([html.Span(className="swatch", style={"background": colour}), label])
-        for colour, label in history_key(info)
-    ]
-    figures = [
-        html.Figure(
-            [
-                html.Figcaption(sentence_case(panel.label)),
-                graph(f"history-{panel.metric}", draw_history(panel, info)),
-            ]
-        )
-        for panel in info.panels
-    ]
-    lead = "One line per trial, seeds of a setting in one colour. A trial that stays at the dotted level answers “negative” whatever it hears."
-    marks = "× diverged or failed, | pruned, ○ still running."
-    return _section(
-        "history",
-        "Learning curves",
-        lead,
-        [html.Ul(keys, className="key"), html.Div(figures, className="pair"), _caption(marks)],
-    )
-
 
 CURVE_METRICS = ("train_accuracy", "dev_accuracy")
 
@@ -164,8 +31,29 @@ COLOURED_CELLS = 12
 BEST_COLOURED = 4
 
 
+LIGHTEST = 0.62
+"""Share of white in the palest shade of a hue."""
+
+
+LEAST_SPAN = 0.1
+"""Accuracy that the axis spans at least, so that curves which stay at one level look flat."""
+
+
+HEIGHT_PX = 360
+
+
 _FAMILIES = ("similarity", "adversary", "negatives")
 """Knobs that give a hue, the first that varies."""
+
+
+_ENDS = {
+    "diverged": "x",
+    "failed": "x",
+    "pruned": "line-ns-open",
+    "cancelled": "line-ns-open",
+    "running": "circle-open",
+}
+"""Symbol at the end of a curve that did not complete."""
 
 
 @dataclass(frozen=True)
@@ -176,8 +64,8 @@ class Curve:
         trial: The trial's number.
         seed: Its seed.
         cell_id: Its cell: curves of one cell share a colour.
-        label: The cell in words.
-        outcome: How the trial stands or ended.
+        label: The cell's label.
+        outcome: The trial's status or final outcome.
         steps: Optimizer steps, ascending.
         values: The metric at each step; finite.
     """
@@ -197,7 +85,7 @@ class HistoryPanel:
 
     Attributes:
         metric: The metric.
-        label: Its name in words.
+        label: Its name as text.
         curves: By trial number.
     """
 
@@ -208,16 +96,16 @@ class HistoryPanel:
 
 @dataclass(frozen=True)
 class CurveGroup:
-    """How the curves of one cell are told from others.
+    """The colour of one cell's curves.
 
     Attributes:
         cell_id: The cell.
-        label: The cell in words.
+        label: The cell's label.
         family: Value of the knob that gives the hue, for example `dot`; empty where no such knob
             varies.
         position: Place among the family's cells, in order of their other knobs: the shade.
         size: Cells in the family.
-        shown: Whether it has a colour of its own; the others are context.
+        shown: True if it has a colour of its own; the others are context.
     """
 
     cell_id: str
@@ -244,59 +132,181 @@ class HistoryInfo:
     constant_levels: dict[int, float]
 
 
-def history_info(record: StudyRecord) -> HistoryInfo | NotShown:
-    """Learning curves of the trials that logged anything, or why there are none."""
-    labels = {cell.cell_id: cell.label for cell in group_cells(record)}
-    panels = []
-    for metric in CURVE_METRICS:
-        curves = tuple(
-            curve
+class HistoryFigure:
+    """Accuracy over training, a line per trial."""
+
+    name = "history"
+    title = "Learning curves"
+
+    def info(self, record: StudyRecord) -> HistoryInfo | NotShown:
+        """Curves of the trials that logged anything, or the reason why there are none."""
+        labels = {cell.cell_id: cell.label for cell in group_cells(record)}
+        panels = []
+        for metric in CURVE_METRICS:
+            every = (_curve(trial, metric, labels[trial.cell_id]) for trial in record.trials)
+            if curves := tuple(curve for curve in every if curve.steps):
+                panels.append(HistoryPanel(metric, metric_label(metric), curves))
+        if not panels:
+            return NotShown("No trial has logged its accuracy yet.", True)
+        default = NegativesConfig().count
+        counts = {
+            int(catalog_knobs(trial.knobs).get("negative_count", default))
             for trial in record.trials
-            if (curve := _curve(trial, metric, labels[trial.cell_id])).steps
+        }
+        levels = {count: count / (count + 1) for count in sorted(counts)}
+        return HistoryInfo(tuple(panels), _groups(record), levels)
+
+    def draw(self, info: HistoryInfo) -> go.Figure:
+        """The held-out curves alone, cells named at the ends."""
+        panel = info.panels[-1]
+        figure = draw_curves(panel, info)
+        ends: list[End] = []
+        for cell_id, (colour, label) in _coloured(info).items():
+            last = [curve.values[-1] for curve in panel.curves if curve.cell_id == cell_id]
+            if last:
+                # Pale colours cannot be read as text.
+                ends.append((fmean(last), f'<span style="color:{colour}">━</span> {label}', MUTED))
+        low, high = figure.layout.yaxis.range
+        label_ends(figure, 1, ends, (low, high), HEIGHT_PX - 80)
+        longest = max((len(label) for _, label in _coloured(info).values()), default=0)
+        figure.update_layout(margin={"t": 34, "r": 36 + 6.4 * longest})
+        add_name(figure, 1, panel.label)
+        return figure
+
+    def section(self, info: HistoryInfo) -> list[Component]:
+        """A key of the colours, training accuracy and held-out accuracy."""
+        keys = [
+            html.Li([html.Span(className="swatch", style={"background": colour}), label])
+            for colour, label in history_key(info)
+        ]
+        figures = [
+            html.Figure(
+                [
+                    html.Figcaption(sentence_case(panel.label)),
+                    graph(f"history-{panel.metric}", draw_curves(panel, info)),
+                ]
+            )
+            for panel in info.panels
+        ]
+        return [
+            lead(
+                "One line per trial, seeds of a setting in one colour. A trial that stays at the "
+                "dotted level has collapsed to the constant answer “negative”."
+            ),
+            html.Ul(keys, className="key"),
+            html.Div(figures, className="pair"),
+            caption("× diverged or failed, | pruned, ○ still running."),
+        ]
+
+
+def draw_curves(panel: HistoryPanel, info: HistoryInfo) -> go.Figure:
+    """One accuracy over training, a line per trial, seeds of a cell in one colour."""
+    layout = {"template": TEMPLATE, "height": HEIGHT_PX, "uirevision": "keep", "margin": {"t": 10}}
+    figure = go.Figure(layout=layout)
+    coloured = _coloured(info)
+    for curve in sorted(panel.curves, key=lambda curve: curve.cell_id in coloured):
+        colour, _ = coloured.get(curve.cell_id, (WASH, ""))
+        _add_curve(figure, curve, colour, panel.label)
+    for count, level in info.constant_levels.items():
+        add_level(figure, 1, level, {"color": INK, "width": 1.2, "dash": "1px,3px"})
+        figure.add_annotation(
+            text=f"constant answer with {count} negatives: {level:.4f}",
+            font={"size": 11.5, "color": MUTED},
+            x=1,
+            xref="paper",
+            xanchor="right",
+            y=level,
+            yanchor="top",
+            yshift=-1,
+            showarrow=False,
         )
-        if curves:
-            panels.append(HistoryPanel(metric, metric_label(metric), curves))
-    if not panels:
-        return NotShown("No trial has logged its accuracy yet.", True)
-    return HistoryInfo(
-        tuple(panels),
-        _groups(record),
-        {count: count / (count + 1) for count in _negative_counts(record)},
+    values = [value for curve in panel.curves for value in curve.values]
+    values += info.constant_levels.values()
+    low = min(values)
+    high = max(*values, low + LEAST_SPAN)
+    pad = 0.08 * (high - low)
+    figure.update_yaxes(range=[low - 1.6 * pad, high + pad], tickformat=".2f")
+    figure.update_xaxes(title_text="Optimizer step", rangemode="tozero", nticks=7)
+    return figure
+
+
+def history_key(info: HistoryInfo) -> list[tuple[str, str]]:
+    """Colours with the labels of their cells, then cells without a colour as one entry."""
+    named = list(_coloured(info).values())
+    rest = len(info.groups) - len(named)
+    return named + ([(WASH, f"{rest} other settings")] if rest else [])
+
+
+def _coloured(info: HistoryInfo) -> dict[str, tuple[str, str]]:
+    """Cell id → colour and label of the cells that have a colour of their own."""
+    families = list(dict.fromkeys(group.family for group in info.groups))
+    hues = dict(zip(families, slots(families), strict=True))
+    return {
+        group.cell_id: (
+            blended(
+                COLOURS[hues[group.family]], LIGHTEST * group.position / max(1, group.size - 1)
+            ),
+            group.label,
+        )
+        for group in info.groups
+        if group.shown
+    }
+
+
+def _add_curve(figure: go.Figure, curve: Curve, colour: str, metric: str) -> None:
+    title = f"<b>{curve.label}</b><br>trial {curve.trial}, seed {curve.seed}, {curve.outcome}"
+    figure.add_scatter(
+        x=list(curve.steps),
+        y=list(curve.values),
+        mode="lines",
+        line={"color": colour, "width": 1.7},
+        hovertext=[
+            f"{title}<br>step {step}: {metric} {number(value)}"
+            for step, value in zip(curve.steps, curve.values, strict=True)
+        ],
+        hoverinfo="text",
+        meta="curve",
     )
+    if curve.outcome in _ENDS:
+        figure.add_scatter(
+            x=[curve.steps[-1]],
+            y=[curve.values[-1]],
+            mode="markers",
+            marker={
+                "symbol": _ENDS[curve.outcome],
+                "size": 8,
+                "color": colour,
+                "line": {"color": colour, "width": 1.8},
+            },
+            hoverinfo="skip",
+            meta=curve.outcome,
+        )
 
 
 def _groups(record: StudyRecord) -> tuple[CurveGroup, ...]:
     cells, varied = group_cells(record), varied_knobs(record)
     hue = next((name for name in _FAMILIES if name in varied), None)
-    coloured = {
-        cell.cell_id
-        for cell in (cells if len(cells) <= COLOURED_CELLS else ranked(record)[:BEST_COLOURED])
-    }
+    best = cells if len(cells) <= COLOURED_CELLS else ranked(record)[:BEST_COLOURED]
+    coloured = {cell.cell_id for cell in best}
     families: dict[str, list[Cell]] = {}
     for cell in sorted(cells, key=lambda cell: [_order(cell.knobs.get(name)) for name in varied]):
         families.setdefault(str(cell.knobs.get(hue, "")) if hue else "", []).append(cell)
     groups = []
     for family, members in families.items():
         shown = [cell for cell in members if cell.cell_id in coloured]
+        rest = [cell for cell in members if cell.cell_id not in coloured]
         groups += [
-            CurveGroup(cell.cell_id, cell.label, family, place, len(shown), True)
-            for place, cell in enumerate(shown)
-        ]
-        groups += [
-            CurveGroup(cell.cell_id, cell.label, family, 0, len(shown), False)
-            for cell in members
-            if cell.cell_id not in coloured
+            CurveGroup(cell.cell_id, cell.label, family, place, len(shown), place < len(shown))
+            for place, cell in enumerate([*shown, *rest])
         ]
     return tuple(groups)
 
 
 def _order(value: Any) -> tuple[bool, float, str]:
-    """Numbers by size, words by alphabet, absence first."""
-    return (
-        (True, float(value), "")
-        if isinstance(value, float | int)
-        else (False, 0.0, "" if value is None else str(value))
-    )
+    """Sorting key: numbers by size, words by alphabet, absence first."""
+    if isinstance(value, float | int):
+        return True, float(value), ""
+    return False, 0.0, "" if value is None else str(value)
 
 
 def _curve(trial: TrialRecord, metric: str, label: str) -> Curve:
@@ -306,19 +316,8 @@ def _curve(trial: TrialRecord, metric: str, label: str) -> Curve:
         if math.isfinite(report.metrics.get(metric, math.nan))
     }
     steps = tuple(sorted(logged))
-    return Curve(
-        trial.number,
-        trial.seed,
-        trial.cell_id,
-        label,
-        trial.outcome,
-        steps,
-        tuple(logged[step] for step in steps),
-    )
+    values = tuple(logged[step] for step in steps)
+    return Curve(trial.number, trial.seed, trial.cell_id, label, trial.outcome, steps, values)
 
 
-def _negative_counts(record: StudyRecord) -> list[int]:
-    default = NegativesConfig().count
-    return sorted(
-        {int(catalog_knobs(trial).get("negative_count", default)) for trial in record.trials}
-    )
+FIGURE = HistoryFigure()

@@ -1,4 +1,4 @@
-"""Cells from best to worst, with intervals."""
+"""Cells from best to worst, with their intervals."""
 
 from __future__ import annotations
 
@@ -16,136 +16,17 @@ from dashboards.drawing.marks import (
     tick_format,
     value_range,
 )
-from dashboards.drawing.panels import Panel, Point
-from dashboards.drawing.sections import _caption, _pending, _section, graph
-from dashboards.drawing.stacked_panels import _stack
+from dashboards.drawing.panels import Panel, point_of
+from dashboards.drawing.sections import caption, graph, lead, scrolling
+from dashboards.drawing.stacked_panels import stack
 from dashboards.drawing.theme import COLOURS, INK, MUTED, RULE
-from dashboards.tables import _scrolling, _with_interval
+from dashboards.tables import column_heading, with_interval
 from study.analysis.cells import Cell, NotShown, group_cells, pareto_front, ranked
-from study.analysis.labels import interval_text, metric_label, sentence_case
+from study.analysis.labels import metric_label, sentence_case
 from study.results.records import StudyRecord
 
 ROW_PX = 44
 """Height of a cell in the ranking: its name above its marks."""
-
-
-def draw_ranking(info: RankingInfo) -> go.Figure:
-    """Every cell in a row, best on top: seeds, mean and interval of the deciding metric."""
-    points = [
-        Point(cell.label, cell.label, cell.metrics[info.metric], cell.values[info.metric])
-        for cell in info.cells
-    ]
-    limits = value_range(Panel(info.metric, info.label, (), tuple(points)))
-    figure = _stack([], height=ROW_PX * len(points) + 56)
-    for row, point in enumerate(points):
-        colour, ink = (COLOURS[0], INK) if row == 0 else (MUTED, MUTED)
-        add_interval(figure, 1, row, point.interval, limits, colour, horizontal=True)
-        add_seeds(figure, 1, row, point.seeds, colour, horizontal=True)
-        solid = {"size": 11, "color": colour, "line": {"color": "white", "width": 1.5}}
-        text = [hover(point, info.label)]
-        figure.add_scatter(
-            x=[point.interval.mean],
-            y=[row],
-            mode="markers",
-            marker=solid,
-            hovertext=text,
-            hoverinfo="text",
-            meta="means",
-        )
-        where = {
-            "x": 0,
-            "xref": "paper",
-            "xanchor": "left",
-            "y": row,
-            "yref": "y",
-            "yanchor": "bottom",
-            "yshift": 5,
-            "showarrow": False,
-        }
-        figure.add_annotation(
-            text=f"<b>{point.label}</b>" if row == 0 else point.label,
-            font={"size": 12.5, "color": ink},
-            **where,
-        )
-        if row:
-            add_level(figure, 1, row - 0.7, {"color": RULE, "width": 1})
-    figure.update_yaxes(visible=False, range=[len(points) - 0.7, -0.7])
-    figure.update_xaxes(
-        range=limits, title_text=sentence_case(info.label), nticks=6, tickformat=tick_format(limits)
-    )
-    figure.update_layout(margin={"l": 0, "t": 2})
-    return figure
-
-
-def _ranking(record: StudyRecord) -> Component | None:
-    info = ranking_info(record)
-    if isinstance(info, NotShown):
-        return _pending("ranking", "All settings, ranked", info)
-    more = (
-        [_caption(f"{info.hidden} more settings are in the table of trials.")]
-        if info.hidden
-        else []
-    )
-    lead = f"By {info.label}, best mean first."
-    if info.front:
-        between = " and ".join(metric_label(metric) for metric in info.objectives)
-        lead += (
-            f" On the front between {between} are the settings that no other beats in each of them."
-        )
-    return _section(
-        "ranking",
-        "All settings, ranked",
-        lead,
-        [graph("ranking-figure", draw_ranking(info)), *more, cell_table(info)],
-    )
-
-
-def cell_table(info: RankingInfo) -> Component:
-    """A row per cell, best first, then the cells without a result; those on the front between
-    several objectives are marked.
-    """
-    columns = dict.fromkeys((info.metric, *info.objectives, "dev_accuracy", "train_accuracy"))
-    metrics = [metric for metric in columns if any(metric in cell.metrics for cell in info.cells)]
-    head = [
-        html.Th("Setting", scope="col"),
-        *(
-            html.Th(sentence_case(metric_label(metric)), scope="col", className="number")
-            for metric in metrics
-        ),
-    ]
-    head += [
-        html.Th("Seeds", scope="col", className="number"),
-        html.Th("Other trials", scope="col"),
-    ]
-    body = []
-    for cell in (*info.cells, *info.unranked):
-        shown = [
-            html.Td(
-                _with_interval(interval_text(cell.metrics[metric]))
-                if metric in cell.metrics
-                else "–",
-                className="number",
-            )
-            for metric in metrics
-        ]
-        seeds = cell.metrics[info.metric].n if info.metric in cell.metrics else 0
-        rest = ", ".join(
-            f"{count} {outcome}"
-            for outcome, count in cell.outcomes.items()
-            if outcome != "complete"
-        )
-        mark = [html.Span(" on the front", className="quiet")] if cell.cell_id in info.front else []
-        body.append(
-            html.Tr(
-                [
-                    html.Th([cell.label, *mark] if mark else cell.label, scope="row"),
-                    *shown,
-                    html.Td(str(seeds), className="number"),
-                    html.Td(rest, className="quiet"),
-                ]
-            )
-        )
-    return _scrolling(html.Table([html.Thead(html.Tr(head)), html.Tbody(body)], className="data"))
 
 
 RANKED_SHOWN = 20
@@ -158,12 +39,12 @@ class RankingInfo:
 
     Attributes:
         metric: The deciding metric.
-        label: Its name in words.
+        label: Its name as text.
         cells: Best first, at most `RANKED_SHOWN`.
-        hidden: How many ranked cells are not in `cells`.
+        hidden: Number of ranked cells that are not in `cells`.
         unranked: Cells without a complete trial that measured the metric.
         objectives: The study's objectives, `metric` first.
-        front: Ids of the cells on the front between several objectives; empty with one.
+        front: Ids of the cells on the Pareto front; empty with one objective.
     """
 
     metric: str
@@ -175,18 +56,123 @@ class RankingInfo:
     front: tuple[str, ...] = ()
 
 
-def ranking_info(record: StudyRecord) -> RankingInfo | NotShown:
-    """The cells that can be ranked, or why none can."""
-    order = ranked(record)
-    if not order:
-        return NotShown(f"No complete trial has measured {metric_label(record.metric)}.", True)
-    unranked = tuple(cell for cell in group_cells(record) if record.metric not in cell.metrics)
-    return RankingInfo(
-        metric=record.metric,
-        label=metric_label(record.metric),
-        cells=order[:RANKED_SHOWN],
-        hidden=len(order[RANKED_SHOWN:]),
-        unranked=unranked,
-        objectives=tuple(objective.metric for objective in record.objectives),
-        front=tuple(cell.cell_id for cell in pareto_front(record)),
-    )
+class RankingFigure:
+    """Every cell in a row, best on top."""
+
+    name = "ranking"
+    title = "All settings, ranked"
+
+    def info(self, record: StudyRecord) -> RankingInfo | NotShown:
+        """The cells that can be ranked, or the reason why none can."""
+        order, label = ranked(record), metric_label(record.metric)
+        if not order:
+            return NotShown(f"No complete trial has measured {label}.", True)
+        cells = group_cells(record)
+        return RankingInfo(
+            metric=record.metric,
+            label=label,
+            cells=order[:RANKED_SHOWN],
+            hidden=len(order[RANKED_SHOWN:]),
+            unranked=tuple(cell for cell in cells if record.metric not in cell.metrics),
+            objectives=tuple(objective.metric for objective in record.objectives),
+            front=tuple(cell.cell_id for cell in pareto_front(record)),
+        )
+
+    def draw(self, info: RankingInfo) -> go.Figure:
+        """Seeds, mean and interval of the deciding metric, a row per cell."""
+        points = [point_of(cell, cell.label, info.metric) for cell in info.cells]
+        limits = value_range(Panel(info.metric, info.label, (), tuple(points)))
+        figure = stack([], height=ROW_PX * len(points) + 56)
+        for row, point in enumerate(points):
+            colour, ink = (COLOURS[0], INK) if row == 0 else (MUTED, MUTED)
+            add_interval(figure, 1, row, point.interval, limits, colour, horizontal=True)
+            add_seeds(figure, 1, row, point.seeds, colour, horizontal=True)
+            figure.add_scatter(
+                x=[point.interval.mean],
+                y=[row],
+                mode="markers",
+                marker={"size": 11, "color": colour, "line": {"color": "white", "width": 1.5}},
+                hovertext=[hover(point, info.label)],
+                hoverinfo="text",
+                meta="means",
+            )
+            figure.add_annotation(
+                text=point.label if row else f"<b>{point.label}</b>",
+                font={"size": 12.5, "color": ink},
+                x=0,
+                xref="paper",
+                xanchor="left",
+                y=row,
+                yref="y",
+                yanchor="bottom",
+                yshift=5,
+                showarrow=False,
+            )
+            if row:
+                add_level(figure, 1, row - 0.7, {"color": RULE, "width": 1})
+        figure.update_yaxes(visible=False, range=[len(points) - 0.7, -0.7])
+        figure.update_xaxes(
+            range=limits,
+            title_text=sentence_case(info.label),
+            nticks=6,
+            tickformat=tick_format(limits),
+        )
+        figure.update_layout(margin={"l": 0, "t": 2})
+        return figure
+
+    def section(self, info: RankingInfo) -> list[Component]:
+        """The figure and a table of the cells."""
+        order = f"By {info.label}, best mean first."
+        if info.front:
+            between = " and ".join(metric_label(metric) for metric in info.objectives)
+            order += (
+                f" On the Pareto front of {between} are the settings "
+                "that no other beats in each of them."
+            )
+        more = f"{info.hidden} more settings are in the table of trials."
+        return [
+            lead(order),
+            graph("ranking-figure", self.draw(info)),
+            *([caption(more)] if info.hidden else []),
+            cell_table(info),
+        ]
+
+
+def cell_table(info: RankingInfo) -> Component:
+    """A row per cell, best first, then cells without a result; the Pareto front is marked."""
+    columns = dict.fromkeys((info.metric, *info.objectives, "dev_accuracy", "train_accuracy"))
+    metrics = [metric for metric in columns if any(metric in cell.metrics for cell in info.cells)]
+    head = [
+        column_heading("Setting"),
+        *(column_heading(sentence_case(metric_label(metric)), "number") for metric in metrics),
+        column_heading("Seeds", "number"),
+        column_heading("Other trials"),
+    ]
+    body = []
+    for cell in (*info.cells, *info.unranked):
+        mark = html.Span(" on the Pareto front", className="quiet")
+        seeds = cell.metrics[info.metric].n if info.metric in cell.metrics else 0
+        others = [
+            f"{count} {outcome}"
+            for outcome, count in cell.outcomes.items()
+            if outcome != "complete"
+        ]
+        body.append(
+            html.Tr(
+                [
+                    html.Th(
+                        [cell.label, mark if cell.cell_id in info.front else None], scope="row"
+                    ),
+                    *(
+                        html.Td(with_interval(cell.metrics.get(metric)), className="number")
+                        for metric in metrics
+                    ),
+                    html.Td(str(seeds), className="number"),
+                    html.Td(", ".join(others), className="quiet"),
+                ]
+            )
+        )
+    return scrolling(html.Table([html.Thead(html.Tr(head)), html.Tbody(body)], className="data"))
+
+
+FIGURE = RankingFigure()

@@ -1,9 +1,6 @@
-"""Score against the negative sampling."""
+"""Score against the negative sampling: the paper's Table 2."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import plotly.graph_objects as go
 from dash.development.base_component import Component
@@ -11,31 +8,77 @@ from dash.development.base_component import Component
 from dashboards.drawing.panels import (
     TABLE_METRICS,
     Panel,
-    Point,
     Series,
-    _measured,
-    _not_measured,
-    _not_varied,
-    _value,
+    TablePanels,
+    measured,
+    not_measured,
+    not_varied,
     panel_of,
+    published_point,
 )
-from dashboards.drawing.sections import INTERVALS, _beside, _compared, _pending, _section, graph
-from dashboards.drawing.stacked_panels import _draw_measured, _draw_published
+from dashboards.drawing.sections import INTERVALS, beside_paper, compared, graph, lead
+from dashboards.drawing.stacked_panels import draw_measured, draw_published
 from dashboards.tables import beside_published
 from study.analysis.cells import NotShown, cells_varying
 from study.analysis.labels import cell_label, metric_label
 from study.analysis.published import TABLE_2
 from study.results.records import StudyRecord
 
-
-def draw_sampling(info: SamplingInfo) -> go.Figure:
-    """Accuracy and mAP by sampling strategy: Table 2 on this study."""
-    return _category_axis(_draw_measured(info.panels))
+SAMPLINGS = ("local", "cross", "exclusive")
+"""In the order of Table 2, which is also that of rising training accuracy."""
 
 
-def draw_published_sampling(info: SamplingInfo) -> go.Figure:
-    """Table 2 as the paper prints it, on its own scale."""
-    return _category_axis(_draw_published(info.published))
+class SamplingFigure:
+    """Accuracy and mAP by sampling strategy."""
+
+    name = "sampling"
+    title = "Where negatives come from"
+
+    def info(self, record: StudyRecord) -> TablePanels | NotShown:
+        """Panels over `local`, `cross` and `exclusive`."""
+        cells = [cell for cell in cells_varying(record, "negatives") if "negatives" in cell.knobs]
+        missing = not_varied(cells, "negatives") or not_measured(cells, TABLE_METRICS)
+        if missing:
+            return missing
+        metrics = measured(cells, TABLE_METRICS)
+        return TablePanels(
+            tuple(
+                panel_of(cells, "negatives", "similarity", metric, SAMPLINGS.index)
+                for metric in metrics
+            ),
+            tuple(map(_published, metrics)),
+        )
+
+    def draw(self, info: TablePanels) -> go.Figure:
+        """Table 2 on this study."""
+        return _category_axis(draw_measured(info.panels))
+
+    def draw_published(self, info: TablePanels) -> go.Figure:
+        """Table 2 as the paper prints it."""
+        return _category_axis(draw_published(info.published))
+
+    def section(self, info: TablePanels) -> list[Component]:
+        """The study's figure beside the paper's, and both as a table."""
+        return [
+            lead(
+                "Negatives from the same clip (local), from all clips (cross), "
+                "or from other clips only (exclusive)."
+            ),
+            beside_paper(
+                graph("sampling-figure", self.draw(info)),
+                graph("sampling-published", self.draw_published(info)),
+                "Table 2",
+            ),
+            *compared(info, INTERVALS, beside_published("Negatives", info)),
+        ]
+
+
+def _published(metric: str) -> Panel:
+    points = tuple(
+        published_point(row.sampling, cell_label({"negatives": row.sampling}), row, metric)
+        for row in TABLE_2
+    )
+    return Panel(metric, metric_label(metric), (Series("", "", points, True),))
 
 
 def _category_axis(figure: go.Figure) -> go.Figure:
@@ -43,68 +86,4 @@ def _category_axis(figure: go.Figure) -> go.Figure:
     return figure
 
 
-def _sampling(record: StudyRecord) -> Component | None:
-    info = sampling_info(record)
-    if isinstance(info, NotShown):
-        return _pending("sampling", "Where negatives come from", info)
-    lead = "Negatives from the same clip (local), from all clips (cross), or from other clips only (exclusive)."
-    ours, paper = (
-        graph("sampling-figure", draw_sampling(info)),
-        graph("sampling-published", draw_published_sampling(info)),
-    )
-    table = beside_published("Negatives", info.panels, info.published)
-    return _section(
-        "sampling",
-        "Where negatives come from",
-        lead,
-        [_beside(ours, paper, "Table 2"), *_compared(info.panels, INTERVALS, table)],
-    )
-
-
-SAMPLINGS = ("local", "cross", "exclusive")
-"""In the order of Table 2, which is also that of rising training accuracy."""
-
-
-@dataclass(frozen=True)
-class SamplingInfo:
-    """The paper's Table 2 on this study: where negatives come from.
-
-    Attributes:
-        panels: Ours, a panel per metric; x is `local`, `cross` or `exclusive`.
-        published: The same panels of the paper.
-    """
-
-    panels: tuple[Panel, ...]
-    published: tuple[Panel, ...]
-
-
-def sampling_info(record: StudyRecord) -> SamplingInfo | NotShown:
-    """Train accuracy, dev accuracy and dev mAP by sampling strategy, or why there is nothing to
-    draw.
-    """
-    cells = [cell for cell in cells_varying(record, "negatives") if "negatives" in cell.knobs]
-    missing = _not_varied(cells, "negatives") or _not_measured(cells, TABLE_METRICS)
-    if missing:
-        return missing
-    metrics = _measured(cells, TABLE_METRICS)
-    panels = tuple(
-        panel_of(cells, "negatives", "similarity", metric, SAMPLINGS.index) for metric in metrics
-    )
-    return SamplingInfo(panels, _published_sampling(metrics))
-
-
-def _published_sampling(metrics: Sequence[str]) -> tuple[Panel, ...]:
-    panels = []
-    for metric in metrics:
-        points = []
-        for row in TABLE_2:
-            value = {
-                "train_accuracy": row.train_accuracy,
-                "dev_accuracy": row.dev_accuracy,
-                "dev_map": row.dev_map,
-            }[metric]
-            points.append(
-                Point(row.sampling, cell_label({"negatives": row.sampling}), _value(value))
-            )
-        panels.append(Panel(metric, metric_label(metric), (Series("", "", tuple(points), True),)))
-    return tuple(panels)
+FIGURE = SamplingFigure()

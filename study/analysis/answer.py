@@ -1,4 +1,4 @@
-"""The study's question answered in a few sentences, no surer than the seeds allow."""
+"""The answer to a study's question in a few sentences, no surer than the seeds allow."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _LOST: tuple[Outcome, ...] = ("diverged", "pruned", "failed", "cancelled")
 
 @dataclass(frozen=True)
 class AnswerInfo:
-    """What the study says.
+    """Sentences that answer a study's question.
 
     Attributes:
-        headline: The best cell with its interval, or why there is none.
-        detail: The runner-up and what is undecided; empty where there is nothing to add.
-        state: How many trials ended how.
+        headline: The best cell with its interval, or the reason why there is none.
+        detail: The runner-up and undecided settings; empty where there is nothing to add.
+        state: Number of trials by status and final outcome.
         best: Label of the best cell, None without one.
         score: Its mean and interval, None without one.
         comparison: Best against runner-up, None below two cells.
-        undecided: Labels of the cells that cannot be told from the best.
+        undecided: Labels of the cells that are not significantly different from the best.
     """
 
     headline: str
@@ -46,17 +46,17 @@ class AnswerInfo:
 
 
 def answer_info(record: StudyRecord) -> AnswerInfo:
-    """One or two sentences for the study as it stands, partial or finished."""
+    """One or two sentences for a study, partial or finished."""
     order, state = ranked(record), _state(record)
     if not order:
         return AnswerInfo(_why_nothing(record), "", state)
     best, score = order[0], order[0].metrics[record.metric]
     others = tuple(compare(record, best, other) for other in order[1:])
     undecided = tuple(comparison.second for comparison in others if comparison.verdict != "better")
-    sofar = "" if record.finished else " so far"
+    so_far = "" if record.finished else " so far"
     measured = f"Its {metric_label(record.metric)} is {interval_text(score)}"
     return AnswerInfo(
-        headline=f"{_standing(others, undecided, sofar)}: {best.label}. {measured}{_seeds(score)}.",
+        headline=f"{_verdict(others, undecided, so_far)}: {best.label}. {measured}{_seeds(score)}.",
         detail=" ".join([*_details(best, others, undecided), *_front(record)]),
         state=state,
         best=best.label,
@@ -66,10 +66,10 @@ def answer_info(record: StudyRecord) -> AnswerInfo:
     )
 
 
-def _standing(others: tuple[Comparison, ...], undecided: tuple[str, ...], sofar: str) -> str:
+def _verdict(others: tuple[Comparison, ...], undecided: tuple[str, ...], so_far: str) -> str:
     if not others:
-        return f"The only setting with a result{sofar}"
-    return f"Ahead{sofar}, but undecided" if undecided else f"Best{sofar}"
+        return f"The only setting with a result{so_far}"
+    return f"Ahead{so_far}, but undecided" if undecided else f"Best{so_far}"
 
 
 def _details(best: Cell, others: tuple[Comparison, ...], undecided: tuple[str, ...]) -> list[str]:
@@ -88,23 +88,23 @@ def _details(best: Cell, others: tuple[Comparison, ...], undecided: tuple[str, .
 
 
 def _front(record: StudyRecord) -> list[str]:
-    """How many settings there are to choose from where there are several objectives."""
+    """The number of settings to choose from where there are several objectives."""
     if len(record.objectives) < 2:
         return []
     between = " and ".join(metric_label(objective.metric) for objective in record.objectives)
-    return [
-        f"On the front between {between}: {count_text(len(pareto_front(record)), 'setting')} that no other beats in each of them."
-    ]
+    count = count_text(len(pareto_front(record)), "setting")
+    return [f"On the Pareto front of {between}: {count} that no other beats in each of them."]
 
 
 def _undecided_sentence(others: int, undecided: tuple[str, ...]) -> str:
     if not undecided:
         return f"It is better than each of the {others} others."
+    different = "significantly different from it at this number of seeds"
     if len(undecided) == others:
-        return f"None of the {others} other settings can be told from it at this number of seeds."
+        return f"None of the {others} other settings is {different}."
     if len(undecided) <= NAMED:
-        return f"Not to be told from it at this number of seeds: {'; '.join(undecided)}."
-    return f"Of the {others} other settings, {len(undecided)} cannot be told from it at this number of seeds."
+        return f"Not {different}: {'; '.join(undecided)}."
+    return f"Of the {others} other settings, {len(undecided)} are not {different}."
 
 
 def _seeds(score: Interval) -> str:
@@ -131,4 +131,5 @@ def _why_nothing(record: StudyRecord) -> str:
         return f"No complete trial has measured {metric_label(record.metric)}."
     outcomes = Counter(trial.outcome for trial in ended)
     how = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
-    return f"No setting can be ranked: none of the {count_text(len(ended), 'trial')} that ended is complete ({how})."
+    trials = count_text(len(ended), "trial")
+    return f"No setting can be ranked: none of the {trials} that ended is complete ({how})."

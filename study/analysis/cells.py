@@ -1,21 +1,19 @@
-"""Replicates grouped into cells: what every figure, table and answer starts from."""
+"""Replicates grouped into cells, which every figure, table and answer starts from."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from cpc_core.report import Outcome
 from search_spaces.knobs import KNOBS
 from study.analysis.labels import cell_name
 from study.analysis.statistics import Interval, IntervalOf, t_interval
 from study.errors import NotFoundError
-from study.results.records import StudyRecord, TrialRecord
+from study.results.records import Direction, StudyRecord, TrialRecord
 from study.spec.cell_selector import Selector
 
 SHORTEST_ID = 4
@@ -31,12 +29,11 @@ _NAME_OF_PATH = {knob.path: name for name, knob in KNOBS.items()}
 
 @dataclass(frozen=True)
 class NotShown:
-    """Why a figure or table is absent.
+    """The reason for a figure or table that is absent.
 
     Attributes:
         reason: One sentence.
-        pending: Whether the study does ask for it and only results are missing: a page then keeps
-            its place.
+        pending: True if only results are missing: a page then keeps its place.
     """
 
     reason: str
@@ -51,10 +48,9 @@ class Cell:
         cell_id: Signature without the seed.
         label: The setting by the knobs that vary in this study.
         knobs: Every sampled knob, under its catalog name.
-        values: Metric → seed → value, of complete trials only: what was pruned, diverged or failed
-            enters no mean.
+        values: Metric → seed → value, of complete trials only: no other outcome enters a mean.
         metrics: Metric → mean and interval over those seeds.
-        outcomes: How many trials ended or stand how.
+        outcomes: Number of trials by status or final outcome.
         trials: Numbers of all its trials.
     """
 
@@ -66,32 +62,34 @@ class Cell:
     outcomes: Mapping[Outcome, int]
     trials: tuple[int, ...]
 
-    @property
-    def planned(self) -> int:
-        """Trials of this cell known to the store, however they stand."""
-        return sum(self.outcomes.values())
+    def signed(self, metric: str, direction: Direction) -> dict[int, float]:
+        """Seed → value of a metric with the sign that makes more of it better."""
+        return {seed: sign_of(direction) * value for seed, value in self.values[metric].items()}
 
 
-def catalog_knobs(trial: TrialRecord) -> dict[str, Any]:
-    """The trial's knobs under their catalog names, where a spec gave the dotted path."""
-    return _catalogued(trial.knobs)
+def sign_of(direction: Direction) -> float:
+    """The factor that makes more of a metric better."""
+    return 1.0 if direction == "maximize" else -1.0
 
 
-def _catalogued(knobs: Mapping[str, Any]) -> dict[str, Any]:
+def catalog_knobs(knobs: Mapping[str, Any]) -> dict[str, Any]:
+    """Knobs under their catalog names, where a spec gave the dotted path."""
     return {_NAME_OF_PATH.get(name, name): value for name, value in knobs.items()}
 
 
-def varied_knobs(record: StudyRecord) -> tuple[str, ...]:
-    """Knobs that take more than one value over the study's trials; being absent counts as a
-    value.
-    """
-    every = [catalog_knobs(trial) for trial in record.trials]
-    names = sorted({name for knobs in every for name in knobs})
+def names_varying(settings: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Knobs that take more than one value over the settings; being absent counts as a value."""
+    names = sorted({name for knobs in settings for name in knobs})
     return tuple(
         name
         for name in names
-        if len({repr(knobs[name]) if name in knobs else None for knobs in every}) > 1
+        if len({repr(knobs[name]) if name in knobs else None for knobs in settings}) > 1
     )
+
+
+def varied_knobs(record: StudyRecord) -> tuple[str, ...]:
+    """Knobs that vary over the study's trials."""
+    return names_varying([catalog_knobs(trial.knobs) for trial in record.trials])
 
 
 def group_cells(record: StudyRecord, interval_of: IntervalOf = t_interval) -> tuple[Cell, ...]:
@@ -100,49 +98,48 @@ def group_cells(record: StudyRecord, interval_of: IntervalOf = t_interval) -> tu
     for trial in record.trials:
         groups.setdefault(trial.cell_id, []).append(trial)
     varied = varied_knobs(record)
-    reference = None if record.reference is None else _catalogued(record.reference)
-    return tuple(
-        _cell(cell_id, trials, _label(catalog_knobs(trials[0]), varied, reference), interval_of)
-        for cell_id, trials in groups.items()
-    )
+    reference = None if record.reference is None else catalog_knobs(record.reference)
+
+    def label(knobs: Mapping[str, Any]) -> str:
+        if reference is not None:
+            return cell_name(knobs, reference)
+        return cell_name({name: knobs[name] for name in varied if name in knobs} or knobs)
+
+    return tuple(_cell(trials, label, interval_of) for trials in groups.values())
 
 
 def cells_varying(record: StudyRecord, *knobs: str) -> tuple[Cell, ...]:
-    """Cells that a figure of some knobs shows: of a one-at-a-time grid those that differ from its
-    first cell in no other knob.
+    """Cells of a figure of some knobs.
+
+    Of a one-at-a-time grid these are the cells that differ from its first one in no other knob.
     """
     cells = group_cells(record)
     if record.reference is None:
         return cells
-    fixed = _catalogued(record.reference)
+    fixed = catalog_knobs(record.reference).items()
     return tuple(
         cell
         for cell in cells
-        if all(
-            name in knobs or (name, value) in fixed.items() for name, value in cell.knobs.items()
-        )
+        if all(name in knobs or (name, value) in fixed for name, value in cell.knobs.items())
     )
 
 
-def _label(
-    knobs: Mapping[str, Any], varied: Sequence[str], reference: Mapping[str, Any] | None
-) -> str:
-    if reference is not None:
-        return cell_name(knobs, reference)
-    return cell_name({name: knobs[name] for name in varied if name in knobs} or knobs)
-
-
-def _cell(cell_id: str, trials: Sequence[TrialRecord], label: str, interval_of: IntervalOf) -> Cell:
+def _cell(
+    trials: Sequence[TrialRecord],
+    label: Callable[[Mapping[str, Any]], str],
+    interval_of: IntervalOf,
+) -> Cell:
     values: dict[str, dict[int, float]] = {}
     for trial in trials:
         if trial.outcome == "complete":
             for metric, value in trial.metrics.items():
                 if math.isfinite(value):
                     values.setdefault(metric, {})[trial.seed] = value
+    knobs = catalog_knobs(trials[0].knobs)
     return Cell(
-        cell_id=cell_id,
-        label=label,
-        knobs=catalog_knobs(trials[0]),
+        cell_id=trials[0].cell_id,
+        label=label(knobs),
+        knobs=knobs,
         values=values,
         metrics={metric: interval_of(list(of_seed.values())) for metric, of_seed in values.items()},
         outcomes=dict(Counter(trial.outcome for trial in trials)),
@@ -152,17 +149,16 @@ def _cell(cell_id: str, trials: Sequence[TrialRecord], label: str, interval_of: 
 
 def ranked(record: StudyRecord, interval_of: IntervalOf = t_interval) -> tuple[Cell, ...]:
     """Cells that have a value of the study's metric, best mean first."""
-    sign = -1.0 if record.direction == "maximize" else 1.0
+    sign = sign_of(record.direction)
     scored = [cell for cell in group_cells(record, interval_of) if record.metric in cell.metrics]
-    return tuple(sorted(scored, key=lambda cell: sign * cell.metrics[record.metric].mean))
+    return tuple(sorted(scored, key=lambda cell: -sign * cell.metrics[record.metric].mean))
 
 
 def cell_named(record: StudyRecord, name: str) -> Cell:
-    """The cell that a user means: by its knobs (`similarity=dot,temperature=1`), its label, or the
-    beginning of its id.
+    """The cell of that name: its knobs (`similarity=dot,temperature=1`), label, or start of its id.
 
     Raises:
-        NotFoundError: No cell is meant, or several are.
+        NotFoundError: No cell matches, or several do.
         ConfigError: The knobs cannot be read.
     """
     cells = group_cells(record)
@@ -174,26 +170,26 @@ def cell_named(record: StudyRecord, name: str) -> Cell:
         found = [cell for cell in cells if cell.cell_id.startswith(name)]
     if len(found) == 1:
         return found[0]
-    listed = "; ".join(cell.label for cell in (found or cells)[:NAMED]) + (
-        "; …" if len(found or cells) > NAMED else ""
-    )
+    labels = [cell.label for cell in found or cells]
+    listed = "; ".join([*labels[:NAMED], *(["…"] if len(labels) > NAMED else [])])
     if found:
         raise NotFoundError(
-            f"'{name}' means {len(found)} cells of {record.name}: name more knobs of one of them ({listed})"
+            f"'{name}' means {len(found)} cells of {record.name}: "
+            f"name more knobs of one of them ({listed})"
         )
     raise NotFoundError(
-        f"'{name}' is no cell of {record.name}: give its knobs as 'knob=value,…', or its label ({listed})"
+        f"'{name}' is no cell of {record.name}: "
+        f"give its knobs as 'knob=value,…', or its label ({listed})"
     )
 
 
 def best_cell(record: StudyRecord) -> Cell | None:
-    """The cell with the best mean of the study's metric, or None where nothing is complete."""
+    """The cell with the best mean of the study's metric, None where no trial is complete."""
     return next(iter(ranked(record)), None)
 
 
 def pareto_front(record: StudyRecord, interval_of: IntervalOf = t_interval) -> tuple[Cell, ...]:
-    """Cells that are not dominated, the best by the first objective first; empty where the study
-    has one objective.
+    """Cells on the Pareto front, the best by the first objective first; none with one objective.
 
     A cell is dominated by another whose mean is at least as good in every objective and better in
     one. Cells that lack the mean of an objective are left out.
@@ -204,21 +200,18 @@ def pareto_front(record: StudyRecord, interval_of: IntervalOf = t_interval) -> t
     """
     if len(record.objectives) < 2:
         return ()
-    metrics = [objective.metric for objective in record.objectives]
-    cells = [
-        cell
+    signs = {objective.metric: sign_of(objective.direction) for objective in record.objectives}
+    scored = [
+        ([sign * cell.metrics[metric].mean for metric, sign in signs.items()], cell)
         for cell in group_cells(record, interval_of)
-        if all(metric in cell.metrics for metric in metrics)
+        if signs.keys() <= cell.metrics.keys()
     ]
-    signs = np.array(
-        [1.0 if objective.direction == "maximize" else -1.0 for objective in record.objectives]
-    )
-    means = (
-        np.array([[cell.metrics[metric].mean for metric in metrics] for cell in cells]).reshape(
-            len(cells), len(metrics)
+    best = [
+        (own, cell)
+        for own, cell in scored
+        if not any(
+            other != own and all(a >= b for a, b in zip(other, own, strict=True))
+            for other, _ in scored
         )
-        * signs
-    )
-    free = [not np.any(np.all(means >= own, axis=1) & np.any(means > own, axis=1)) for own in means]
-    order = np.argsort(-means[:, 0], kind="stable")
-    return tuple(cells[index] for index in order if free[index])
+    ]
+    return tuple(cell for _, cell in sorted(best, key=lambda pair: -pair[0][0]))

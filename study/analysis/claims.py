@@ -17,14 +17,14 @@ than there are seeds. With one cell on each side the interval is the plain paire
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean
-from typing import Any, Literal
+from typing import Literal
 
 from study.analysis.cells import Cell, group_cells
-from study.analysis.comparison import more_seeds, side, signed
+from study.analysis.comparison import more_seeds, side
 from study.analysis.labels import count_text, metric_label, number, sentence_case
 from study.analysis.power import MOST_SEEDS
 from study.analysis.statistics import (
@@ -35,6 +35,7 @@ from study.analysis.statistics import (
     t_interval,
 )
 from study.results.records import Direction, StudyRecord
+from study.spec.cell_selector import Selector
 from study.spec.claims import Claim
 
 FEWEST_TO_ESTIMATE = 3
@@ -46,23 +47,23 @@ Answer = Literal["supported", "not supported", "undecided"]
 
 @dataclass(frozen=True)
 class ClaimInfo:
-    """A claim and what the study's seeds say of it.
+    """A claim with its answer.
 
     Attributes:
         question: The claim's question.
         answer: `supported` where the whole interval lies above the claim's margin, `not supported`
             where it lies below.
         words: The finding in one or two sentences.
-        metric: What is compared.
+        metric: The metric that is compared.
         better: Label of the cell claimed to be better, None before any such cell has a result.
-        than: Label of the cell it is held against, None likewise.
+        than: Label of the cell it is compared with, None likewise.
         difference: Lead of the one over the other by shared seeds, positive meaning better; not
             adjusted for picking.
         low: Lower end of the adjusted interval of the lead, None where seeds are too few for one.
         high: Upper end, None likewise.
         picked_from: Cells that `better` and `than` were each picked from.
-        more_seeds: Of an undecided claim, about how many more shared seeds would decide it; None
-            where it is decided, and where `words` says why there is no estimate.
+        more_seeds: Further shared seeds that would decide an undecided claim, about; None where it
+            is decided, and where `words` gives the reason why there is no estimate.
     """
 
     question: str
@@ -93,22 +94,21 @@ class _Side:
 
     @property
     def confidence(self) -> float:
-        """Of each interval, so that all of them together hold at `CONFIDENCE`."""
+        """Coverage of each interval, so that all of them together cover at `CONFIDENCE`."""
         return 1 - (1 - CONFIDENCE) / max(1, self.matched)
 
 
 def claim_infos(record: StudyRecord) -> tuple[ClaimInfo, ...]:
     """Every claim of the study, answered from the trials that are complete."""
     cells = group_cells(record)
-    return tuple(_answered(claim, record, cells) for claim in record.claims)
+    return tuple(_claim_info(claim, record, cells) for claim in record.claims)
 
 
-def _answered(claim: Claim, record: StudyRecord, cells: Sequence[Cell]) -> ClaimInfo:
+def _claim_info(claim: Claim, record: StudyRecord, cells: Sequence[Cell]) -> ClaimInfo:
     metric = claim.metric or record.metric
     direction = claim.direction or record.direction_of(metric)
-    better, than = (
-        _side(cells, selector.matches, metric, direction) for selector in (claim.better, claim.than)
-    )
+    better = _side(cells, claim.better, metric, direction)
+    than = _side(cells, claim.than, metric, direction)
     if not better.measured or not than.measured:
         missing = "better" if not better.measured else "than"
         words = f"Undecided: no complete trial of '{missing}' has measured {metric_label(metric)}."
@@ -122,25 +122,26 @@ def _answered(claim: Claim, record: StudyRecord, cells: Sequence[Cell]) -> Claim
         [_interval(values, theirs, than.confidence) for _, values in better.measured], lower=False
     )
     answer = _answer(low, high, claim.margin)
-    more = _more_seeds(better, than, claim.margin) if answer == "undecided" else None
-    picked_from = (better.matched, than.matched)
     info = ClaimInfo(
-        claim.question, answer, "", metric, first, second, difference, low, high, picked_from, more
+        question=claim.question,
+        answer=answer,
+        words="",
+        metric=metric,
+        better=first,
+        than=second,
+        difference=difference,
+        low=low,
+        high=high,
+        picked_from=(better.matched, than.matched),
+        more_seeds=_more_seeds(better, than, claim.margin) if answer == "undecided" else None,
     )
     return replace(info, words=_words(info, finished=record.finished))
 
 
-def _side(
-    cells: Sequence[Cell],
-    matches: Callable[[Mapping[str, Any]], bool],
-    metric: str,
-    direction: Direction,
-) -> _Side:
-    matched = [cell for cell in cells if matches(cell.knobs)]
+def _side(cells: Sequence[Cell], selector: Selector, metric: str, direction: Direction) -> _Side:
+    matched = [cell for cell in cells if selector.matches(cell.knobs)]
     measured = [
-        (cell.label, signed(direction, cell.values[metric]))
-        for cell in matched
-        if metric in cell.values
+        (cell.label, cell.signed(metric, direction)) for cell in matched if metric in cell.values
     ]
     measured.sort(key=lambda labelled: -fmean(labelled[1].values()))
     return _Side(len(matched), tuple(measured))
@@ -154,17 +155,12 @@ def _interval(
 
 
 def _bound(intervals: Sequence[Interval | None], *, lower: bool) -> float | None:
-    """The furthest of the lower (or upper) ends; None where one is missing, because it could be
-    anywhere.
-    """
-    ends = [
-        None if interval is None else interval.low if lower else interval.high
-        for interval in intervals
-    ]
-    known = [end for end in ends if end is not None]
-    if len(known) < len(ends):
+    """The furthest of the lower (or upper) ends; None where one is missing: it may be anywhere."""
+    ends = [interval.low if lower else interval.high for interval in intervals if interval]
+    finite = [end for end in ends if end is not None]
+    if len(finite) < len(intervals):
         return None
-    return min(known) if lower else max(known)
+    return min(finite) if lower else max(finite)
 
 
 def _answer(low: float | None, high: float | None, margin: float) -> Answer:
@@ -174,71 +170,66 @@ def _answer(low: float | None, high: float | None, margin: float) -> Answer:
 
 
 def _more_seeds(better: _Side, than: _Side, margin: float) -> int | None:
-    """Seeds to decide in the direction in which the lead over the margin points now: against the
-    hardest of the other side.
+    """Seeds to decide in the direction that the lead over the margin has now.
+
+    They are those against the hardest cell of the other side.
     """
     (_, ours), (_, theirs) = better.measured[0], than.measured[0]
-    ahead = fmean(ours.values()) - margin > fmean(theirs.values())
-    pairs = (
-        [(ours, values) for _, values in than.measured]
-        if ahead
-        else [(values, theirs) for _, values in better.measured]
-    )
-    leads = [
-        paired_difference({seed: value - margin for seed, value in first.items()}, second)
-        for first, second in pairs
-    ]
-    confidence = (better if ahead else than).confidence
+    ours = {seed: value - margin for seed, value in ours.items()}
+    if fmean(ours.values()) > fmean(theirs.values()):
+        confidence = better.confidence
+        leads = [paired_difference(ours, values) for _, values in than.measured]
+    else:
+        confidence = than.confidence
+        leads = [
+            paired_difference({seed: value - margin for seed, value in values.items()}, theirs)
+            for _, values in better.measured
+        ]
     needed = [
         more_seeds(lead.hedges_g, lead.interval.n, confidence)
         for lead in leads
         if lead is not None and lead.hedges_g is not None
     ]
-    known = [seeds for seeds in needed if seeds is not None]
-    return max(known) if known and len(known) == len(needed) else None
+    finite = [seeds for seeds in needed if seeds is not None]
+    return max(finite) if finite and len(finite) == len(needed) else None
 
 
 def _words(info: ClaimInfo, *, finished: bool) -> str:
-    sofar = "" if finished else " so far"
+    so_far = "" if finished else " so far"
     if info.difference is None:
-        return f"Undecided{sofar}: {info.better} and {info.than} share no seed."
+        return f"Undecided{so_far}: {info.better} and {info.than} share no seed."
     lead, n = info.difference.interval.mean, info.difference.interval.n
-    verdict = (
-        f"Undecided{sofar} at n = {n}"
-        if info.answer == "undecided"
-        else f"{sentence_case(info.answer)}{sofar}"
+    undecided = info.answer == "undecided"
+    verdict = f"{sentence_case(info.answer)}{so_far}" + (f" at n = {n}" if undecided else "")
+    ends = "which gives no interval"
+    if info.low is not None or info.high is not None:
+        ends = f"95 % interval {_ends(info.low, info.high)}"
+    found = (
+        f"{info.better} is {side(lead)} {info.than} by {number(abs(lead))} "
+        f"in {metric_label(info.metric)} over {count_text(n, 'shared seed')}"
     )
-    ends = (
-        "which gives no interval"
-        if info.low is None and info.high is None
-        else f"95 % interval {_ends(info.low, info.high)}"
-    )
-    found = f"{info.better} is {side(lead)} {info.than} by {number(abs(lead))} in {metric_label(info.metric)}"
-    sentences = [
-        f"{verdict}: {found} over {count_text(n, 'shared seed')}, {ends}{_allowance(*info.picked_from)}."
-    ]
-    if info.answer == "undecided":
-        sentences.append(_outlook(info.more_seeds, n))
-    return " ".join(sentences)
+    sentence = f"{verdict}: {found}, {ends}{_allowance(*info.picked_from)}."
+    return f"{sentence} {_outlook(info.more_seeds, n)}" if undecided else sentence
 
 
 def _ends(low: float | None, high: float | None) -> str:
-    """Of the lead: positive means ahead."""
-    return f"{'(−∞' if low is None else f'[{number(low)}'}, {'∞)' if high is None else f'{number(high)}]'}"
+    """The interval of a lead, of which positive means ahead."""
+    first = "(−∞" if low is None else f"[{number(low)}"
+    return f"{first}, " + ("∞)" if high is None else f"{number(high)}]")
 
 
 def _allowance(better: int, than: int) -> str:
-    picked = [
-        f"{side} from {cells}"
-        for side, cells in (("the first", better), ("the second", than))
-        if cells > 1
-    ]
+    sides = (("the first", better), ("the second", than))
+    picked = [f"{side} from {cells}" for side, cells in sides if cells > 1]
     return f" (widened for picking {' and '.join(picked)} settings)" if picked else ""
 
 
 def _outlook(more: int | None, n: int) -> str:
     if more is not None:
-        return f"About {count_text(more, 'more seed')} would decide it, if lead and spread are what these seeds show."
+        return (
+            f"About {count_text(more, 'more seed')} would decide it, "
+            "if lead and spread are what these seeds show."
+        )
     if n < FEWEST_TO_ESTIMATE:
         return f"At least {FEWEST_TO_ESTIMATE} shared seeds are needed to say how many it takes."
-    return f"A lead this small beside its spread would not be told in {MOST_SEEDS} seeds."
+    return f"A lead this small beside its spread would not be significant with {MOST_SEEDS} seeds."

@@ -1,8 +1,7 @@
-"""Is one cell better than another, or can these seeds not tell?"""
+"""Paired comparison of two cells: better, worse, or undecided by these seeds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,27 +15,27 @@ from study.analysis.statistics import (
     paired_difference,
     t_interval,
 )
-from study.results.records import Direction, StudyRecord
+from study.results.records import StudyRecord
 
 Verdict = Literal["better", "worse", "undecided"]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two cells held against each other by one metric.
+    """Two cells compared by one metric.
 
     Attributes:
-        first: Label of the cell asked about.
+        first: Label of the cell in question.
         second: Label of the other cell.
-        metric: What they are compared by.
-        difference: How much better `first` is, positive meaning better in the metric's direction,
-            over shared seeds; None where no seed is shared.
-        overlap: Whether the cells' own intervals share a point; None where one has no interval.
+        metric: The metric.
+        difference: Lead of `first` over shared seeds, positive meaning better in the metric's
+            direction; None where no seed is shared.
+        overlap: True if the cells' own intervals share a point; None where one has no interval.
         verdict: `better` or `worse` where the paired interval excludes zero, else `undecided`.
         words: The finding as one clause.
-        more_seeds: Of an undecided comparison, about how many more shared seeds would decide it, if
-            the difference and its spread are what these seeds show; None where it is decided, where
-            below three seeds there is nothing to go by, and where a thousand would not do.
+        more_seeds: Further shared seeds that would decide an undecided comparison, if its lead and
+            spread are what these seeds show; None where it is decided, below three seeds, and where
+            a thousand would not do.
     """
 
     first: str
@@ -56,41 +55,31 @@ def compare(
     metric: str | None = None,
     interval_of: IntervalOf = t_interval,
 ) -> Comparison:
-    """Paired comparison of two cells that both have the metric, the study's own unless another is
-    named.
-    """
+    """Paired comparison of two cells by a metric that both have, the study's own by default."""
     name = metric or record.metric
     direction = record.direction_of(name)
     difference = paired_difference(
-        signed(direction, first.values[name]), signed(direction, second.values[name]), interval_of
+        first.signed(name, direction), second.signed(name, direction), interval_of
     )
     verdict = _verdict(difference)
-    overlap = interval_of(list(first.values[name].values())).overlaps(
-        interval_of(list(second.values[name].values()))
-    )
+    own, other = (interval_of(list(cell.values[name].values())) for cell in (first, second))
     more = None
     if difference is not None and difference.hedges_g is not None and verdict == "undecided":
         more = more_seeds(difference.hedges_g, difference.interval.n)
     return Comparison(
-        first.label,
-        second.label,
-        name,
-        difference,
-        overlap,
-        verdict,
-        _words(difference, second.label, verdict),
-        more,
+        first=first.label,
+        second=second.label,
+        metric=name,
+        difference=difference,
+        overlap=own.overlaps(other),
+        verdict=verdict,
+        words=_words(difference, second.label, verdict),
+        more_seeds=more,
     )
 
 
-def signed(direction: Direction, values: Mapping[int, float]) -> dict[int, float]:
-    """Seed → value with the sign that makes more of it better."""
-    sign = 1.0 if direction == "maximize" else -1.0
-    return {seed: sign * value for seed, value in values.items()}
-
-
 def more_seeds(effect_size: float, n: int, confidence: float = CONFIDENCE) -> int | None:
-    """How many seeds beyond n an effect needs; at least one, because n did not do."""
+    """Seeds beyond n that an effect needs; at least one, because n did not do."""
     required = required_seeds(effect_size, confidence)
     return None if required is None else max(1, required - n)
 
@@ -121,5 +110,5 @@ def _words(difference: PairedDifference | None, other: str, verdict: Verdict) ->
 
 
 def side(mean: float) -> str:
-    """Which side of the other cell a lead is on."""
+    """The side of the other cell that a lead is on, as text."""
     return "ahead of" if mean >= 0 else "behind"

@@ -1,4 +1,4 @@
-"""What a study has cost, against what its plan predicted."""
+"""The cost of a study, against the prediction of its plan."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from study.results.records import StudyRecord, TrialRecord
 
 @dataclass(frozen=True)
 class CostInfo:
-    """Complete trials that were trained here from their first step: the others say nothing about
-    the prediction.
+    """Cost of the complete trials that were trained here from their first step.
 
     Attributes:
-        trials: How many.
-        measured_s: Seconds they trained, all together, held-out evaluation and checkpoints
+        trials: Number of those trials; others cannot be compared with the prediction.
+        measured_s: Seconds of their training together, held-out evaluation and checkpoints
             included.
-        predicted_s: Seconds that the plan predicted for the same trials.
-        gpus_per_trial: GPUs that each of them held.
-        wall_s: Seconds that a finished study was run in all, None while it is not.
+        predicted_s: Seconds that the plan predicted for them.
+        gpus_per_trial: GPUs of each of them.
+        wall_s: Seconds that a finished study ran in all, None before it is finished.
         predicted_wall_s: Seconds that were predicted for that.
     """
 
@@ -38,20 +37,26 @@ class CostInfo:
     @property
     def words(self) -> str:
         """The comparison as one sentence."""
-        trained = (
+        sentence = (
             f"{count_text(self.trials, 'complete trial')} trained {duration_text(self.measured_s)}"
+            f", predicted {duration_text(self.predicted_s)} (× {self.ratio:.2f})"
         )
-        sentence = f"{trained}, predicted {duration_text(self.predicted_s)} (× {self.ratio:.2f})"
         if self.gpus_per_trial:
             hours = self.gpus_per_trial / 3600
-            sentence += f"; {self.measured_s * hours:.2f} GPU hours, predicted {self.predicted_s * hours:.2f}"
+            sentence += (
+                f"; {self.measured_s * hours:.2f} GPU hours, "
+                f"predicted {self.predicted_s * hours:.2f}"
+            )
         if self.wall_s is not None:
-            sentence += f"; the study ran {duration_text(self.wall_s)}, predicted {duration_text(self.predicted_wall_s)}"
+            sentence += (
+                f"; the study ran {duration_text(self.wall_s)}, "
+                f"predicted {duration_text(self.predicted_wall_s)}"
+            )
         return f"{sentence}."
 
 
 def cost_info(record: StudyRecord) -> CostInfo | None:
-    """Prediction against actual; None where nothing was predicted or nothing is complete yet."""
+    """Prediction against actual; None without a prediction or a complete trial."""
     complete = [
         trial
         for trial in record.trials
@@ -59,24 +64,18 @@ def cost_info(record: StudyRecord) -> CostInfo | None:
     ]
     if record.prediction is None or not complete:
         return None
-    expected = [
-        seconds for trial in complete if (seconds := predicted_s(record, trial)) is not None
-    ]
-    wall_s = record.wall_s if record.finished and record.wall_s else None
     return CostInfo(
         trials=len(complete),
         measured_s=sum(trial.duration_s for trial in complete),
-        predicted_s=sum(expected),
+        predicted_s=sum(predicted_s(record, trial) or 0.0 for trial in complete),
         gpus_per_trial=record.prediction.gpus_per_trial,
-        wall_s=wall_s,
+        wall_s=record.wall_s if record.finished and record.wall_s else None,
         predicted_wall_s=record.prediction.wall_s,
     )
 
 
 def predicted_s(record: StudyRecord, trial: TrialRecord) -> float | None:
-    """Training seconds that were predicted for a trial: its cell's, or in a search the mean over
-    the space's corners.
-    """
+    """Predicted training seconds of a trial: its cell's, or a search's mean over its corners."""
     if record.prediction is None:
         return None
     return record.prediction.training_s.get(

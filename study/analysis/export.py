@@ -1,6 +1,4 @@
-"""A study as flat tables, for other programs: a row per trial, or a row per entry of the metrics
-logs.
-"""
+"""A study as flat tables for other programs: a row per trial, or per line of the metrics logs."""
 
 from __future__ import annotations
 
@@ -22,13 +20,9 @@ Row = dict[str, Any]
 
 
 def trial_rows(record: StudyRecord) -> list[Row]:
-    """A row per trial: identity, every knob, outcome, its latest metrics, time. What a trial lacks
-    is None.
-    """
-    knobs, metrics = (
-        _knobs(record),
-        sorted({name for trial in record.trials for name in trial.metrics}),
-    )
+    """A row per trial: identity, knobs, outcome, latest metrics, time; None what it lacks."""
+    knobs = _knobs(record)
+    metrics = sorted({name for trial in record.trials for name in trial.metrics})
     return [
         {
             **_identity(record, trial, knobs),
@@ -44,9 +38,7 @@ def trial_rows(record: StudyRecord) -> list[Row]:
 
 
 def score_row(record: StudyRecord, cell: Cell) -> Row:
-    """A cell with the mean and interval of what the study optimises; with several objectives each
-    interval is named after its metric.
-    """
+    """A cell with the mean and interval of each objective, named after it if there are several."""
     metrics = dict.fromkeys((record.metric, *(objective.metric for objective in record.objectives)))
     row: Row = {"cell": cell.label}
     for metric in metrics:
@@ -61,7 +53,7 @@ def score_row(record: StudyRecord, cell: Cell) -> Row:
 
 
 def report_rows(record: StudyRecord) -> list[Row]:
-    """A row per entry of the metrics logs, in trial and step order."""
+    """A row per line of the metrics logs, in trial and step order."""
     knobs = _knobs(record)
     metrics = sorted(
         {name for trial in record.trials for report in trial.history for name in report.metrics}
@@ -97,9 +89,7 @@ def encode(rows: Sequence[Row], file_format: FileFormat) -> bytes:
 
 
 def json_text(content: Any) -> str:
-    """Content as JSON, which knows no NaN and no infinity: they become null, as everything does
-    that has no value.
-    """
+    """Content as JSON, in which NaN and infinity become null, as everything without a value."""
     return json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -121,15 +111,15 @@ def _parquet(rows: Sequence[Row]) -> bytes:
 
 
 def _identity(record: StudyRecord, trial: TrialRecord, knobs: Sequence[str]) -> Row:
-    own = catalog_knobs(trial)
-    identity = {
+    own = catalog_knobs(trial.knobs)
+    return {
         "study": record.name,
         "trial": trial.number,
         "trial_id": trial.trial_id,
         "cell_id": trial.cell_id,
         "seed": trial.seed,
+        **{name: own.get(name) for name in knobs},
     }
-    return {**identity, **{name: own.get(name) for name in knobs}}
 
 
 def _knobs(record: StudyRecord) -> list[str]:

@@ -1,12 +1,13 @@
-"""How knobs, cells, metrics and numbers read in words: one place, so that figures, tables and
-answers agree.
-"""
+"""Names of knobs, cells, metrics and numbers as text, the same in figures, tables and answers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from cpc_core.adversary import Adversary
+from cpc_core.section import Section, kinds
+from cpc_core.similarity import Similarity
 from search_spaces.knobs import KNOBS
 from study.analysis.statistics import Interval
 
@@ -24,22 +25,20 @@ METRIC_LABELS = {
 }
 
 
-_VALUE_WORDS = {
-    ("similarity", "dot"): "dot product",
-    ("adversary", "none"): "no adversary",
-    ("adversary", "gaussian"): "Gaussian noise",
-    ("adversary", "fgsm"): "FGSM",
-    ("adversary", "rs_fgsm"): "random-start FGSM",
-    ("adversary", "pgd"): "PGD",
-    ("adversary", "free"): "free adversary",
-    ("adversary", "speed"): "speed change",
-    ("adversary", "pitch"): "pitch shift",
+def _labels(knob: str, base: type[Section]) -> dict[tuple[str, str], str]:
+    every: Iterable[Any] = kinds(base)
+    return {(knob, kind.model_fields["kind"].default): kind.label for kind in every}
+
+
+_VALUE_LABELS = {
+    **_labels("similarity", Similarity),
+    **_labels("adversary", Adversary),
     ("loss", "bce"): "BCE",
     ("loss", "infonce"): "InfoNCE",
 }
 
 
-_SPEAK_FOR_THEMSELVES = ("similarity", "adversary", "loss")
+_SELF_EXPLANATORY = ("similarity", "adversary", "loss")
 
 
 _SYMBOLS = {"temperature": "τ", "epsilon_db": "ε"}
@@ -51,17 +50,15 @@ def metric_label(metric: str) -> str:
 
 
 def sentence_case(text: str) -> str:
-    """First letter in capitals, the rest as it is: `dev mAP` becomes `Dev mAP`."""
+    """The text with its first letter in capitals: `dev mAP` becomes `Dev mAP`."""
     return text[:1].upper() + text[1:]
 
 
 def knob_label(name: str) -> str:
-    """A knob's name as an axis or column shows it, with its unit; a dotted path is shown as it
-    is.
-    """
-    if name not in KNOBS:
+    """A knob's name with its unit, as on an axis or column; a dotted path stays one."""
+    knob = KNOBS.get(name)
+    if knob is None:
         return name
-    knob = KNOBS[name]
     return f"{knob.label} ({knob.unit})" if knob.unit else knob.label
 
 
@@ -69,54 +66,48 @@ def value_label(name: str, value: Any) -> str:
     """A knob's value alone, for example `nonlinear cosine` or `−55`."""
     if isinstance(value, float | int) and not isinstance(value, bool):
         return (f"{value:.0f}" if value == int(value) else f"{value:.3g}").replace("-", "−")
-    return _VALUE_WORDS.get((name, str(value)), str(value).replace("_", " "))
+    return _VALUE_LABELS.get((name, str(value)), str(value).replace("_", " "))
 
 
 def setting_label(name: str, value: Any) -> str:
     """A knob with its value, for example `τ = 0.05`, `cross negatives` or `Batch 16 clips`."""
     shown = value_label(name, value)
-    if name in _SPEAK_FOR_THEMSELVES:
+    if name in _SELF_EXPLANATORY:
         return shown
     if name == "negatives":
         return f"{shown} negatives"
-    unit = f" {KNOBS[name].unit}" if name in KNOBS and KNOBS[name].unit else ""
+    knob = KNOBS.get(name)
+    unit = f" {knob.unit}" if knob and knob.unit else ""
     if name in _SYMBOLS:
         return f"{_SYMBOLS[name]} = {shown}{unit}"
-    return f"{KNOBS[name].label if name in KNOBS else name.rsplit('.', 1)[-1]} {shown}{unit}"
+    return f"{knob.label if knob else name.rsplit('.', 1)[-1]} {shown}{unit}"
 
 
-BASE = "the only setting"
-"""What the only cell is called of a study that varies nothing."""
+ONLY = "the only setting"
+"""Label of the only cell of a study that varies nothing."""
 
 
 REFERENCE = "the reference"
-"""What the first cell of a one-at-a-time grid is called, from which each other cell differs in one
-knob.
-"""
+"""Label of the first cell of a one-at-a-time grid, from which others differ in one knob each."""
 
 
 def cell_name(knobs: Mapping[str, Any], reference: Mapping[str, Any] | None = None) -> str:
-    """A cell by its knobs; of a one-at-a-time grid, by those in which it differs from the grid's
-    first cell.
-    """
+    """A cell by its knobs; of a one-at-a-time grid, by those that differ from its first cell."""
     if reference is None:
-        return cell_label(knobs) or BASE
-    return (
-        cell_label(
-            {
-                name: value
-                for name, value in knobs.items()
-                if name not in reference or reference[name] != value
-            }
-        )
-        or REFERENCE
-    )
+        return cell_label(knobs) or ONLY
+    own = {
+        name: value
+        for name, value in knobs.items()
+        if name not in reference or reference[name] != value
+    }
+    return cell_label(own) or REFERENCE
 
 
 def cell_label(knobs: Mapping[str, Any]) -> str:
-    """A cell by the knobs given, in the order of the catalog. Empty without any: see `BASE`."""
+    """Knobs with their values, in the order of the catalog; empty without any."""
+    catalog = list(KNOBS)
     ordered = sorted(
-        knobs, key=lambda name: (list(KNOBS).index(name) if name in KNOBS else len(KNOBS), name)
+        knobs, key=lambda name: (catalog.index(name) if name in KNOBS else len(KNOBS), name)
     )
     return ", ".join(setting_label(name, knobs[name]) for name in ordered)
 

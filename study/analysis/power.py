@@ -1,4 +1,4 @@
-"""How many seeds a difference needs before an interval can tell it from zero."""
+"""Statistical power: the seeds that a difference needs before its interval excludes zero."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ POWER = 0.8
 
 
 MOST_SEEDS = 1024
-"""Effects that need more seeds than this are as good as none."""
+"""Effects that need more seeds than this are negligible."""
 
 
 def power(effect_size: float, n: int, confidence: float = CONFIDENCE) -> float:

@@ -1,6 +1,7 @@
-"""The values the paper prints: Wang, Kawakami, van den Oord, "Contrastive Predictive Coding of
-Audio with an Adversary", Interspeech 2020. Tables 1 to 3, digit for digit; nothing here is measured
-by this project.
+"""Values that the paper prints in Tables 1 to 3, digit for digit; none is measured here.
+
+Wang, Kawakami, van den Oord, "Contrastive Predictive Coding of Audio with an Adversary",
+Interspeech 2020.
 """
 
 from __future__ import annotations
@@ -9,21 +10,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 SETTING = "AudioSet, 512 channels, 400 k steps"
-"""How Tables 1 and 2 were made: another corpus and scale than most studies, so compare shapes, not
-levels.
-"""
+"""Corpus and scale of Tables 1 and 2, larger than most studies: compare shapes, not levels."""
 
 
 FIGURE_1 = "at τ = 1 the dot product is best; at τ = 0.05 the nonlinear cosine is best overall"
-"""All that the text says of Figure 1 (temperature × similarity): no number of it is printed."""
+"""The text's statement on Figure 1 (temperature × similarity), which prints no number."""
 
 
 @dataclass(frozen=True)
 class AugmentationRow:
-    """A row of Table 1: what augmentation of the training audio does.
+    """A row of Table 1: the effect of augmenting the training audio.
 
     Attributes:
-        adversary: Our name of the augmentation.
+        adversary: The augmentation, by its `kind` here.
         epsilon_db: FGSM magnitude in dB; None for the two references.
         train_accuracy: CPC accuracy on the augmented training data.
         dev_accuracy: CPC accuracy on the clean development set.
@@ -39,10 +38,10 @@ class AugmentationRow:
 
 @dataclass(frozen=True)
 class SamplingRow:
-    """A row of Table 2: where negatives come from.
+    """A row of Table 2: the source of negatives.
 
     Attributes:
-        sampling: Our name of the strategy.
+        sampling: The strategy, as the spec names it.
         train_accuracy: CPC accuracy on the training data.
         dev_accuracy: CPC accuracy on the development set.
         dev_map: Probe mAP on AudioSet's development split.
@@ -62,9 +61,9 @@ class SystemRow:
 
     Attributes:
         model: The system.
-        train_input: What it was trained on.
+        train_input: Its training data.
         test_map: Test mAP of the shallow classifier.
-        video: Whether training used video.
+        video: True if training used video.
     """
 
     model: str

@@ -1,6 +1,4 @@
-"""What a handful of seeds can tell: means, 95 % intervals, and the difference of two cells over the
-seeds they share.
-"""
+"""Means of a handful of seeds, 95 % intervals, and differences over shared seeds."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ from statistics import fmean, stdev
 import numpy as np
 
 CONFIDENCE = 0.95
-"""Coverage of every interval shown anywhere, unless it says otherwise."""
+"""Coverage of every interval, unless another is stated."""
 
 
 BOOTSTRAP_SEEDS = 5
@@ -29,13 +27,13 @@ BOOTSTRAP_DRAWS = 2000
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and where it may lie.
+    """A mean and its confidence interval.
 
     Attributes:
         mean: Mean of the values.
         low: Lower end of the 95 % interval; None where so few values give no interval.
         high: Upper end, None together with `low`.
-        n: How many values.
+        n: Number of values.
     """
 
     mean: float
@@ -44,7 +42,7 @@ class Interval:
     n: int
 
     def overlaps(self, other: Interval) -> bool | None:
-        """Whether the two intervals share a point; None where either has no interval."""
+        """True if the two intervals share a point; None where either has no interval."""
         if self.low is None or self.high is None or other.low is None or other.high is None:
             return None
         return self.low <= other.high and other.low <= self.high
@@ -56,7 +54,7 @@ IntervalOf = Callable[[Sequence[float]], Interval]
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """Mean of first − second over shared seeds: the seeds' common luck cancels.
+    """Mean of first − second over shared seeds: the seeds' common variance cancels.
 
     Attributes:
         interval: The mean difference with its 95 % interval over seeds.
@@ -74,7 +72,7 @@ class PairedDifference:
 
 
 def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
-    """Mean of replicates with Student's interval: mean ± t((1 + confidence) / 2, n − 1) · s / √n.
+    """Mean of replicates with Student's interval, mean ± t((1 + confidence) / 2, n − 1) · s / √n.
 
     Args:
         values: One value per seed, at least one.
@@ -99,13 +97,13 @@ def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Inter
 
 
 def bootstrap_interval(values: Sequence[float]) -> Interval:
-    """Mean of replicates with the studentised bootstrap's 95 % interval (Efron and Tibshirani 1993,
-    section 12.5).
+    """Mean of replicates with the 95 % interval of the studentised bootstrap.
 
-    Seeds are drawn anew with replacement, and each resample's t statistic is taken from its own
-    deviation. Unlike the percentile bootstrap, which covers 85 % with five seeds, it keeps its
-    coverage, and it is not symmetric where the seeds are not. The resamples are always the same
-    ones for a number of seeds, so that the same seeds give the same interval.
+    Source: Efron and Tibshirani 1993, section 12.5. Seeds are resampled with replacement, and each
+    resample's t statistic is taken from its own deviation. Unlike the percentile bootstrap, which
+    covers 85 % with five seeds, it keeps its coverage, and it is not symmetric where the seeds are
+    not. The resamples are always the same ones for a number of seeds, so that the same seeds give
+    the same interval.
 
     Args:
         values: One value per seed, at least one.
@@ -135,12 +133,12 @@ def bootstrap_interval(values: Sequence[float]) -> Interval:
 def paired_difference(
     first: Mapping[int, float], second: Mapping[int, float], interval_of: IntervalOf = t_interval
 ) -> PairedDifference | None:
-    """Difference first − second of two cells over the seeds both have.
+    """Difference first − second of two cells over their shared seeds.
 
     Args:
         first: Seed → value.
         second: Seed → value.
-        interval_of: How the differences' interval is found.
+        interval_of: Interval of the differences.
 
     Returns:
         The difference, or None where no seed is shared.

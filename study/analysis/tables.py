@@ -1,4 +1,4 @@
-"""Cells ranked, and every trial in a row."""
+"""The table of trials, as numbers and text."""
 
 from __future__ import annotations
 
@@ -18,13 +18,10 @@ class TrialRow:
     """One trial.
 
     Attributes:
-        number: Its number.
-        cell: Its setting in words.
-        seed: Its seed.
+        cell: The label of its cell.
         knobs: The knobs that vary in the study; a conditional knob it lacks is absent.
-        outcome: How it stands or ended.
-        reason: Why, where that is not plain success.
-        step: The last step logged, 0 before the first entry.
+        reason: The reason for the outcome, where that is not plain success.
+        step: The last step logged, 0 before the first report.
         metrics: The table's metrics that it has.
         duration_s: Wall time in seconds, 0 where unknown.
     """
@@ -56,22 +53,18 @@ class TrialTableInfo:
 
 
 def trial_table_info(record: StudyRecord) -> TrialTableInfo | NotShown:
-    """A row per trial, or that there is none."""
+    """A row per trial, or the reason why there is none."""
     if not record.trials:
         return NotShown("No trial has started yet.", True)
     knobs = varied_knobs(record)
     labels = {cell.cell_id: cell.label for cell in group_cells(record)}
     present = {metric for trial in record.trials for metric in trial.metrics}
-    metrics = tuple(
-        metric
-        for metric in dict.fromkeys(
-            (record.metric, *(objective.metric for objective in record.objectives), *_METRIC_ORDER)
-        )
-        if metric in present
-    )
+    objectives = (objective.metric for objective in record.objectives)
+    wanted = dict.fromkeys((record.metric, *objectives, *_METRIC_ORDER))
+    metrics = tuple(metric for metric in wanted if metric in present)
     rows = []
     for trial in record.trials:
-        own = catalog_knobs(trial)
+        own = catalog_knobs(trial.knobs)
         rows.append(
             TrialRow(
                 number=trial.number,
@@ -81,9 +74,7 @@ def trial_table_info(record: StudyRecord) -> TrialTableInfo | NotShown:
                 outcome=trial.outcome,
                 reason=trial.reason,
                 step=trial.history[-1].step if trial.history else 0,
-                metrics={
-                    metric: trial.metrics[metric] for metric in metrics if metric in trial.metrics
-                },
+                metrics={name: trial.metrics[name] for name in metrics if name in trial.metrics},
                 duration_s=trial.duration_s,
             )
         )

@@ -6,28 +6,12 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 
+from dashboards.drawing.panels import Panel, TablePanels
 from dashboards.drawing.theme import COLOURS, PAPER_GREY, WASH
-from dashboards.figures.epsilon import (
-    EpsilonInfo,
-    draw_epsilon,
-    draw_published_epsilon,
-    epsilon_info,
-)
-from dashboards.figures.history import (
-    HistoryInfo,
-    draw_history,
-    group_colours,
-    history_info,
-    history_key,
-)
-from dashboards.figures.ranking import RankingInfo, draw_ranking, ranking_info
-from dashboards.figures.sampling import (
-    SamplingInfo,
-    draw_published_sampling,
-    draw_sampling,
-    sampling_info,
-)
-from dashboards.figures.temperature import TemperatureInfo, draw_temperature, temperature_info
+from dashboards.figures import epsilon, ranking, sampling, temperature
+from dashboards.figures import history as learning_curves
+from dashboards.figures.history import HistoryInfo, draw_curves, history_key
+from dashboards.figures.ranking import RankingInfo
 from study.results.records import StudyRecord
 from tests.helpers import records
 
@@ -36,21 +20,27 @@ def traces(figure: go.Figure, meta: str) -> list[Any]:
     return [trace for trace in figure.data if trace.meta == meta]
 
 
-def temperature(record: StudyRecord) -> go.Figure:
-    info = temperature_info(record)
-    assert isinstance(info, TemperatureInfo)
-    return draw_temperature(info)
+def temperature_figure(record: StudyRecord) -> go.Figure:
+    info = temperature.FIGURE.info(record)
+    assert isinstance(info, Panel)
+    return temperature.FIGURE.draw(info)
+
+
+def epsilon_info() -> TablePanels:
+    info = epsilon.FIGURE.info(records.epsilon_study())
+    assert isinstance(info, TablePanels)
+    return info
 
 
 def history(record: StudyRecord) -> HistoryInfo:
-    info = history_info(record)
+    info = learning_curves.FIGURE.info(record)
     assert isinstance(info, HistoryInfo)
     return info
 
 
 def test_temperature_draws_a_labelled_line_per_similarity() -> None:
     record = records.temperature_study((1.0, 0.2, 0.05), 3)
-    figure = temperature(record)
+    figure = temperature_figure(record)
     means = traces(figure, "means")
     assert [len(trace.x) for trace in means] == [3, 3]
     assert [trace.mode for trace in means] == ["lines+markers"] * 2
@@ -63,7 +53,9 @@ def test_temperature_draws_a_labelled_line_per_similarity() -> None:
 
 
 def test_hover_names_seeds_and_interval() -> None:
-    text = traces(temperature(records.temperature_study((1.0, 0.05), 3)), "means")[0].hovertext[0]
+    text = traces(temperature_figure(records.temperature_study((1.0, 0.05), 3)), "means")[
+        0
+    ].hovertext[0]
     assert text.startswith("<b>dot product, τ = 0.05</b><br>dev mAP 0.4")
     assert [line.partition(":")[0] for line in text.split("<br>")[2:]] == [
         "seed 0",
@@ -74,21 +66,20 @@ def test_hover_names_seeds_and_interval() -> None:
 
 
 def test_one_seed_draws_points_without_intervals() -> None:
-    figure = temperature(records.temperature_study(seeds=1))
+    figure = temperature_figure(records.temperature_study(seeds=1))
     assert not traces(figure, "interval")
     assert "n = 1, no interval" in traces(figure, "means")[0].hovertext[0]
 
 
 def test_a_search_draws_points_without_lines() -> None:
-    assert {trace.mode for trace in traces(temperature(records.search_study()), "means")} == {
-        "markers"
-    }
+    assert {
+        trace.mode for trace in traces(temperature_figure(records.search_study()), "means")
+    } == {"markers"}
 
 
 def test_ours_and_the_papers_epsilon_look_different() -> None:
-    info = epsilon_info(records.epsilon_study())
-    assert isinstance(info, EpsilonInfo)
-    ours, paper = draw_epsilon(info), draw_published_epsilon(info)
+    info = epsilon_info()
+    ours, paper = epsilon.FIGURE.draw(info), epsilon.FIGURE.draw_published(info)
     assert len(traces(ours, "means")) == 3 == len(traces(paper, "published"))
     assert (
         not traces(ours, "published")
@@ -107,28 +98,31 @@ def test_ours_and_the_papers_epsilon_look_different() -> None:
 
 
 def test_reference_levels_are_lines_at_their_means() -> None:
-    info = epsilon_info(records.epsilon_study())
-    assert isinstance(info, EpsilonInfo)
-    lines = [shape for shape in draw_epsilon(info).layout.shapes if shape.type == "line"]
+    info = epsilon_info()
+    lines = [shape for shape in epsilon.FIGURE.draw(info).layout.shapes if shape.type == "line"]
     assert [line.y0 for line in lines] == [
         level.interval.mean for panel in info.panels for level in panel.levels
     ]
-    published = [shape.y0 for shape in draw_published_epsilon(info).layout.shapes]
+    published = [shape.y0 for shape in epsilon.FIGURE.draw_published(info).layout.shapes]
     assert published == [0.970, 0.968, 0.905, 0.901, 0.268, 0.270]
 
 
 def test_sampling_keeps_the_order_of_table_2() -> None:
-    info = sampling_info(records.sampling_study())
-    assert isinstance(info, SamplingInfo)
-    for figure in (draw_sampling(info), draw_published_sampling(info)):
+    info = sampling.FIGURE.info(records.sampling_study())
+    assert isinstance(info, TablePanels)
+    for figure in (sampling.FIGURE.draw(info), sampling.FIGURE.draw_published(info)):
         assert list(figure.layout.xaxis3.categoryarray) == ["local", "cross", "exclusive"]
-    assert list(traces(draw_published_sampling(info), "published")[0].y) == [0.906, 0.970, 0.994]
+    assert list(traces(sampling.FIGURE.draw_published(info), "published")[0].y) == [
+        0.906,
+        0.970,
+        0.994,
+    ]
 
 
 def test_ranking_has_a_row_per_cell_best_on_top() -> None:
-    info = ranking_info(records.temperature_study((1.0, 0.05), 3))
+    info = ranking.FIGURE.info(records.temperature_study((1.0, 0.05), 3))
     assert isinstance(info, RankingInfo)
-    figure = draw_ranking(info)
+    figure = ranking.FIGURE.draw(info)
     means = traces(figure, "means")
     assert [trace.y[0] for trace in means] == [0, 1, 2, 3]
     assert [trace.x[0] for trace in means] == [cell.metrics["dev_map"].mean for cell in info.cells]
@@ -137,7 +131,7 @@ def test_ranking_has_a_row_per_cell_best_on_top() -> None:
 
 def test_history_draws_every_trial_and_the_constant_answer() -> None:
     info = history(records.running_study())
-    figure = draw_history(info.panels[1], info)
+    figure = draw_curves(info.panels[1], info)
     assert len(traces(figure, "curve")) == 7
     assert [len(traces(figure, outcome)) for outcome in ("diverged", "running", "pruned")] == [
         1,
@@ -150,15 +144,15 @@ def test_history_draws_every_trial_and_the_constant_answer() -> None:
 
 def test_collapsed_curves_look_flat() -> None:
     info = history(records.diverged_study())
-    low, high = draw_history(info.panels[0], info).layout.yaxis.range
+    low, high = draw_curves(info.panels[0], info).layout.yaxis.range
     assert high - low > 0.1
 
 
 def test_each_cell_has_a_colour_and_a_key() -> None:
     info = history(records.temperature_study((1.0, 0.5, 0.2, 0.05), 2))
-    colours = group_colours(info)
-    assert len(set(colours.values())) == len(colours) == 8
-    assert [label for _, label in history_key(info)] == [group.label for group in info.groups]
+    key = history_key(info)
+    assert len({colour for colour, _ in key}) == len(key) == 8
+    assert [label for _, label in key] == [group.label for group in info.groups]
 
 
 def test_of_many_cells_the_rest_is_context() -> None:
@@ -174,6 +168,6 @@ def test_figures_follow_the_deciding_metric(metric: str) -> None:
         replace(trial, metrics={**trial.metrics, "dev_loss": 9.0 + trial.number})
         for trial in record.trials
     )
-    figure = temperature(replace(record, metric=metric, trials=trials))
+    figure = temperature_figure(replace(record, metric=metric, trials=trials))
     expected = {"train_accuracy": "Train CPC accuracy", "dev_loss": "Dev loss"}[metric]
     assert figure.layout.annotations[0].text == expected

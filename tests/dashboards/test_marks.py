@@ -20,7 +20,7 @@ from dashboards.drawing.theme import (
     SYMBOLS,
     blended,
     faded,
-    slot,
+    slots,
 )
 from search_spaces.fields import allowed_values
 from study.analysis.statistics import Interval, t_interval
@@ -38,7 +38,7 @@ def traces(figure: go.Figure, meta: str) -> list[go.Scatter]:
     return [trace for trace in figure.data if trace.meta == meta]
 
 
-def test_axis_holds_intervals_that_are_not_much_wider_than_the_seeds() -> None:
+def test_axis_contains_intervals_of_about_the_span_of_the_seeds() -> None:
     drawn = panel([0.40, 0.41, 0.42, 0.43, 0.44], [0.5, 0.51, 0.52, 0.53, 0.54])
     low, high = value_range(drawn)
     for point in drawn.points:
@@ -100,8 +100,13 @@ def test_colours_can_be_read_on_white(colour: str, least: float) -> None:
 
 
 def test_colours_stay_with_what_the_paper_names() -> None:
-    assert slot("dot", 3) == slot("dot", 0) != slot("nonlinear_cosine", 0)
-    assert slot("something else", len(COLOURS) + 1) == 1
+    assert slots(["dot", "nonlinear_cosine"]) == slots(["nonlinear_cosine", "dot"])[::-1]
+    assert slots(["dot"]) == [0]
+
+
+def test_another_kind_takes_the_next_free_colour() -> None:
+    assert slots(["another", "dot", "cosine", "one more"]) == [1, 0, 2, 3]
+    assert slots([str(number) for number in range(len(COLOURS) + 2)])[-2:] == [0, 1]
 
 
 @pytest.mark.parametrize("knob", ["adversary", "similarity"])
@@ -109,7 +114,7 @@ def test_kinds_shown_together_differ_in_colour_and_symbol(knob: str) -> None:
     kinds = allowed_values(knob)
     assert kinds is not None
     for codes in (COLOURS, SYMBOLS, GLYPHS):
-        assert len({codes[slot(kind, 0)] for kind in kinds}) == len(kinds)
+        assert len({codes[slot] for slot in slots(kinds)}) == len(kinds)
 
 
 def test_colour_arithmetic() -> None:

@@ -10,12 +10,14 @@ import plotly.graph_objects as go
 import pytest
 from dash import dcc, html
 
+from dashboards.drawing.panels import TablePanels
 from dashboards.drawing.theme import PLOTLY_CONFIG
 from dashboards.export.html import to_html
 from dashboards.export.report import report_html, write_report
-from dashboards.figures.epsilon import EpsilonInfo, epsilon_info
+from dashboards.figures import epsilon
 from dashboards.tables import Sort, beside_published, provenance_list, trial_table
-from study.analysis import TrialTableInfo, claim_infos, trial_table_info
+from study.analysis.claims import claim_infos
+from study.analysis.tables import TrialTableInfo, trial_table_info
 from study.results.records import StudyRecord
 from study.spec.claims import Claim
 from tests.helpers import records
@@ -150,9 +152,9 @@ def test_another_adversary_is_not_set_beside_the_papers() -> None:
         )
         for seed in range(3)
     ]
-    info = epsilon_info(replace(record, trials=(*record.trials, *pgd)))
-    assert isinstance(info, EpsilonInfo)
-    source, _ = to_html(beside_published("Perturbation ε", info.panels, info.published))
+    info = epsilon.FIGURE.info(replace(record, trials=(*record.trials, *pgd)))
+    assert isinstance(info, TablePanels)
+    source, _ = to_html(beside_published("Perturbation ε", info))
     cells = {
         name: re.findall(r'<td class="number paper">(.*?)</td>', row)
         for name, row in re.findall(ROW, source)
@@ -162,9 +164,9 @@ def test_another_adversary_is_not_set_beside_the_papers() -> None:
 
 
 def _epsilon_table() -> Any:
-    info = epsilon_info(records.epsilon_study())
-    assert isinstance(info, EpsilonInfo)
-    return beside_published("Perturbation ε", info.panels, info.published)
+    info = epsilon.FIGURE.info(records.epsilon_study())
+    assert isinstance(info, TablePanels)
+    return beside_published("Perturbation ε", info)
 
 
 def test_a_study_cannot_inject_markup() -> None:

@@ -7,18 +7,19 @@ from pathlib import Path
 import pytest
 
 import dashboards.export.screenshot
+from dashboards.drawing.panels import Panel
 from dashboards.export.screenshot import SCALE, ScreenshotError, screenshot
-from dashboards.figures.temperature import TemperatureInfo, draw_temperature, temperature_info
+from dashboards.figures import temperature
 from tests.helpers import records
 from tests.helpers.chromium import installed_chromium
 
-INFO = temperature_info(records.temperature_study())
+INFO = temperature.FIGURE.info(records.temperature_study())
 
 
-assert isinstance(INFO, TemperatureInfo)
+assert isinstance(INFO, Panel)
 
 
-FIGURE = draw_temperature(INFO)
+FIGURE = temperature.FIGURE.draw(INFO)
 
 
 def test_no_chromium_is_one_sentence_with_the_way_out(

@@ -8,36 +8,27 @@ from typing import Any
 import pytest
 
 from cpc_core.report import Report
-from dashboards.drawing.panels import Panel
-from dashboards.figures.epsilon import EpsilonInfo, epsilon_info
-from dashboards.figures.history import HistoryInfo, history_info
-from dashboards.figures.ranking import RankingInfo, ranking_info
-from dashboards.figures.sampling import SamplingInfo, sampling_info
-from dashboards.figures.temperature import TemperatureInfo, temperature_info
-from study.analysis import (
-    NotShown,
-    TrialTableInfo,
-    answer_info,
-    best_cell,
-    compare,
-    group_cells,
-    ranked,
-    trial_table_info,
-    varied_knobs,
-)
+from dashboards.drawing.panels import Panel, TablePanels
+from dashboards.figures import epsilon, history, ranking, sampling, temperature
+from dashboards.figures.history import HistoryInfo
+from dashboards.figures.ranking import RankingInfo
+from study.analysis.answer import answer_info
+from study.analysis.cells import NotShown, best_cell, group_cells, ranked, varied_knobs
+from study.analysis.comparison import compare
 from study.analysis.labels import cell_label, interval_text, number, value_label
 from study.analysis.published import TABLE_1, TABLE_2
 from study.analysis.statistics import Interval, t_interval
+from study.analysis.tables import TrialTableInfo, trial_table_info
 from study.results.records import StudyRecord, TrialRecord
 from tests.helpers import records
 from tests.helpers.records import study, trial
 
 INFOS: tuple[Callable[[StudyRecord], Any], ...] = (
-    temperature_info,
-    epsilon_info,
-    sampling_info,
-    history_info,
-    ranking_info,
+    temperature.FIGURE.info,
+    epsilon.FIGURE.info,
+    sampling.FIGURE.info,
+    history.FIGURE.info,
+    ranking.FIGURE.info,
     answer_info,
 )
 
@@ -216,23 +207,21 @@ def test_answer_of_a_running_study_says_so() -> None:
 
 
 def test_temperature_has_a_line_per_similarity() -> None:
-    info = temperature_info(records.temperature_study((1.0, 0.5, 0.05), 2))
-    assert isinstance(info, TemperatureInfo)
-    assert [
-        (series.label, [point.x for point in series.points]) for series in info.panel.series
-    ] == [
+    info = temperature.FIGURE.info(records.temperature_study((1.0, 0.5, 0.05), 2))
+    assert isinstance(info, Panel)
+    assert [(series.label, [point.x for point in series.points]) for series in info.series] == [
         ("dot product", [0.05, 0.5, 1.0]),
         ("nonlinear cosine", [0.05, 0.5, 1.0]),
     ]
-    assert info.panel.controlled
-    assert all(set(point.seeds) == {0, 1} for point in info.panel.points)
+    assert info.controlled
+    assert all(set(point.seeds) == {0, 1} for point in info.points)
 
 
 def test_a_search_is_not_joined() -> None:
-    info = temperature_info(records.search_study())
-    assert isinstance(info, TemperatureInfo)
-    assert not info.panel.controlled
-    assert {series.key for series in info.panel.series} == {"dot", "cosine", "nonlinear_cosine"}
+    info = temperature.FIGURE.info(records.search_study())
+    assert isinstance(info, Panel)
+    assert not info.controlled
+    assert {series.key for series in info.series} == {"dot", "cosine", "nonlinear_cosine"}
 
 
 def test_settings_that_share_x_are_not_joined() -> None:
@@ -240,17 +229,17 @@ def test_settings_that_share_x_are_not_joined() -> None:
         {"temperature": tau, "batch_size": size} for tau, size in [(1.0, 8), (1.0, 16), (0.5, 8)]
     ]
     cells += [{"temperature": 0.5, "batch_size": size} for size in range(20, 25)]
-    info = temperature_info(
+    info = temperature.FIGURE.info(
         study([trial(index, cell, 0, metrics={"dev_map": 0.1}) for index, cell in enumerate(cells)])
     )
-    assert isinstance(info, TemperatureInfo)
-    assert not info.panel.controlled
-    assert len(info.panel.points) == 8
+    assert isinstance(info, Panel)
+    assert not info.controlled
+    assert len(info.points) == 8
 
 
 def test_epsilon_panels_stand_beside_table_1() -> None:
-    info = epsilon_info(records.epsilon_study())
-    assert isinstance(info, EpsilonInfo)
+    info = epsilon.FIGURE.info(records.epsilon_study())
+    assert isinstance(info, TablePanels)
     assert [panel.metric for panel in info.panels] == ["train_accuracy", "dev_accuracy", "dev_map"]
     for panel, published in zip(info.panels, info.published, strict=True):
         assert (
@@ -276,10 +265,10 @@ def test_one_epsilon_beside_a_reference_is_worth_a_figure() -> None:
         {"adversary": "none"},
         {"adversary": "fgsm", "epsilon_db": -55.0},
     ]
-    info = epsilon_info(
+    info = epsilon.FIGURE.info(
         study([trial(index, cell, 0, metrics={"dev_map": 0.1}) for index, cell in enumerate(cells)])
     )
-    assert isinstance(info, EpsilonInfo)
+    assert isinstance(info, TablePanels)
     assert [panel.metric for panel in info.published] == ["dev_map"]
 
 
@@ -288,10 +277,10 @@ def test_several_references_of_a_kind_are_told_apart() -> None:
         {"adversary": "gaussian", "epsilon_db": db} for db in (-55.0, -45.0)
     ]
     cells += [{"adversary": "fgsm", "epsilon_db": db} for db in (-55.0, -45.0)]
-    info = epsilon_info(
+    info = epsilon.FIGURE.info(
         study([trial(index, cell, 0, metrics={"dev_map": 0.1}) for index, cell in enumerate(cells)])
     )
-    assert isinstance(info, EpsilonInfo)
+    assert isinstance(info, TablePanels)
     assert [level.x for level in info.panels[0].levels] == [
         "Gaussian noise, ε = −55 dB",
         "Gaussian noise, ε = −45 dB",
@@ -300,8 +289,8 @@ def test_several_references_of_a_kind_are_told_apart() -> None:
 
 def test_sampling_panels_stand_beside_table_2_in_its_order() -> None:
     record = records.sampling_study()
-    info = sampling_info(replace(record, trials=record.trials[::-1]))
-    assert isinstance(info, SamplingInfo)
+    info = sampling.FIGURE.info(replace(record, trials=record.trials[::-1]))
+    assert isinstance(info, TablePanels)
     for panel, published in zip(info.panels, info.published, strict=True):
         assert (
             [point.x for point in panel.points]
@@ -314,8 +303,8 @@ def test_sampling_panels_stand_beside_table_2_in_its_order() -> None:
 
 
 def test_published_values_carry_no_interval() -> None:
-    info = epsilon_info(records.epsilon_study())
-    assert isinstance(info, EpsilonInfo)
+    info = epsilon.FIGURE.info(records.epsilon_study())
+    assert isinstance(info, TablePanels)
     assert all(
         point.interval.low is None and not point.seeds
         for panel in info.published
@@ -326,12 +315,12 @@ def test_published_values_carry_no_interval() -> None:
 @pytest.mark.parametrize(
     ("info", "record", "pending"),
     [
-        (temperature_info, records.epsilon_study(), False),
-        (epsilon_info, records.temperature_study(), False),
-        (sampling_info, records.temperature_study(), False),
-        (temperature_info, records.temperature_study((0.05,)), False),
-        (temperature_info, records.diverged_study(), True),
-        (history_info, records.empty_study(), True),
+        (temperature.FIGURE.info, records.epsilon_study(), False),
+        (epsilon.FIGURE.info, records.temperature_study(), False),
+        (sampling.FIGURE.info, records.temperature_study(), False),
+        (temperature.FIGURE.info, records.temperature_study((0.05,)), False),
+        (temperature.FIGURE.info, records.diverged_study(), True),
+        (history.FIGURE.info, records.empty_study(), True),
     ],
 )
 def test_what_is_not_shown_says_why(
@@ -344,34 +333,36 @@ def test_what_is_not_shown_says_why(
 
 
 def test_the_one_temperature_is_named() -> None:
-    absent = temperature_info(records.temperature_study((0.05,)))
+    absent = temperature.FIGURE.info(records.temperature_study((0.05,)))
     assert absent == NotShown("Temperature τ does not vary in this study: 0.05.", False)
 
 
 def test_history_marks_the_constant_answer() -> None:
-    info = history_info(records.temperature_study())
+    info = history.FIGURE.info(records.temperature_study())
     assert isinstance(info, HistoryInfo)
     assert info.constant_levels == {2: pytest.approx(0.6667, abs=1e-4)}
     assert [panel.metric for panel in info.panels] == ["train_accuracy", "dev_accuracy"]
 
 
 def test_the_constant_answer_follows_the_number_of_negatives() -> None:
-    history = (Report(10, {"dev_accuracy": 0.8}),)
-    info = history_info(
-        study([trial(0, {"negative_count": count}, 0, history=history) for count in (1, 4)])
+    reports = (Report(10, {"dev_accuracy": 0.8}),)
+    info = history.FIGURE.info(
+        study([trial(0, {"negative_count": count}, 0, history=reports) for count in (1, 4)])
     )
     assert isinstance(info, HistoryInfo)
     assert info.constant_levels == {1: 0.5, 4: 0.8}
 
 
 def test_curves_are_sorted_finite_and_keep_their_outcome() -> None:
-    history = (
+    reports = (
         Report(20, {"dev_accuracy": 0.7}),
         Report(10, {"dev_accuracy": 0.6}),
         Report(30, {"dev_accuracy": math.nan}),
         Report(40, {}),
     )
-    info = history_info(study([trial(0, {"similarity": "dot"}, 3, "diverged", history=history)]))
+    info = history.FIGURE.info(
+        study([trial(0, {"similarity": "dot"}, 3, "diverged", history=reports)])
+    )
     assert isinstance(info, HistoryInfo)
     (curve,) = info.panels[0].curves
     assert (curve.steps, curve.values, curve.outcome, curve.seed) == (
@@ -383,7 +374,7 @@ def test_curves_are_sorted_finite_and_keep_their_outcome() -> None:
 
 
 def test_shades_follow_the_other_knob_within_a_family() -> None:
-    info = history_info(records.temperature_study((1.0, 0.5, 0.05), 1))
+    info = history.FIGURE.info(records.temperature_study((1.0, 0.5, 0.05), 1))
     assert isinstance(info, HistoryInfo)
     assert [
         (group.family, group.label, group.position, group.size) for group in info.groups[:3]
@@ -396,7 +387,7 @@ def test_shades_follow_the_other_knob_within_a_family() -> None:
 
 def test_of_many_cells_only_the_best_are_coloured() -> None:
     record = records.search_study()
-    info = history_info(record)
+    info = history.FIGURE.info(record)
     assert isinstance(info, HistoryInfo)
     assert {group.cell_id for group in info.groups if group.shown} == {
         cell.cell_id for cell in ranked(record)[:4]
@@ -406,7 +397,7 @@ def test_of_many_cells_only_the_best_are_coloured() -> None:
 
 def test_ranking_keeps_count_of_what_it_cuts_and_lacks() -> None:
     record = records.search_study()
-    info = ranking_info(record)
+    info = ranking.FIGURE.info(record)
     assert isinstance(info, RankingInfo)
     assert (len(info.cells), info.hidden, len(info.unranked)) == (20, 9, 11)
     means = [cell.metrics["dev_map"].mean for cell in info.cells]
@@ -425,7 +416,7 @@ def test_trial_table_has_a_row_per_trial_however_it_ended() -> None:
 
 
 @pytest.mark.parametrize("record", STUDIES, ids=lambda record: record.name)
-@pytest.mark.parametrize("info", INFOS, ids=lambda info: info.__name__)
+@pytest.mark.parametrize("info", INFOS, ids=lambda info: info.__qualname__)
 def test_what_is_not_complete_changes_no_summary(
     info: Callable[[StudyRecord], Any], record: StudyRecord
 ) -> None:
@@ -438,10 +429,10 @@ def test_what_is_not_complete_changes_no_summary(
 
 
 def test_panels_hold_only_complete_values() -> None:
-    info = temperature_info(records.running_study())
-    assert isinstance(info, TemperatureInfo)
-    assert _seed_counts(info.panel) == {0.05: 1, 0.2: 2, 1.0: 2}
-    assert [series.label for series in info.panel.series] == ["dot product"]
+    info = temperature.FIGURE.info(records.running_study())
+    assert isinstance(info, Panel)
+    assert _seed_counts(info) == {0.05: 1, 0.2: 2, 1.0: 2}
+    assert [series.label for series in info.series] == ["dot product"]
 
 
 def _seed_counts(panel: Panel) -> dict[Any, int]:
@@ -518,15 +509,13 @@ def test_cells_of_an_ablation_are_named_by_what_differs() -> None:
     assert [row.cell for row in table.rows] == [cell.label for cell in group_cells(record)]
 
 
-def test_a_figure_of_an_ablation_shows_only_what_its_own_knobs_change() -> None:
-    temperature, epsilon = temperature_info(ablation()), epsilon_info(ablation())
-    assert isinstance(temperature, TemperatureInfo) and isinstance(epsilon, EpsilonInfo)
-    assert [
-        (series.label, [point.x for point in series.points]) for series in temperature.panel.series
-    ] == [
+def test_a_figure_of_an_ablation_varies_its_own_knobs_alone() -> None:
+    by_tau, by_epsilon = temperature.FIGURE.info(ablation()), epsilon.FIGURE.info(ablation())
+    assert isinstance(by_tau, Panel) and isinstance(by_epsilon, TablePanels)
+    assert [(series.label, [point.x for point in series.points]) for series in by_tau.series] == [
         ("nonlinear cosine", [0.05, 1.0]),
         ("dot product", [0.05]),
     ]
-    (panel,) = epsilon.panels
+    (panel,) = by_epsilon.panels
     assert [point.x for point in panel.points] == [-55, -35]
     assert [level.x for level in panel.levels] == ["no adversary"]

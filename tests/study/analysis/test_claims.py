@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from study.analysis import ClaimInfo, claim_infos
+from study.analysis.claims import ClaimInfo, claim_infos
 from study.analysis.statistics import paired_difference
 from study.results.records import StudyRecord, TrialRecord
 from study.spec.claims import Claim
@@ -233,7 +233,7 @@ def test_an_undecided_claim_says_what_it_would_take() -> None:
         (
             [0.3, 0.5, 0.4],
             [0.4, 0.4, 0.4],
-            "A lead this small beside its spread would not be told in 1024 seeds.",
+            "A lead this small beside its spread would not be significant with 1024 seeds.",
         ),
         (
             [0.3, math.nan],
@@ -293,7 +293,8 @@ def test_cells_without_a_result_still_count_as_picked_from() -> None:
     assert answered(record).picked_from == (2, 1)
 
 
-def test_a_seed_missing_from_another_candidate_does_not_keep_a_claim_from_support() -> None:
+def test_a_seed_missing_elsewhere_does_not_prevent_support() -> None:
+    """The missing seed is that of another cell from which the better one was picked."""
     nan = math.nan
     record = asked(
         {

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from study.analysis import answer_info
+from study.analysis.answer import answer_info
 from study.folders.usage import elapsed_s, usage_of
 from study.results.reader import read_study
 from study.spec.budget import Budget

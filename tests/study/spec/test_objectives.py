@@ -8,9 +8,10 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from dashboards.figures.ranking import RankingInfo, ranking_info
-from study.analysis import answer_info, group_cells
-from study.analysis.cells import pareto_front
+from dashboards.figures import ranking
+from dashboards.figures.ranking import RankingInfo
+from study.analysis.answer import answer_info
+from study.analysis.cells import group_cells, pareto_front
 from study.analysis.export import score_row
 from study.results.reader import read_study
 from study.results.records import Direction, StudyRecord
@@ -194,10 +195,10 @@ def test_rows_answer_and_page_speak_of_the_front() -> None:
     )
     assert row["dev_loss_low"] < 2.1 < row["dev_loss_high"]
     assert (
-        "On the front between dev mAP and dev loss: 2 settings that no other beats in each of them."
+        "On the Pareto front of dev mAP and dev loss: 2 settings that no other beats in each of them."
         in answer_info(record).detail
     )
-    info = ranking_info(record)
+    info = ranking.FIGURE.info(record)
     assert isinstance(info, RankingInfo)
     assert len(info.front) == 2
     assert info.objectives == ("dev_map", "dev_loss")
