@@ -119,11 +119,11 @@ class SearchSpace(RootModel[dict[str, Dimension]]):
         """Names of the dimensions, in order."""
         return tuple(self.root)
 
-    def problems(self, *, grid: bool) -> Iterator[tuple[tuple[str, ...], str]]:
+    def problems(self, *, ranges: bool) -> Iterator[tuple[tuple[str, ...], str]]:
         """Every dimension that cannot be meant, as (path inside the space, sentence).
 
         Args:
-            grid: The space is to be searched as a grid, which takes no ranges.
+            ranges: True if the sampler takes ranges.
         """
         for position, (name, dimension) in enumerate(self.root.items()):
             try:
@@ -133,7 +133,7 @@ class SearchSpace(RootModel[dict[str, Dimension]]):
                 continue
             if isinstance(dimension, Range) and not numeric:
                 yield (name,), f"'{name}' is not a number{_choices(name)}: list its values"
-            elif isinstance(dimension, Range) and grid:
+            elif isinstance(dimension, Range) and not ranges:
                 yield (
                     (name,),
                     f"'{name}' is a range, but a grid needs listed values: list them, or set sampler.kind to tpe",

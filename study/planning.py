@@ -12,9 +12,7 @@ from statistics import fmean
 from cpc_core.adversary.base import SizedAdversary
 from cpc_core.config import CpcConfig, canonical_json
 from cpc_core.storage_path import Place, write_atomically
-from search_spaces.pruners.asha import HalvingPruner, _halving
 from search_spaces.pruners.base import Rung
-from search_spaces.pruners.hyperband import HyperbandPruner, _bracket_shares
 from study.analysis.labels import cell_name
 from study.folders.study_folder import PREDICTION, Prediction
 from study.folders.trial_folder import CHECKPOINTS_KEPT
@@ -156,27 +154,8 @@ def _alike(config: CpcConfig) -> CpcConfig:
 
 
 def rungs(spec: StudySpec) -> list[Rung]:
-    """The rungs of a study, the last of each bracket being the end of its trials; none without
-    successive halving.
-    """
-    match spec.pruner:
-        case HalvingPruner(first_rung=first, reduction=reduction):
-            return _halving(0, spec.planned_trials, first, reduction, spec.longest)
-        case HyperbandPruner(first_rung=first, reduction=reduction):
-            shares = _bracket_shares(first, reduction, spec.longest)
-            brackets = [
-                _halving(
-                    bracket,
-                    spec.planned_trials * share,
-                    first * reduction**bracket,
-                    reduction,
-                    spec.longest,
-                )
-                for bracket, share in enumerate(shares)
-            ]
-            return [rung for bracket in brackets for rung in bracket]
-        case _:
-            return []
+    """Rungs of a study, the last of each bracket being the end of its trials; empty without any."""
+    return spec.pruner.rungs(spec.planned_trials, spec.longest)
 
 
 def share_of_steps(spec: StudySpec) -> float:

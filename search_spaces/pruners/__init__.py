@@ -1,18 +1,24 @@
-"""Pruners: which trials or cells stop early, one module each."""
+"""Pruners: the trials or cells that stop early, one module a kind.
+
+A new kind is a module and its import here. Messages list the kinds in the order of the imports.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-from pydantic import Field
+from cpc_core.section import one_of
 
-from search_spaces.pruners.asha import HalvingPruner
-from search_spaces.pruners.base import NoPruner
-from search_spaces.pruners.hyperband import HyperbandPruner
-from search_spaces.pruners.median import MedianPruner
-from search_spaces.pruners.wilcoxon import WilcoxonPruner
+# isort: off
+from search_spaces.pruners.base import Pruner as Pruner
+from search_spaces.pruners.none import NoPruner as NoPruner
+from search_spaces.pruners.median import MedianPruner as MedianPruner
+from search_spaces.pruners.asha import HalvingPruner as HalvingPruner
+from search_spaces.pruners.hyperband import HyperbandPruner as HyperbandPruner
+from search_spaces.pruners.wilcoxon import WilcoxonPruner as WilcoxonPruner
+# isort: on
 
-Pruner = Annotated[
-    NoPruner | MedianPruner | HalvingPruner | HyperbandPruner | WilcoxonPruner,
-    Field(discriminator="kind"),
-]
+if TYPE_CHECKING:
+    AnyPruner = Pruner
+else:
+    AnyPruner = one_of(Pruner)

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from cpc_core.config import Section
-from search_spaces.pruners.base import Rung
+from search_spaces.pruners.base import Pruner, Rung
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
 
 
-def _halving(bracket: int, trials: float, first: int, reduction: int, longest: int) -> list[Rung]:
-    found: list[Rung] = []
-    steps = first
-    while steps < longest:
-        found.append(Rung(bracket, steps, trials / reduction ** len(found)))
-        steps *= reduction
-    return [*found, Rung(bracket, longest, trials / reduction ** len(found))]
-
-
-class HalvingPruner(Section):
+class HalvingPruner(Pruner):
     """Asynchronous successive halving (ASHA): at each rung the best 1/reduction of the trials go
     on.
     """
@@ -31,3 +24,31 @@ class HalvingPruner(Section):
 
     reduction: int = Field(default=3, ge=2)
     """Share of trials that each rung stops, as its inverse."""
+
+    def build(self, longest: int) -> BasePruner:
+        from optuna.pruners import SuccessiveHalvingPruner
+
+        return SuccessiveHalvingPruner(
+            min_resource=self.first_rung, reduction_factor=self.reduction
+        )
+
+    def rungs(self, trials: float, longest: int) -> list[Rung]:
+        return halving(0, trials, self.first_rung, self.reduction, longest)
+
+
+def halving(bracket: int, trials: float, first: int, reduction: int, longest: int) -> list[Rung]:
+    """Rungs of one bracket from its first one, and the end of its trials.
+
+    Args:
+        bracket: Its number.
+        trials: Number of trials that start in it.
+        first: Optimizer steps at its first rung.
+        reduction: Ratio of steps between neighbouring rungs, and inverse of the share that goes on.
+        longest: Optimizer steps of a trial that is not stopped.
+    """
+    found: list[Rung] = []
+    steps = first
+    while steps < longest:
+        found.append(Rung(bracket, steps, trials / reduction ** len(found)))
+        steps *= reduction
+    return [*found, Rung(bracket, longest, trials / reduction ** len(found))]

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from cpc_core.config import Section
+from search_spaces.pruners.asha import halving
+from search_spaces.pruners.base import Pruner, Rung
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
 
 
-def _bracket_shares(first: int, reduction: int, longest: int) -> list[float]:
-    """Share of the trials that Optuna deals to each bracket: in proportion to ⌈B · r^s / (s + 1)⌉,
-    s counting down from B − 1.
-    """
-    brackets = 1
-    while first * reduction**brackets <= longest:
-        brackets += 1
-    weights = [math.ceil(brackets * reduction**s / (s + 1)) for s in range(brackets - 1, -1, -1)]
-    return [weight / sum(weights) for weight in weights]
-
-
-class HyperbandPruner(Section):
+class HyperbandPruner(Pruner):
     """Hyperband: trials are dealt to brackets of successive halving, which begin to stop them
     earlier and later.
     """
@@ -33,3 +26,35 @@ class HyperbandPruner(Section):
 
     reduction: int = Field(default=3, ge=2)
     """Share of trials that each rung stops, as its inverse."""
+
+    def build(self, longest: int) -> BasePruner:
+        from optuna.pruners import HyperbandPruner
+
+        return HyperbandPruner(
+            min_resource=self.first_rung, max_resource=longest, reduction_factor=self.reduction
+        )
+
+    def rungs(self, trials: float, longest: int) -> list[Rung]:
+        return [
+            rung
+            for bracket, share in enumerate(self._shares(longest))
+            for rung in halving(
+                bracket,
+                trials * share,
+                self.first_rung * self.reduction**bracket,
+                self.reduction,
+                longest,
+            )
+        ]
+
+    def _shares(self, longest: int) -> list[float]:
+        """Share of the trials that Optuna deals to each bracket: ∝ ⌈B · r^s / (s + 1)⌉, s counting
+        down from B − 1.
+        """
+        brackets = 1
+        while self.first_rung * self.reduction**brackets <= longest:
+            brackets += 1
+        weights = [
+            math.ceil(brackets * self.reduction**s / (s + 1)) for s in reversed(range(brackets))
+        ]
+        return [weight / sum(weights) for weight in weights]

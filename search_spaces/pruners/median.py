@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from cpc_core.config import Section
+from search_spaces.pruners.base import Pruner
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
 
 
-class MedianPruner(Section):
+class MedianPruner(Pruner):
     """Stops a trial whose report is worse than the median of the earlier trials at the same
     step.
     """
@@ -21,3 +24,8 @@ class MedianPruner(Section):
 
     warmup_steps: int = Field(default=0, ge=0)
     """Optimizer steps during which no trial is stopped."""
+
+    def build(self, longest: int) -> BasePruner:
+        from optuna.pruners import MedianPruner
+
+        return MedianPruner(n_startup_trials=self.startup_trials, n_warmup_steps=self.warmup_steps)

@@ -1,19 +1,25 @@
-"""Samplers: which configurations are proposed, one module each."""
+"""Samplers: the choice of configurations to train, one module a kind.
+
+A new kind is a module and its import here. Messages list the kinds in the order of the imports.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-from pydantic import Field
+from cpc_core.section import one_of
 
-from search_spaces.samplers.cmaes import CmaesSampler
-from search_spaces.samplers.gp import GpSampler
-from search_spaces.samplers.grid import GridSampler
-from search_spaces.samplers.qmc import QmcSampler
-from search_spaces.samplers.random import RandomSampler
-from search_spaces.samplers.tpe import TpeSampler
+# isort: off
+from search_spaces.samplers.base import Sampler as Sampler
+from search_spaces.samplers.grid import GridSampler as GridSampler
+from search_spaces.samplers.random import RandomSampler as RandomSampler
+from search_spaces.samplers.tpe import TpeSampler as TpeSampler
+from search_spaces.samplers.gp import GpSampler as GpSampler
+from search_spaces.samplers.cmaes import CmaesSampler as CmaesSampler
+from search_spaces.samplers.qmc import QmcSampler as QmcSampler
+# isort: on
 
-Sampler = Annotated[
-    GridSampler | RandomSampler | TpeSampler | GpSampler | CmaesSampler | QmcSampler,
-    Field(discriminator="kind"),
-]
+if TYPE_CHECKING:
+    AnySampler = Sampler
+else:
+    AnySampler = one_of(Sampler)

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from cpc_core.config import Section
+from search_spaces.samplers.proposing import ProposingSampler
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
 
 
-class CmaesSampler(Section):
-    """Optuna's CMA-ES: for two or more ranges without conditions, and many points. Listed values
-    are drawn at random.
+class CmaesSampler(ProposingSampler):
+    """Optuna's CMA-ES: for two or more ranges without conditions, and many configurations. Listed
+    values are drawn at random.
     """
 
     kind: Literal["cmaes"] = "cmaes"
-
-    trials: int = Field(ge=1)
-    """Points to propose; each is trained once per seed."""
+    ranges_needed: ClassVar[int] = 2
+    several_objectives: ClassVar[bool] = False
 
     startup_trials: int = Field(default=1, ge=1)
-    """Random points before the first generation."""
+    """Random configurations before the first generation."""
+
+    def build(self, seed: int, first_seed: int) -> BaseSampler:
+        from optuna.samplers import CmaEsSampler, RandomSampler
+
+        return CmaEsSampler(
+            seed=seed,
+            independent_sampler=RandomSampler(seed=seed),
+            n_startup_trials=self.startup_trials,
+            warn_independent_sampling=False,
+        )

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from cpc_core.config import Section
+from search_spaces.samplers.base import without_experimental_warning
+from search_spaces.samplers.proposing import ProposingSampler
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
 
 
-class GpSampler(Section):
-    """Optuna's Gaussian process: good with few points, slow with many. Knobs with a condition are
-    drawn at random.
+class GpSampler(ProposingSampler):
+    """Optuna's Gaussian process: good with few configurations, slow with many. Knobs with a
+    condition are drawn at random.
     """
 
     kind: Literal["gp"] = "gp"
 
-    trials: int = Field(ge=1)
-    """Points to propose; each is trained once per seed."""
-
     startup_trials: int = Field(default=10, ge=1)
-    """Random points before the model is used."""
+    """Random configurations before the model is used."""
+
+    def build(self, seed: int, first_seed: int) -> BaseSampler:
+        from optuna.samplers import GPSampler, RandomSampler
+
+        with without_experimental_warning():
+            return GPSampler(
+                seed=seed,
+                independent_sampler=RandomSampler(seed=seed),
+                n_startup_trials=self.startup_trials,
+                warn_independent_sampling=False,
+            )

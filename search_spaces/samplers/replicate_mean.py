@@ -1,16 +1,13 @@
-"""What a sampler sees of a search: one observation per point, the mean of its replicates that are
-complete.
-"""
+"""Mean over replicates: the trials of a study as a sampler receives them, one a configuration."""
 
 from __future__ import annotations
 
 import copy
 import heapq
 import math
-from collections.abc import Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Container, Mapping, Sequence
 from statistics import fmean
-from typing import Any
+from typing import Any, cast
 
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
@@ -19,37 +16,53 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces.samplers.base import POINT
 
+BEST = 10
+"""One in so many of the subsample is there for its value: as many as Optuna's TPE calls good."""
 
-class PointSampler(BaseSampler):
-    """Lets a sampler propose from the points of a study instead of from its trials.
+
+class ReplicateMeanSampler(BaseSampler):
+    """Sampler that proposes from the mean over replicates, read anew for each proposal.
+
+    With Hyperband it also receives the trials of all brackets, because `study` is the whole one.
 
     Args:
-        sampler: Proposes. What it keeps in the store (a Sobol sequence its position, CMA-ES its
-            generations) stays there.
+        sampler: Proposes. State that it keeps in the study (a Sobol sequence its position, CMA-ES
+            its generations) stays there.
         study: The study with every trial.
-        most: Points with a value that it is shown; None for all.
+        modelled_points: Configurations with a value that it receives; None for all, as for several
+            objectives, where none is simply the best.
     """
 
-    def __init__(self, sampler: BaseSampler, study: Study, most: int | None = None) -> None:
-        self.sampler, self.points = sampler, PointView(study, most)
+    def __init__(
+        self, sampler: BaseSampler, study: Study, modelled_points: int | None = None
+    ) -> None:
+        self._sampler, self._study = sampler, study
+        self._modelled_points = modelled_points if len(study.directions) == 1 else None
+        self._view = study
 
     def reseed_rng(self) -> None:
-        self.sampler.reseed_rng()
+        self._sampler.reseed_rng()
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        self.sampler.before_trial(self.points, trial)
+        # Also called for trials that are not proposed; none of Optuna's samplers reads others here.
+        self._sampler.before_trial(self._view, trial)
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        # Optuna asks for this first of all, once per proposal.
-        with self.points.refreshed():
-            return self.sampler.infer_relative_search_space(self.points, trial)
+        # Optuna calls this first, once per proposal.
+        trials = observations(self._study.get_trials(deepcopy=False))
+        space = self._sampler.infer_relative_search_space(_view(self._study, trials), trial)
+        # Only now, so that the space has each knob, also one that the subsample lacks.
+        if self._modelled_points is not None:
+            trials = subsample(trials, self._study.direction, self._modelled_points)
+        self._view = _view(self._study, trials)
+        return space
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        return self.sampler.sample_relative(self.points, trial, search_space)
+        return self._sampler.sample_relative(self._view, trial, search_space)
 
     def sample_independent(
         self,
@@ -58,106 +71,57 @@ class PointSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        return self.sampler.sample_independent(self.points, trial, param_name, param_distribution)
+        return self._sampler.sample_independent(self._view, trial, param_name, param_distribution)
 
     def after_trial(
         self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
-        self.sampler.after_trial(self.points, trial, state, values)
+        self._sampler.after_trial(self._view, trial, state, values)
 
 
-class PointView(Study):
-    """A study that shows one trial per point. It is read from the store, so that a resumed driver
-    sees the same points.
+class _StudyView:
+    """A study with other trials; all else is the study's own, also what samplers write into it.
 
-    Optuna's Hyperband shows a sampler its brackets in the same way. With it, too, the sampler sees
-    the points of all brackets.
-
-    Args:
-        study: The study with every trial.
-        most: Points with a value to show; None for all.
+    Optuna's samplers read the trials by the private name `_get_trials`, and no public class offers
+    a study of other trials. The name occurs only here.
     """
 
-    def __init__(self, study: Study, most: int | None) -> None:
-        super().__init__(study.study_name, study._storage, study.sampler, study.pruner)
-        self._most = most
-        self._shown: list[FrozenTrial] = []
-        self._forget()
+    def __init__(self, study: Study, trials: Sequence[FrozenTrial]) -> None:
+        self._study, self._trials = study, trials
 
-    @contextmanager
-    def refreshed(self) -> Iterator[None]:
-        """Reads the store. Inside, the points that have ended are represented by the first with
-        each set of knobs.
-        """
-        unfolded = self._read()
-        self._shown = [*self._kinds.values(), *unfolded]
-        try:
-            yield
-        finally:
-            self._shown = self._shortened([*self._ended, *unfolded])
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._study, name)
 
-    def _get_trials(
+    def get_trials(
         self,
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
         use_cache: bool = False,
     ) -> list[FrozenTrial]:
-        shown = (
-            self._shown
-            if states is None
-            else [trial for trial in self._shown if trial.state in states]
-        )
-        return copy.deepcopy(shown) if deepcopy else shown
+        trials = [trial for trial in self._trials if states is None or trial.state in states]
+        return copy.deepcopy(trials) if deepcopy else trials
 
-    def _forget(self) -> None:
-        """Back to a study of which nothing has been read. What has ended is folded away, so that
-        each read looks at the rest alone.
-        """
-        self._folded: set[int] = set()
-        self._first_unfolded = 0
-        self._ended: list[FrozenTrial] = []
-        self._kinds: dict[tuple[object, ...], FrozenTrial] = {}
-
-    def _read(self) -> list[FrozenTrial]:
-        """Folds away the points before the first that still runs, and returns the others."""
-        trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
-        groups: dict[int, list[FrozenTrial]] = {}
-        for trial in trials[self._first_unfolded :]:
-            if trial.number not in self._folded:
-                groups.setdefault(trial.user_attrs.get(POINT, trial.number), []).append(trial)
-        if self._folded & groups.keys():
-            # A point that had ended is trained again.
-            self._forget()
-            return self._read()
-        unfolded: list[FrozenTrial] = []
-        for group in groups.values():
-            if unfolded or not all(trial.state.is_finished() for trial in group):
-                unfolded.append(observation(group))
-            else:
-                self._fold(group)
-        while self._first_unfolded in self._folded:
-            self._first_unfolded += 1
-        return unfolded
-
-    def _fold(self, group: Sequence[FrozenTrial]) -> None:
-        seen = observation(group)
-        self._folded.update(trial.number for trial in group)
-        self._kinds.setdefault((seen.state, *seen.distributions), seen)
-        self._ended.append(seen)
-        if self._most is not None and len(self._ended) > self._most * 5 // 4:
-            self._ended = self._shortened(self._ended)
-
-    def _shortened(self, points: list[FrozenTrial]) -> list[FrozenTrial]:
-        return points if self._most is None else shortlist(points, self.direction, self._most)
+    _get_trials = get_trials
 
 
-def observation(trials: Sequence[FrozenTrial]) -> FrozenTrial:
-    """The replicates of a point as one trial, under the number and with the knobs of the one that
-    was proposed.
+def _view(study: Study, trials: Sequence[FrozenTrial]) -> Study:
+    return cast(Study, _StudyView(study, trials))
 
-    It is complete with their mean as soon as one of them is; what was pruned, diverged or failed
-    enters no mean. A point that was pruned with every seed is pruned, at the mean of what they
-    reported at each step; one that failed with every seed has failed.
+
+def observations(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """One trial a proposed configuration, in the order of proposal: the mean over replicates."""
+    replicates: dict[int, list[FrozenTrial]] = {}
+    for trial in trials:
+        replicates.setdefault(trial.user_attrs.get(POINT, trial.number), []).append(trial)
+    return [replicate_mean(group) for group in replicates.values()]
+
+
+def replicate_mean(trials: Sequence[FrozenTrial]) -> FrozenTrial:
+    """Replicates as one trial, with the number and the knobs of the one that was proposed.
+
+    It is complete with their mean as soon as one of them is; the pruned, diverged and failed ones
+    enter no mean. If all were pruned it is pruned, at the mean of their reports at each step; if
+    all failed it has failed.
 
     Args:
         trials: The proposed trial, then those that repeat it.
@@ -166,63 +130,54 @@ def observation(trials: Sequence[FrozenTrial]) -> FrozenTrial:
         return trials[0]
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     pruned = [trial for trial in trials if trial.state == TrialState.PRUNED]
-    seen = copy.copy(trials[0])
+    mean = copy.copy(trials[0])
     if complete:
-        seen.state = TrialState.COMPLETE
-        seen.values = [
+        mean.state = TrialState.COMPLETE
+        mean.values = [
             fmean(values) for values in zip(*(trial.values for trial in complete), strict=True)
         ]
     elif not all(trial.state.is_finished() for trial in trials):
-        seen.state, seen.values, seen.intermediate_values = TrialState.RUNNING, None, {}
+        mean.state, mean.values, mean.intermediate_values = TrialState.RUNNING, None, {}
     elif pruned:
-        seen.state, seen.values = TrialState.PRUNED, None
-        seen.intermediate_values = _means([trial.intermediate_values for trial in pruned])
-    return seen
+        mean.state, mean.values = TrialState.PRUNED, None
+        mean.intermediate_values = _mean_reports([trial.intermediate_values for trial in pruned])
+    return mean
 
 
-def _means(reported: Sequence[Mapping[int, float]]) -> dict[int, float]:
-    """Mean over the replicates that reached it, for every step."""
-    steps = sorted({step for values in reported for step in values})
-    return {step: fmean(values[step] for values in reported if step in values) for step in steps}
+def _mean_reports(reports: Sequence[Mapping[int, float]]) -> dict[int, float]:
+    """Mean at every step, over the replicates that reached it."""
+    steps = sorted({step for values in reports for step in values})
+    return {step: fmean(values[step] for values in reports if step in values) for step in steps}
 
 
-BEST = 10
-"""One in so many of the points kept is there for its value: as many as Optuna's TPE calls good."""
-
-
-def shortlist(
-    trials: Sequence[FrozenTrial], direction: StudyDirection, most: int
+def subsample(
+    trials: Sequence[FrozenTrial], direction: StudyDirection, size: int
 ) -> list[FrozenTrial]:
-    """The best of the trials and then the newest, `most` in all of those that ended with a value;
-    trials that still run all stay.
+    """The best of the trials with a value and then the newest, and all that still run.
 
-    TPE models the good points, and the others to tell the good ones from. Of the others it weighs
-    the older ones less and less.
+    TPE models the good configurations against the others, and of these it weighs the older ones
+    less and less.
 
     Args:
         trials: In the order of their numbers, which is kept.
-        direction: Which values are better.
-        most: How many complete or pruned trials to keep.
+        direction: Of the objective.
+        size: Number of complete or pruned trials to keep.
     """
     valued = [trial for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
-    if len(valued) <= most:
+    if len(valued) <= size:
         return list(trials)
     sign = -1.0 if direction == StudyDirection.MAXIMIZE else 1.0
-    kept = {
-        trial.number
-        for trial in heapq.nsmallest(most // BEST, valued, key=lambda trial: _rank(trial, sign))
-    }
+    best = heapq.nsmallest(size // BEST, valued, key=lambda trial: _rank(trial, sign))
+    kept = {trial.number for trial in best}
     for trial in reversed(valued):
-        if len(kept) == most:
+        if len(kept) == size:
             break
         kept.add(trial.number)
     return [trial for trial in trials if trial.number in kept or not trial.state.is_finished()]
 
 
 def _rank(trial: FrozenTrial, sign: float) -> tuple[int, int, float]:
-    """Best first, as TPE ranks: complete trials by their value, then pruned ones by how far they
-    came and what they showed there.
-    """
+    """Best first, as TPE ranks: complete trials by value, then pruned ones by their last report."""
     if trial.value is not None and trial.state == TrialState.COMPLETE:
         return 0, 0, sign * trial.value
     if trial.last_step is None:

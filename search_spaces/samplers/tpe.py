@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from cpc_core.config import Section
+from search_spaces.samplers.base import without_experimental_warning
+from search_spaces.samplers.proposing import ProposingSampler
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+MODELLED_POINTS = 100
+"""Configurations that the model is fitted to: its time grows with them, and the weight of the older
+ones falls.
+"""
 
 
-class TpeSampler(Section):
+class TpeSampler(ProposingSampler):
     """Optuna's tree-structured Parzen estimator: multivariate, grouped over conditional knobs,
     constant liar.
     """
 
     kind: Literal["tpe"] = "tpe"
 
-    trials: int = Field(ge=1)
-    """Points to propose; each is trained once per seed."""
-
     startup_trials: int = Field(default=8, ge=1)
-    """Random points before the model is used."""
+    """Random configurations before the model is used."""
+
+    @property
+    def modelled_points(self) -> int:
+        return max(MODELLED_POINTS, self.startup_trials)
+
+    def build(self, seed: int, first_seed: int) -> BaseSampler:
+        from optuna.samplers import TPESampler
+
+        with without_experimental_warning():
+            return TPESampler(
+                n_startup_trials=self.startup_trials,
+                multivariate=True,
+                group=True,
+                constant_liar=True,
+                seed=seed,
+            )

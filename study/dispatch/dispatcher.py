@@ -13,19 +13,10 @@ from __future__ import annotations
 import json
 import time
 import uuid
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import optuna
-from optuna.exceptions import ExperimentalWarning
-from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
-from optuna.pruners import HyperbandPruner as OptunaHyperband
-from optuna.pruners import MedianPruner as OptunaMedian
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.samplers import CmaEsSampler as CmaEs
-from optuna.samplers import GPSampler as OptunaGp
-from optuna.samplers import QMCSampler as Sobol
 from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import ValidationError
 
@@ -33,19 +24,8 @@ from cpc_core.config import trajectory
 from cpc_core.errors import ConfigError
 from cpc_core.report import FinalOutcome
 from cpc_core.storage_path import Place, StoragePath, write_atomically
-from search_spaces.pruners.asha import HalvingPruner
-from search_spaces.pruners.base import NoPruner
-from search_spaces.pruners.hyperband import HyperbandPruner
-from search_spaces.pruners.median import MedianPruner
-from search_spaces.pruners.wilcoxon import WilcoxonPruner
 from search_spaces.samplers.base import POINT, draw
-from search_spaces.samplers.cmaes import CmaesSampler
-from search_spaces.samplers.gp import GpSampler
-from search_spaces.samplers.grid import GridSampler
-from search_spaces.samplers.qmc import QmcSampler
-from search_spaces.samplers.random import RandomSampler as Random
-from search_spaces.samplers.replicate_mean import PointSampler
-from search_spaces.samplers.tpe import TpeSampler
+from search_spaces.samplers.replicate_mean import ReplicateMeanSampler
 from study.dispatch.enqueue import Enqueuer
 from study.dispatch.retry import continue_from, retry_attributes
 from study.dispatch.reuse import TrialReuse
@@ -97,10 +77,13 @@ class Dispatcher:
         )
         openings: int = study.user_attrs.get("openings", 0)
         study.set_user_attr("openings", openings + 1)
-        study.pruner = build_pruner(spec)
+        study.pruner = spec.pruner.build(spec.longest)
         # Drivers that open the study before any trial was asked for must not draw the same ones.
-        proposing = build_sampler(spec, asked=len(self._frozen()) + openings)
-        study.sampler = PointSampler(proposing, study, points_modelled(spec))
+        first_seed = int(spec.hash, 16)
+        seed = (first_seed + len(self._frozen()) + openings) % 2**32
+        study.sampler = ReplicateMeanSampler(
+            spec.sampler.build(seed, first_seed % 2**32), study, spec.sampler.modelled_points
+        )
         self._recorder = TrialRecorder(study, spec.objectives)
         self._ready: list[TrialSpec] = []
         self._spending = UsageReader(folder)
@@ -309,7 +292,7 @@ class Dispatcher:
                 return
             trial = trials[number]
             attributes = retry_attributes(trial, self.trial_folder(number), fresh=fresh)
-            if not isinstance(self.spec.sampler, GridSampler):
+            if self.spec.cells is None:
                 # It repeats a point, and is none that the sampler proposes.
                 attributes[POINT] = trial.user_attrs.get(POINT, number)
             self._study.enqueue_trial(trial.user_attrs["knobs"], user_attrs=attributes)
@@ -338,10 +321,7 @@ class Dispatcher:
     @property
     def _proposes(self) -> bool:
         """Whether the sampler still has points to propose."""
-        return (
-            not isinstance(self.spec.sampler, GridSampler)
-            and self._roster.points < self.spec.sampler.trials
-        )
+        return self.spec.cells is None and self._roster.points < self.spec.points
 
     def _assign(self, trial: Trial, known: Sequence[FrozenTrial]) -> TrialSpec | None:
         """Completes a trial's configuration, given the trials before it. None if it ended right
@@ -429,82 +409,3 @@ class Dispatcher:
 
     def _frozen(self, *states: TrialState) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=states or None)
-
-
-TPE_POINTS = 100
-"""Points that TPE's model is made from. Its time grows with them, and of the older ones it takes
-less and less notice.
-"""
-
-
-def build_sampler(spec: StudySpec, asked: int) -> BaseSampler:
-    """The sampler of a study that has asked for `asked` trials so far.
-
-    Its seed counts them: a sampler made anew with the first seed would repeat its start-up
-    suggestions after each resume. A Sobol sequence is the exception: Optuna keeps its position in
-    the store, and another seed would be another sequence.
-    """
-    first = int(spec.hash, 16)
-    seed = (first + asked) % 2**32
-    random = RandomSampler(seed=seed)
-    with warnings.catch_warnings():
-        # TPE's `group` has been marked experimental since Optuna 2.8, and conditional spaces need
-        # it; so are two samplers.
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        match spec.sampler:
-            case TpeSampler(startup_trials=startup):
-                return TPESampler(
-                    n_startup_trials=startup,
-                    multivariate=True,
-                    group=True,
-                    constant_liar=True,
-                    seed=seed,
-                )
-            case GpSampler(startup_trials=startup):
-                return OptunaGp(
-                    seed=seed,
-                    independent_sampler=random,
-                    n_startup_trials=startup,
-                    warn_independent_sampling=False,
-                )
-            case CmaesSampler(startup_trials=startup):
-                return CmaEs(
-                    seed=seed,
-                    independent_sampler=random,
-                    n_startup_trials=startup,
-                    warn_independent_sampling=False,
-                )
-            case QmcSampler():
-                return Sobol(
-                    scramble=True,
-                    seed=first % 2**32,
-                    independent_sampler=random,
-                    warn_independent_sampling=False,
-                )
-            case GridSampler() | Random():
-                return random
-
-
-def points_modelled(spec: StudySpec) -> int | None:
-    """How many points a sampler's model is made from; None for all that there are."""
-    # Of several objectives no point is simply the best.
-    if len(spec.objectives) > 1 or not isinstance(spec.sampler, TpeSampler):
-        return None
-    return max(TPE_POINTS, spec.sampler.startup_trials)
-
-
-def build_pruner(spec: StudySpec) -> BasePruner:
-    """The pruner of running trials; it sees optimizer steps as Optuna's steps. Replicates are given
-    up elsewhere, by `replicates`.
-    """
-    match spec.pruner:
-        case MedianPruner(startup_trials=startup, warmup_steps=warmup):
-            return OptunaMedian(n_startup_trials=startup, n_warmup_steps=warmup)
-        case HalvingPruner(first_rung=first, reduction=reduction):
-            return SuccessiveHalvingPruner(min_resource=first, reduction_factor=reduction)
-        case HyperbandPruner(first_rung=first, reduction=reduction):
-            return OptunaHyperband(
-                min_resource=first, max_resource=spec.longest, reduction_factor=reduction
-            )
-        case NoPruner() | WilcoxonPruner():
-            return NopPruner()

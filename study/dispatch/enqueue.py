@@ -12,7 +12,6 @@ from optuna.trial import FrozenTrial, Trial
 from pydantic import ValidationError
 
 from search_spaces.samplers.base import POINT
-from search_spaces.samplers.grid import GridSampler
 from search_spaces.space import Sample
 from study.dispatch.trial_spec import TrialSpec
 from study.spec.study_spec import StudySpec, planned_pairs
@@ -36,7 +35,7 @@ class Enqueuer:
 
     def add_grid(self) -> None:
         """Queues every cell of a grid with every seed."""
-        if not isinstance(self.spec.sampler, GridSampler):
+        if self.spec.cells is None:
             return
         known = {
             (trial.user_attrs["cell_id"], trial.user_attrs["seed"])
@@ -58,7 +57,7 @@ class Enqueuer:
             known: All trials.
         """
         others = self.spec.seeds[1:]
-        if not others or isinstance(self.spec.sampler, GridSampler) or POINT in trial.user_attrs:
+        if not others or self.spec.cells is not None or POINT in trial.user_attrs:
             return
         queued = {
             other.user_attrs["seed"]

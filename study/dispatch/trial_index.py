@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 from optuna.trial import FrozenTrial, TrialState
 
-from search_spaces.pruners.wilcoxon import WilcoxonPruner, why_given_up
 from search_spaces.samplers.base import POINT
 from study.spec.study_spec import StudySpec
 from study.storage.attributes import CANCELLED_BY_USER, RETRY_OF, stored_outcome
@@ -100,7 +99,7 @@ def _keeps(trial: FrozenTrial) -> bool:
 
 def wilcoxon_verdict(trials: Iterable[FrozenTrial], cell_id: str, spec: StudySpec) -> str | None:
     """The same, read from a study's trials; None unless its spec spends seeds adaptively."""
-    if not isinstance(spec.pruner, WilcoxonPruner):
+    if spec.pruner.judges != "finals":
         return None
     sign = 1.0 if spec.objectives[0].direction == "maximize" else -1.0
     values: dict[str, dict[int, float]] = {}
@@ -109,4 +108,4 @@ def wilcoxon_verdict(trials: Iterable[FrozenTrial], cell_id: str, spec: StudySpe
             values.setdefault(trial.user_attrs["cell_id"], {})[trial.user_attrs["seed"]] = (
                 sign * trial.value
             )
-    return why_given_up(values, cell_id, spec.pruner)
+    return spec.pruner.verdict(values, cell_id)

@@ -14,11 +14,10 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
-from cpc_core.config import CpcConfig, Section
-from search_spaces.pruners import Pruner
-from search_spaces.pruners.base import NoPruner
-from search_spaces.samplers import Sampler
-from search_spaces.samplers.grid import GridSampler
+from cpc_core.config import CpcConfig, Section, TrainingConfig
+from search_spaces.knobs import resolve
+from search_spaces.pruners import AnyPruner, NoPruner
+from search_spaces.samplers import AnySampler, GridSampler
 from search_spaces.space import Sample, SearchSpace, Value, apply
 from study.spec.budget import Budget
 from study.spec.claims import Claim
@@ -64,8 +63,8 @@ class StudySpec(Section):
     """
 
     objective: OneOrSeveral = ObjectiveSpec()
-    sampler: Sampler = GridSampler()
-    pruner: Pruner = NoPruner()
+    sampler: AnySampler = GridSampler()
+    pruner: AnyPruner = NoPruner()
     budget: Budget = Budget()
     resources: Resources = Resources()
 
@@ -103,24 +102,24 @@ class StudySpec(Section):
 
     @field_validator("sampler")
     @classmethod
-    def _fits_objectives(cls, sampler: Sampler, info: ValidationInfo) -> Sampler:
-        if sampler.kind == "cmaes" and isinstance(info.data.get("objective"), tuple):
+    def _fits_objectives(cls, sampler: AnySampler, info: ValidationInfo) -> AnySampler:
+        if not sampler.several_objectives and isinstance(info.data.get("objective"), tuple):
             raise ValueError(
-                "sampler cmaes works towards one objective, and the study has several: give one, or set sampler.kind to tpe"
+                f"sampler {sampler.kind} works towards one objective, and the study has several: give one, or set sampler.kind to tpe"
             )
         return sampler
 
     @field_validator("pruner")
     @classmethod
-    def _can_judge(cls, pruner: Pruner, info: ValidationInfo) -> Pruner:
+    def _can_judge(cls, pruner: AnyPruner, info: ValidationInfo) -> AnyPruner:
         objective = info.data.get("objective")
-        if pruner.kind == "none" or objective is None:
+        if pruner.judges is None or objective is None:
             return pruner
         if isinstance(objective, tuple):
             raise ValueError(
                 f"pruner {pruner.kind} judges by one objective, and the study has several: give one, or set pruner.kind to none"
             )
-        if pruner.kind != "wilcoxon" and objective.metric not in MEASURED_AT_EVERY_REPORT:
+        if pruner.judges == "reports" and objective.metric not in MEASURED_AT_EVERY_REPORT:
             raise ValueError(
                 f"pruner {pruner.kind} judges a trial before its end, but {objective.metric} is measured at the end only: "
                 f"set objective.metric to {' or '.join(MEASURED_AT_EVERY_REPORT)}, or pruner.kind to none"
@@ -139,17 +138,14 @@ class StudySpec(Section):
     @property
     def cells(self) -> list[dict[str, Value]] | None:
         """The samples of a grid; None where a sampler proposes them."""
-        return self.sampler.cells(self.space) if isinstance(self.sampler, GridSampler) else None
+        return self.sampler.cells(self.space)
 
     @property
     def reference(self) -> Sample | None:
         """The first cell of a one-at-a-time grid, from which the others differ in one knob; None
         for any other study.
         """
-        one_at_a_time = (
-            isinstance(self.sampler, GridSampler) and self.sampler.design == "one_at_a_time"
-        )
-        return self.space.one_at_a_time()[0] if one_at_a_time else None
+        return self.sampler.reference(self.space)
 
     @property
     def stated_claims(self) -> tuple[Claim, ...]:
@@ -171,17 +167,19 @@ class StudySpec(Section):
     @property
     def longest(self) -> int:
         """Optimizer steps of its longest trial."""
-        return max(self.config(sample, self.seeds[0]).training.steps for sample in self.tried)
+        steps = self.base.get("training", {}).get("steps", TrainingConfig().steps)
+        samples = ({resolve(name): value for name, value in each.items()} for each in self.tried)
+        return max(int(sample.get("training.steps") or steps) for sample in samples)
+
+    @property
+    def points(self) -> int:
+        """Configurations, those of a search as many as it proposes."""
+        return self.sampler.points(self.space)
 
     @property
     def planned_trials(self) -> int:
-        """Cells (or points to propose) times seeds."""
-        points = (
-            len(self.sampler.cells(self.space))
-            if isinstance(self.sampler, GridSampler)
-            else self.sampler.trials
-        )
-        return points * len(self.seeds)
+        """Configurations times seeds."""
+        return self.points * len(self.seeds)
 
     @property
     def hash(self) -> str:

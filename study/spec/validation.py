@@ -5,21 +5,24 @@ cells that cannot be trained.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from cpc_core.config import CpcConfig
 from search_spaces.knobs import resolve
+from search_spaces.samplers import AnySampler, GridSampler, Sampler
 from search_spaces.space import Range, Sample, SearchSpace
 from study.spec.claims import Claim
 from study.spec.messages import sentence, validation_messages
 from study.spec.yaml_document import Document
 
-NO_CELL = "no cell is like that: a one-at-a-time grid varies one knob from the first cell, so name at most one"
+_SAMPLER: TypeAdapter[Sampler] = TypeAdapter(AnySampler)
 
-
-RANGES_NEEDED = {"cmaes": 2, "qmc": 1}
-"""Of the samplers that draw everything else at random."""
+NO_CELL = (
+    "no cell is like that: a one-at-a-time grid varies one knob from the first cell, so name at "
+    "most one"
+)
 
 
 def base_problems(document: Document) -> list[str]:
@@ -39,50 +42,58 @@ def base_problems(document: Document) -> list[str]:
 
 
 def space_problems(document: Document) -> list[str]:
-    """Dimensions and claims that mean nothing. Parts of the wrong form are left to the whole spec's
-    validation.
+    """Dimensions, samplers and claims that contradict the space.
+
+    Parts of the wrong form are left to the validation of the whole spec.
     """
-    sampler = document.data.get("sampler", {"kind": "grid"})
-    grid = isinstance(sampler, Mapping) and sampler.get("kind") == "grid"
     try:
         space = SearchSpace.model_validate(document.data.get("space", {}))
     except ValidationError:
         return []
+    sampler = _sampler(document.data.get("sampler", GridSampler()))
+    ranges = sampler is None or sampler.takes_ranges
     found = [
         f"{document.place(('space', *path))}: {problem}"
-        for path, problem in space.problems(grid=grid)
+        for path, problem in space.problems(ranges=ranges)
     ]
-    if isinstance(sampler, Mapping):
-        found += _sampler_problems(document, space, str(sampler.get("kind")))
-    return found or _claim_problems(
-        document, space, one_at_a_time=grid and sampler.get("design") == "one_at_a_time"
-    )
+    if sampler is not None:
+        found += _sampler_problems(document, space, sampler)
+    return found or _claim_problems(document, space, sampler)
 
 
-def _sampler_problems(document: Document, space: SearchSpace, kind: str) -> list[str]:
-    """Samplers that work on ranges and have too few of them. A range with a condition counts as
-    none: they draw it at random.
+def _sampler(written: Any) -> Sampler | None:
+    """The sampler, None if it is of the wrong form."""
+    try:
+        return _SAMPLER.validate_python(written)
+    except ValidationError:
+        return None
+
+
+def _sampler_problems(document: Document, space: SearchSpace, sampler: Sampler) -> list[str]:
+    """Samplers that work on ranges and have too few. A range with a condition counts as none: they
+    draw it at random.
     """
-    needed = RANGES_NEEDED.get(kind, 0)
     ranges = [
         name
         for name, dimension in space.root.items()
         if isinstance(dimension, Range) and not dimension.when.root
     ]
-    if len(ranges) >= needed:
+    if len(ranges) >= sampler.ranges_needed:
         return []
     have = f"only {', '.join(ranges)}" if ranges else "none"
     return [
-        f"{document.place(('sampler', 'kind'))}: sampler {kind} works on {needed} or more ranges without a condition, and the space has "
-        f"{have}: give knobs as ranges, or set sampler.kind to tpe"
+        f"{document.place(('sampler', 'kind'))}: sampler {sampler.kind} works on "
+        f"{sampler.ranges_needed} or more ranges without a condition, and the space has {have}: "
+        "give knobs as ranges, or set sampler.kind to tpe"
     ]
 
 
-def _claim_problems(document: Document, space: SearchSpace, *, one_at_a_time: bool) -> list[str]:
+def _claim_problems(document: Document, space: SearchSpace, sampler: Sampler | None) -> list[str]:
     """Claims that cannot be answered. In a one-at-a-time grid two values that are no one's first
     never meet.
     """
-    cells = space.one_at_a_time() if one_at_a_time else []
+    one_at_a_time = sampler is not None and sampler.reference(space) is not None
+    cells = sampler.cells(space) or [] if one_at_a_time and sampler else []
     claims = document.data.get("claims", ())
     problems = []
     for index, written in enumerate(claims if isinstance(claims, list) else ()):

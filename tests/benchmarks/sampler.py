@@ -18,7 +18,7 @@ import optuna
 
 from search_spaces.samplers.base import draw
 from study.analysis.statistics import paired_difference
-from study.dispatch.dispatcher import Dispatcher, build_sampler
+from study.dispatch.dispatcher import Dispatcher
 from study.spec.study_spec import StudySpec
 from tests.benchmarks.surface import BEST, SPACE, response
 from tests.helpers.specs import tiny_spec
@@ -55,7 +55,8 @@ def ours(spec: StudySpec, noise: random.Random, deviation: float) -> float:
 def plain(spec: StudySpec, noise: random.Random, deviation: float, points: int) -> float:
     """The same by Optuna alone, one value a point."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(direction="maximize", sampler=build_sampler(spec, asked=0))
+    first = int(spec.hash, 16) % 2**32
+    study = optuna.create_study(direction="maximize", sampler=spec.sampler.build(first, first))
 
     def objective(trial: optuna.Trial) -> float:
         true = response(draw(spec.space, trial))

@@ -20,7 +20,7 @@ from ray import tune
 from ray.tune.search.optuna import OptunaSearch
 
 from cpc_core.errors import ConfigError
-from search_spaces.samplers.replicate_mean import PointSampler
+from search_spaces.samplers.replicate_mean import observations
 from study.analysis.cells import group_cells
 from study.dispatch.dispatcher import Dispatcher
 from study.results.reader import read_study
@@ -103,19 +103,18 @@ def test_what_was_stopped_early_is_never_the_best(tmp_path: Path) -> None:
     ]
 
 
+def valued_observations(tune: Tune) -> list[FrozenTrial]:
+    """Complete and pruned trials as the sampler receives them."""
+    found = observations(tune.store._study.get_trials(deepcopy=False))
+    return [trial for trial in found if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+
+
 def best_of_sampler(tune: Tune) -> list[float | None]:
     """Values of what our sampler takes for good, its pruned trials left out where a complete one is
     there.
     """
-    sampler = tune.store._study.sampler
-    assert isinstance(sampler, PointSampler)
-    with sampler.points.refreshed():
-        pass
-    below, _ = _split_trials(
-        sampler.points,
-        sampler.points._get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED)),
-        1,
-    )
+    valued = valued_observations(tune)
+    below, _ = _split_trials(tune.store._study, valued, 1)
     return [trial.value for trial in below]
 
 
@@ -293,13 +292,9 @@ def test_pruned_points_are_ranked_behind_complete_ones_and_failed_ones_not_at_al
             ours.store.report(number, 20 if number == 4 else 10, {"dev_accuracy": value})
             ours.store.tell(number, outcome, {"dev_accuracy": value}, "")  # type: ignore[arg-type]
             ours.search._live.clear()
-        sampler = ours.store._study.sampler
-        assert isinstance(sampler, PointSampler)
-        with sampler.points.refreshed():
-            pass
-        seen = sampler.points._get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
+        seen = valued_observations(ours)
         orders = [
-            [trial.number for trial in _split_trials(sampler.points, seen, count)[0]]
+            [trial.number for trial in _split_trials(ours.store._study, seen, count)[0]]
             for count in (1, 2, 3, 4)
         ]
     assert orders == [[3], [0, 3], [0, 3, 4], [0, 1, 3, 4]]

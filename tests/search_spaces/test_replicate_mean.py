@@ -7,16 +7,23 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.distributions import FloatDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from cpc_core.report import FinalOutcome
 from search_spaces.samplers.base import POINT
-from search_spaces.samplers.replicate_mean import PointSampler, PointView, observation
+from search_spaces.samplers.replicate_mean import (
+    ReplicateMeanSampler,
+    observations,
+    replicate_mean,
+)
+from search_spaces.samplers.tpe import TpeSampler
 from study.dispatch.dispatcher import Dispatcher
 from study.dispatch.trial_spec import TrialSpec
+from study.spec.study_spec import StudySpec
 from tests.helpers.specs import tiny_spec
-from tests.helpers.studies import opened
+from tests.helpers.studies import asked, opened
 
 COMPLETE, PRUNED, FAIL, RUNNING, WAITING = (
     TrialState.COMPLETE,
@@ -63,43 +70,68 @@ def replicate(
         ([replicate(FAIL), replicate(FAIL)], FAIL, None),
     ],
 )
-def test_a_point_is_the_mean_of_what_is_complete(
+def test_a_configuration_is_the_mean_of_complete_replicates(
     trials: list[FrozenTrial], state: TrialState, value: float | None
 ) -> None:
-    seen = observation(trials)
+    seen = replicate_mean(trials)
     assert (seen.state, seen.value, seen.params) == (state, value, {"x": 0.5})
 
 
-def test_a_point_pruned_with_every_seed_keeps_the_mean_of_its_reports() -> None:
+def test_all_replicates_pruned_keep_the_mean_of_their_reports() -> None:
     trials = [
         replicate(PRUNED, 4.0, {10: 2.0, 20: 4.0}),
         replicate(PRUNED, 4.0, {10: 4.0}),
         replicate(FAIL, None, {10: 99.0, 30: 99.0}),
     ]
-    assert observation(trials).intermediate_values == {10: 3.0, 20: 4.0}
+    assert replicate_mean(trials).intermediate_values == {10: 3.0, 20: 4.0}
 
 
-def test_seeing_a_point_changes_no_trial() -> None:
+def test_taking_the_mean_changes_no_trial() -> None:
     trials = [replicate(COMPLETE, 1.0), replicate(COMPLETE, 4.0)]
-    observation(trials)
+    replicate_mean(trials)
     assert [trial.value for trial in trials] == [1.0, 4.0]
 
 
-def noisy_spec(points: int, seeds: int, **changes: Any) -> Any:
+class Spy(RandomSampler):
+    """Draws at random and keeps the trials that it receives at each stage of a proposal."""
+
+    def __init__(self) -> None:
+        super().__init__(seed=0)
+        self.inferred: list[FrozenTrial] = []
+        self.sampled: list[FrozenTrial] = []
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        self.inferred = study.get_trials()
+        return {}
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        self.sampled = study.get_trials()
+        return {}
+
+
+@pytest.fixture
+def spy(monkeypatch: pytest.MonkeyPatch) -> Spy:
+    """What a study whose sampler is TPE proposes with."""
+    found = Spy()
+
+    def build(self: TpeSampler, seed: int, first_seed: int) -> BaseSampler:
+        return found
+
+    monkeypatch.setattr(TpeSampler, "build", build)
+    return found
+
+
+def noisy_spec(points: int, seeds: int, **changes: Any) -> StudySpec:
     return tiny_spec(
         space=RANGE | {"negatives": ["cross", "local"]},
         sampler={"kind": "tpe", "trials": points, "startup_trials": 4},
         seeds=list(range(seeds)),
         **changes,
     )
-
-
-def what_the_sampler_sees(store: Dispatcher) -> list[FrozenTrial]:
-    sampler = store._study.sampler
-    assert isinstance(sampler, PointSampler)
-    with sampler.points.refreshed():
-        pass
-    return sampler.points._get_trials()
 
 
 def tell(store: Dispatcher, assignment: TrialSpec, noise: random.Random) -> None:
@@ -121,69 +153,70 @@ def content(trials: list[FrozenTrial]) -> list[tuple[Any, ...]]:
 
 
 def by_hand(store: Dispatcher) -> list[tuple[Any, ...]]:
-    """The points as their definition has them, of those that a sampler takes notice of."""
+    """The configurations by their definition."""
     points: dict[int, list[FrozenTrial]] = {}
     for trial in store._frozen():
         points.setdefault(trial.user_attrs.get(POINT, trial.number), []).append(trial)
-    return content(
-        [seen for group in points.values() if (seen := observation(group)).state != FAIL]
-    )
+    return content([replicate_mean(group) for group in points.values()])
 
 
-def test_a_sampler_sees_each_point_once_at_the_mean_of_its_seeds(tmp_path: Path) -> None:
-    with opened(tmp_path, noisy_spec(6, 3)) as store:
+def test_a_sampler_receives_each_configuration_once(tmp_path: Path, spy: Spy) -> None:
+    with opened(tmp_path, noisy_spec(7, 3)) as store:
         values: dict[float, list[float]] = {}
-        while (assignment := store.ask()) is not None:
+        for _ in range(6 * 3):
+            assignment = asked(store)
             value = 0.1 * assignment.number
             store.tell(assignment.number, "complete", {"dev_map": value})
             values.setdefault(float(assignment.sample["temperature"] or 0), []).append(value)
-        seen = what_the_sampler_sees(store)
+        asked(store)
     assert [len(each) for each in values.values()] == [3] * 6
+    *seen, proposed = spy.sampled
+    assert (proposed.state, proposed.number) == (RUNNING, 18)
     assert [(trial.params["temperature"], trial.value) for trial in seen] == [
         (x, fmean(each)) for x, each in values.items()
     ]
 
 
-def test_what_is_folded_away_is_what_reading_everything_gives_also_after_a_resume(
-    tmp_path: Path,
-) -> None:
+def test_each_proposal_reads_all_trials_after_a_resume_too(tmp_path: Path, spy: Spy) -> None:
     noise, spec = random.Random(5), noisy_spec(25, 3, resources={"concurrent_trials": 4})
     running: list[TrialSpec] = []
+    proposals = 0
     for _ in range(4):
         with opened(tmp_path, spec) as store:
-            # A driver that takes over hands out again what the killed one left running.
+            # The next driver dispatches what the one before left running.
             running = [again for _ in running if (again := store.ask()) is not None]
             for _ in range(20):
+                before = by_hand(store)
                 while len(running) < 4 and (assignment := store.ask()) is not None:
                     running.append(assignment)
+                    if assignment.seed == 0:
+                        proposals += 1
+                        assert content(spy.sampled)[:-1] == before
+                    before = by_hand(store)
                 if not running:
                     break
                 tell(store, running.pop(noise.randrange(len(running))), noise)
-                assert [
-                    each for each in content(what_the_sampler_sees(store)) if each[1] != FAIL
-                ] == by_hand(store)
-    assert not running
+    assert (running, proposals) == ([], 25)
 
 
-def test_a_point_that_is_trained_again_is_seen_anew(tmp_path: Path) -> None:
+def test_a_repeated_configuration_changes_its_mean(tmp_path: Path) -> None:
     with opened(tmp_path, noisy_spec(3, 2)) as store:
         while (assignment := store.ask()) is not None:
             store.tell(assignment.number, "complete", {"dev_map": 0.5})
-        assert [trial.value for trial in what_the_sampler_sees(store)] == [0.5] * 3
-        first = store._frozen()[0]
-        store._study.add_trial(
-            create_trial(
-                value=0.8,
-                params=first.params,
-                distributions=first.distributions,
-                user_attrs={POINT: 0},
-            )
-        )
-        assert [trial.value for trial in what_the_sampler_sees(store)] == [
-            pytest.approx(0.6),
-            0.5,
-            0.5,
-        ]
+        trials = store._frozen()
+    assert [trial.value for trial in observations(trials)] == [0.5] * 3
+    first = trials[0]
+    again = create_trial(
+        value=0.8,
+        params=first.params,
+        distributions=first.distributions,
+        user_attrs={POINT: 0},
+    )
+    assert [trial.value for trial in observations([*trials, again])] == [
+        pytest.approx(0.6),
+        0.5,
+        0.5,
+    ]
 
 
 def test_means_lead_a_search_where_single_seeds_mislead(tmp_path: Path) -> None:
@@ -206,7 +239,7 @@ def test_means_lead_a_search_where_single_seeds_mislead(tmp_path: Path) -> None:
     assert fmean(drawn[-15:]) < 0.2
 
 
-def test_seeds_spent_adaptively_still_give_every_point_one_mean(tmp_path: Path) -> None:
+def test_adaptive_replicates_have_one_mean_too(tmp_path: Path) -> None:
     spec = noisy_spec(6, 6, pruner={"kind": "wilcoxon"})
     values: dict[int, list[float]] = {}
     with opened(tmp_path, spec) as store:
@@ -215,7 +248,7 @@ def test_seeds_spent_adaptively_still_give_every_point_one_mean(tmp_path: Path) 
             value = float(assignment.sample["temperature"] or 0) + 0.001 * assignment.seed
             store.tell(assignment.number, "complete", {"dev_map": value})
             values.setdefault(point, []).append(value)
-        seen = what_the_sampler_sees(store)
+        seen = observations(store._frozen())
     spent = [len(each) for each in values.values()]
     assert (max(spent), min(spent)) == (6, 4)
     assert {trial.number: trial.value for trial in seen} == {
@@ -223,18 +256,36 @@ def test_seeds_spent_adaptively_still_give_every_point_one_mean(tmp_path: Path) 
     }
 
 
-def test_the_kinds_of_points_are_those_of_all_points(tmp_path: Path) -> None:
-    """What a sampler infers its space from is a few points only, yet has every set of knobs."""
+def test_the_space_is_inferred_from_all_trials() -> None:
+    """The model is fitted to a few of them only, which may lack a knob."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for number in range(50):
         trial = study.ask()
         trial.suggest_float("x", 0, 1)
-        if number % 10 == 7:
+        if number == 7:
             trial.suggest_float("y", 0, 1)
-        study.tell(trial, 0.0)
-    study.ask()
-    view = PointView(study, 10)
-    with view.refreshed():
-        shown = view._get_trials()
-        assert [trial.number for trial in shown] == [0, 7, 50]
-    assert len(view._get_trials()) == 11
+        study.tell(trial, float(number == 7))
+    spy = Spy()
+    study.sampler = ReplicateMeanSampler(spy, study, 10)
+    study.ask().suggest_float("x", 0, 1)
+    assert [trial.number for trial in spy.inferred] == list(range(51))
+    assert len(spy.sampled) == 11
+    assert not any("y" in trial.params for trial in spy.sampled)
+
+
+def test_several_objectives_show_all_trials() -> None:
+    study = optuna.create_study(directions=["minimize", "maximize"])
+    for number in range(20):
+        study.add_trial(create_trial(values=[number, number]))
+    spy = Spy()
+    study.sampler = ReplicateMeanSampler(spy, study, 10)
+    study.ask().suggest_float("x", 0, 1)
+    assert len(spy.sampled) == 21
+
+
+def test_what_a_sampler_writes_stays_in_the_study() -> None:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    inner = optuna.samplers.CmaEsSampler(seed=0, n_startup_trials=2)
+    study.sampler = ReplicateMeanSampler(inner, study)
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1) + trial.suggest_float("y", 0, 1), 6)
+    assert [bool(trial.system_attrs) for trial in study.trials[-3:]] == [True] * 3

@@ -4,7 +4,6 @@ import optuna
 import pytest
 
 from search_spaces.pruners.base import Rung
-from study.dispatch.dispatcher import build_pruner
 from study.planning import rungs, share_of_steps
 from study.spec.study_spec import StudySpec
 from tests.helpers.specs import TINY_BASE, tiny_spec
@@ -40,7 +39,7 @@ def test_the_last_rung_is_the_end_of_a_trial() -> None:
 )
 def test_hyperband_deals_trials_as_optuna_does(first: int, reduction: int, longest: int) -> None:
     spec = pruned(1000, longest, kind="hyperband", first_rung=first, reduction=reduction)
-    pruner = build_pruner(spec)
+    pruner = spec.pruner.build(spec.longest)
     assert isinstance(pruner, optuna.pruners.HyperbandPruner)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     pruner._try_initialization(optuna.create_study())

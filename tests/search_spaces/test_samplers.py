@@ -6,7 +6,6 @@ from typing import Any
 import optuna
 import pytest
 
-from study.dispatch.dispatcher import build_pruner
 from study.results.reader import read_study
 from study.spec.study_spec import StudySpec
 from tests.helpers.specs import problems, tiny_spec, written
@@ -80,7 +79,7 @@ def test_hyperband_deals_brackets_up_to_the_longest_trial() -> None:
     spec = tiny_spec(
         objective={"metric": "dev_accuracy"}, pruner={"kind": "hyperband", "first_rung": 10}
     )
-    pruner = build_pruner(spec)
+    pruner = spec.pruner.build(spec.longest)
     assert isinstance(pruner, optuna.pruners.HyperbandPruner)
     assert (pruner._min_resource, pruner._max_resource, pruner._reduction_factor) == (10, 30, 3)
 

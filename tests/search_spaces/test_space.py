@@ -84,7 +84,7 @@ def test_names_that_mean_nothing_are_told_with_the_nearest_one() -> None:
     space = SearchSpace.model_validate(
         {"temprature": [1.0], "similarity": {"low": 0, "high": 1}, "width": {"low": 8, "high": 16}}
     )
-    problems = dict(space.problems(grid=True))
+    problems = dict(space.problems(ranges=False))
     assert (
         problems["temprature",]
         == "'temprature' is not a knob or a field; did you mean 'temperature'?"
@@ -94,7 +94,7 @@ def test_names_that_mean_nothing_are_told_with_the_nearest_one() -> None:
         == "'similarity' is not a number but one of dot, cosine, nonlinear_cosine: list its values"
     )
     assert "a grid needs listed values" in problems["width",]
-    assert len(dict(space.problems(grid=False))) == 2
+    assert len(dict(space.problems(ranges=True))) == 2
 
 
 def test_a_condition_must_name_a_listed_knob_above_it() -> None:
@@ -104,11 +104,13 @@ def test_a_condition_must_name_a_listed_knob_above_it() -> None:
             "adversary": ["none", "fgsm"],
         }
     )
-    assert [path for path, _ in space.problems(grid=True)] == [("epsilon_db", "when", "adversary")]
+    assert [path for path, _ in space.problems(ranges=False)] == [
+        ("epsilon_db", "when", "adversary")
+    ]
     wrong = SearchSpace.model_validate(
         {"adversary": ["none"], "epsilon_db": {"values": [-50], "when": {"adversary": ["fgsm"]}}}
     )
-    assert [problem for _, problem in wrong.problems(grid=True)] == [
+    assert [problem for _, problem in wrong.problems(ranges=False)] == [
         "'fgsm' is not among the values of 'adversary': ['none']"
     ]
 

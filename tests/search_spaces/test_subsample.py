@@ -5,7 +5,7 @@ import random
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search_spaces.samplers.replicate_mean import shortlist
+from search_spaces.samplers.replicate_mean import subsample
 
 
 def trials(count: int, seed: int = 0, first: int = 0) -> list[FrozenTrial]:
@@ -37,7 +37,7 @@ def numbers(found: list[FrozenTrial]) -> list[int]:
 
 def test_the_best_and_the_newest_stay_in_order() -> None:
     some = trials(300)
-    kept = shortlist(some, StudyDirection.MAXIMIZE, 50)
+    kept = subsample(some, StudyDirection.MAXIMIZE, 50)
     valued = [trial for trial in kept if trial.state.is_finished()]
     assert numbers(kept) == sorted(numbers(kept))
     assert len(valued) == 50
@@ -56,22 +56,22 @@ def test_the_direction_says_what_is_best() -> None:
     some = [create_trial(value=float(value)) for value in range(100)]
     for number, trial in enumerate(some):
         trial.number = number
-    assert numbers(shortlist(some, StudyDirection.MINIMIZE, 20)) == [0, 1, *range(82, 100)]
-    assert numbers(shortlist(some, StudyDirection.MAXIMIZE, 20)) == list(range(80, 100))
+    assert numbers(subsample(some, StudyDirection.MINIMIZE, 20)) == [0, 1, *range(82, 100)]
+    assert numbers(subsample(some, StudyDirection.MAXIMIZE, 20)) == list(range(80, 100))
 
 
 def test_a_short_list_stays_whole() -> None:
     some = trials(40)
-    assert shortlist(some, StudyDirection.MAXIMIZE, 40) == some
+    assert subsample(some, StudyDirection.MAXIMIZE, 40) == some
 
 
 def test_shortening_again_with_more_is_shortening_once() -> None:
     for seed in range(20):
         before, after = trials(200, seed), trials(70, seed + 100, first=200)
-        once = shortlist([*before, *after], StudyDirection.MAXIMIZE, 30)
+        once = subsample([*before, *after], StudyDirection.MAXIMIZE, 30)
         assert (
-            shortlist(
-                [*shortlist(before, StudyDirection.MAXIMIZE, 30), *after],
+            subsample(
+                [*subsample(before, StudyDirection.MAXIMIZE, 30), *after],
                 StudyDirection.MAXIMIZE,
                 30,
             )
@@ -89,5 +89,5 @@ def test_pruned_trials_are_best_only_where_too_few_are_complete() -> None:
     for number, trial in enumerate(some):
         trial.number = number
     # Of ten, one is kept for its value: the complete trial, though every pruned one shows more.
-    assert numbers(shortlist(some, StudyDirection.MAXIMIZE, 10)) == [0, *range(15, 24)]
-    assert numbers(shortlist(some[4:], StudyDirection.MAXIMIZE, 10)) == [5, *range(15, 24)]
+    assert numbers(subsample(some, StudyDirection.MAXIMIZE, 10)) == [0, *range(15, 24)]
+    assert numbers(subsample(some[4:], StudyDirection.MAXIMIZE, 10)) == [5, *range(15, 24)]
