@@ -1,8 +1,8 @@
-"""Recordings of any format, rate and channel count, as mono float32 samples at 16 kHz.
+"""Recordings of any format, rate and channel count, decoded to mono float32 samples at 16 kHz.
 
-libsndfile accepts what training must never see: non-finite samples, a rate of 1 Hz, an Ogg that was
-cut and reads as empty. Those become an `AudioError` here. Files are decoded by content, whatever
-their name ends in.
+libsndfile accepts what training must never receive: non-finite samples, a rate of 1 Hz, a truncated
+Ogg that reads as empty. Those become an `AudioError` here. The format is recognised by content,
+whatever the suffix.
 """
 
 from __future__ import annotations
@@ -26,47 +26,36 @@ from torchaudio.transforms import Resample
 from cpc_core.errors import AudioError
 from cpc_core.geometry import SAMPLE_RATE_HZ
 
-LOWEST_RATE_HZ = 2_000
-
-
-HIGHEST_RATE_HZ = 768_000
-"""Rates outside these are damage: a header of 1 Hz makes 32 million samples of 2000."""
-
+LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 2_000, 768_000
+"""Rates outside these are damage: a header of 1 Hz turns 2000 samples into 32 million."""
 
 BLOCK_S = 60
-"""Seconds decoded at once: bounds memory for recordings of any length."""
-
+"""Seconds decoded at a time: bounds memory for recordings of any length."""
 
 _KERNEL_TAPS = 20_000_000
-"""Largest resampling filter: 44 099 Hz has no common factor with 16 kHz and would take 2.8 GB of
-them.
-"""
-
+"""Largest resampling filter: 44 099 Hz has no common factor with 16 kHz and would need 2.8 GB."""
 
 _DECODE_SAMPLES = 2**19
-"""Samples of all channels that are read at once: bounds memory for recordings of many channels."""
+"""Samples of all channels decoded at a time: bounds memory for recordings of many channels."""
 
+_TRUNCATED_DATA = re.compile(r"^data : (\d+) \(should be (\d+)\)$", re.MULTILINE)
 
-_SHORT_DATA = re.compile(r"^data : (\d+) \(should be (\d+)\)$", re.MULTILINE)
-
-
-_STREAMED = 0xFFFFFFFF
-"""Size that a program writes which does not know yet how long a recording will be."""
-
+_UNKNOWN_SIZE = 0xFFFFFFFF
+"""Size in the header of a WAV that was streamed: its length was not yet known."""
 
 _Block: TypeAlias = tuple[NDArray[np.float32], tuple[str, ...], bool]
-"""Samples, the notes about them, and whether more are expected."""
+"""Samples, the notes about them, and True if more are expected."""
 
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """A decoded recording or a part of one.
+    """Decoded samples of a recording or of a part of one.
 
     Attributes:
         samples: `[L]` float32, mono; full scale is 1, which float files may exceed.
         sample_rate_hz: Rate of `samples`: 16 000.
         source_rate_hz: Rate of the file.
-        notes: What was repaired, in words; empty where nothing was.
+        notes: Repairs, as text; empty where there were none.
     """
 
     samples: NDArray[np.float32]
@@ -76,11 +65,11 @@ class Recording:
 
 
 def read_audio(path: Path, *, start_s: float = 0.0, max_s: float | None = None) -> Recording:
-    """Read a recording whole, or at most `max_s` seconds of it from `start_s` on.
+    """Reads a recording, or at most `max_s` seconds of it from `start_s` on.
 
     Raises:
-        AudioError: It cannot be decoded, holds no samples or non-finite ones, or has an absurd
-            rate; names file and reason.
+        AudioError: It cannot be decoded, has no samples or non-finite ones, or an absurd rate;
+            names file and reason.
     """
     blocks = list(read_blocks(path, start_s=start_s, max_s=max_s))
     notes = dict.fromkeys(note for block in blocks for note in block.notes)
@@ -91,24 +80,24 @@ def read_audio(path: Path, *, start_s: float = 0.0, max_s: float | None = None) 
 def read_blocks(
     path: Path, *, start_s: float = 0.0, max_s: float | None = None
 ) -> Iterator[Recording]:
-    """The samples of `read_audio` in consecutive blocks of about `BLOCK_S` seconds: joined, they
-    are the same.
+    """Reads a recording in consecutive blocks of about `BLOCK_S` seconds.
+
+    Joined, the blocks are the samples of `read_audio`.
 
     Raises:
-        AudioError: As `read_audio`, at the block where it is found.
+        AudioError: As `read_audio`, at the block that cannot be used.
     """
     with _decoding(path) as file:
         rate, header_notes = _usable_rate(path, file.samplerate)
-        header_notes += _cut_wav(file)
+        header_notes += _truncation_notes(file)
         start, stop = _frame_range(path, file, start_s, max_s)
-        for samples, notes, _ in _resampled(
-            _mono_blocks(path, file, start, stop, BLOCK_S * rate), rate
-        ):
+        blocks = _mono_blocks(path, file, start, stop, BLOCK_S * rate)
+        for samples, notes, _ in _resampled(blocks, rate):
             yield Recording(samples, SAMPLE_RATE_HZ, file.samplerate, header_notes + notes)
 
 
 def duration_s(path: Path) -> float:
-    """Seconds of a recording as its header has it, which may promise more than is there.
+    """Seconds of a recording according to its header, which may promise more than there is.
 
     Raises:
         AudioError: It cannot be opened as audio.
@@ -118,28 +107,27 @@ def duration_s(path: Path) -> float:
 
 
 def require_file(path: Path) -> None:
-    """Check that a path can be read as a file: opening a named pipe would block for ever.
+    """Checks that a path is a regular file: opening a named pipe would block for ever.
 
     Raises:
-        AudioError: It is not there, or is something else.
+        AudioError: It is missing, or is something else.
     """
     if not path.is_file():
-        raise AudioError(
-            f"{printable(path)}: {'is not a regular file' if path.exists() else 'there is no such file'}"
-        )
+        problem = "is not a regular file" if path.exists() else "there is no such file"
+        raise AudioError(f"{printable(path)}: {problem}")
 
 
 def printable(path: Path) -> str:
-    """The path as it can be printed and stored: bytes that are not UTF-8 are escaped."""
+    """The path as valid UTF-8: other bytes are escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 class _NonSeekingFile(soundfile.SoundFile):  # type: ignore[misc]
-    """A file that is read on and on.
+    """File that is only read forwards.
 
-    soundfile seeks behind every read of a seekable file, to where it is. An MP3 frame that is
-    decoded after that lacks what frames before it hold of it: it was wrong by up to half of full
-    scale. Other decoders only lose time.
+    soundfile seeks to the current position after every read of a seekable file. The MP3 decoder
+    then lacks the bits that earlier frames carry for the next one, which was wrong by up to half of
+    full scale. Other decoders only lose time.
     """
 
     def seekable(self) -> bool:
@@ -148,7 +136,7 @@ class _NonSeekingFile(soundfile.SoundFile):  # type: ignore[misc]
 
 @contextmanager
 def _decoding(path: Path) -> Iterator[soundfile.SoundFile]:
-    """The opened file; what its decoder raises in the block becomes an `AudioError`."""
+    """Opens a file; decoder errors in the block become an `AudioError`."""
     try:
         require_file(path)
         # As bytes, because soundfile refuses names that are not UTF-8.
@@ -160,21 +148,23 @@ def _decoding(path: Path) -> Iterator[soundfile.SoundFile]:
 
 
 def _usable_rate(path: Path, rate: int) -> tuple[int, tuple[str, ...]]:
+    """The rate to resample from, rounded where the filter would be too large, and notes on it."""
     if not LOWEST_RATE_HZ <= rate <= HIGHEST_RATE_HZ:
         raise AudioError(
-            f"{printable(path)}: a rate of {rate} Hz is not audio; {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz are read"
+            f"{printable(path)}: a rate of {rate} Hz is not audio; "
+            f"{LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz are read"
         )
     common = gcd(rate, SAMPLE_RATE_HZ)
     if rate // common * (SAMPLE_RATE_HZ // common) <= _KERNEL_TAPS:
         return rate, ()
-    near = round(rate, -2)
-    return near, (f"its rate of {rate} Hz was taken for {near} Hz",)
+    rounded = round(rate, -2)
+    return rounded, (f"its rate of {rate} Hz was rounded to {rounded} Hz",)
 
 
-def _cut_wav(file: soundfile.SoundFile) -> tuple[str, ...]:
-    """What libsndfile says only in its log: it reads a WAV that was cut off as if that were all."""
-    found = _SHORT_DATA.search(file.extra_info)
-    if found is None or int(found[1]) == _STREAMED:
+def _truncation_notes(file: soundfile.SoundFile) -> tuple[str, ...]:
+    """Notes on a truncated WAV, which libsndfile reports only in its log."""
+    found = _TRUNCATED_DATA.search(file.extra_info)
+    if found is None or int(found[1]) == _UNKNOWN_SIZE:
         return ()
     return (f"ends early: its header promises {found[1]} bytes of samples, {found[2]} are there",)
 
@@ -186,35 +176,33 @@ def _frame_range(
     if file.frames == 0:
         raise AudioError(f"{printable(path)}: holds no samples")
     if start >= file.frames:
+        end_s = file.frames / file.samplerate
         raise AudioError(
-            f"{printable(path)}: start_s {start_s:g} lies behind its end at {file.frames / file.samplerate:g} s"
+            f"{printable(path)}: start_s {start_s:g} lies behind its end at {end_s:g} s"
         )
-    stop = (
-        file.frames if max_s is None else min(file.frames, start + round(max_s * file.samplerate))
-    )
-    return start, stop
+    if max_s is None:
+        return start, file.frames
+    return start, min(file.frames, start + round(max_s * file.samplerate))
 
 
 def _mono_blocks(
-    path: Path, file: soundfile.SoundFile, start: int, stop: int, frames: int
+    path: Path, file: soundfile.SoundFile, start: int, stop: int, block_frames: int
 ) -> Iterator[_Block]:
-    """Frames [start, stop) in blocks of `frames`, the last one shorter, and what is odd about
-    each.
-    """
+    """Frames [start, stop) in blocks of `block_frames`, the last one shorter."""
     if start:
-        # What an MP3's decoder gives right behind a seek is wrong, too: it runs in for a second.
+        # An MP3 decoder is also wrong right after a seek, for up to a second.
         run_in = min(start, file.samplerate) if file.subtype.startswith("MPEG") else 0
         file.seek(start - run_in)
         file.read(run_in)
     position = start
     while position < stop:
-        wanted = min(frames, stop - position)
-        mono, cancelled = _decode_mono(file, wanted)
+        frames = min(block_frames, stop - position)
+        mono, cancelled = _decode_mono(file, frames)
         position += len(mono)
         notes = ["its channels cancel each other: the mono mix is silent"] if cancelled else []
         if not np.isfinite(mono).all():
             raise AudioError(f"{printable(path)}: has samples that are not finite numbers")
-        if len(mono) < wanted:
+        if len(mono) < frames:
             notes.append(
                 f"ends early: its header promises {file.frames} frames, {position} are there"
             )
@@ -225,28 +213,27 @@ def _mono_blocks(
 
 
 def _decode_mono(file: soundfile.SoundFile, frames: int) -> tuple[NDArray[np.float32], bool]:
-    """The mean of the channels of the next `frames` frames, and whether it is silent although the
-    channels are not.
-    """
+    """Channel mean of the next `frames` frames, and True if only the mean is silent."""
     mono = np.empty(frames, np.float32)
-    filled, sounding, audible = 0, False, False
+    filled, channels_sound, mean_sounds = 0, False, False
     while filled < frames:
         channels = file.read(
             min(_DECODE_SAMPLES // file.channels, frames - filled), dtype="float32", always_2d=True
         )
         if not len(channels):
             break
-        mix = mono[filled : filled + len(channels)]
-        _mix(channels, mix)
-        audible = audible or bool(mix.any())
-        sounding = sounding or audible or bool(channels.any())
+        mean = mono[filled : filled + len(channels)]
+        _mean_over_channels(channels, mean)
+        mean_sounds = mean_sounds or bool(mean.any())
+        channels_sound = channels_sound or mean_sounds or bool(channels.any())
         filled += len(channels)
-    return mono[:filled], sounding and not audible
+    return mono[:filled], channels_sound and not mean_sounds
 
 
-def _mix(channels: NDArray[np.float32], out: NDArray[np.float32]) -> None:
-    """`channels.mean(axis=1)`, which takes ten times as long where there are few columns: two
-    thirds of the time of decoding.
+def _mean_over_channels(channels: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+    """Writes the mean of `[L, channels]` into `out` `[L]`.
+
+    `channels.mean(axis=1)` takes ten times as long for few columns: two thirds of the decoding.
     """
     if channels.shape[1] == 1:
         out[:] = channels[:, 0]
@@ -258,7 +245,7 @@ def _mix(channels: NDArray[np.float32], out: NDArray[np.float32]) -> None:
 
 
 def _resampled(blocks: Iterator[_Block], rate: int) -> Iterator[_Block]:
-    """Blocks of whole seconds at `rate`, at 16 kHz, as if resampled in one piece.
+    """Blocks of whole seconds at `rate`, resampled to 16 kHz as if in one piece.
 
     Every inner edge is resampled with a second of neighbours on both sides, far more than the
     filter reaches; a second is a whole number of samples at both rates, so that nothing shifts.
@@ -266,15 +253,15 @@ def _resampled(blocks: Iterator[_Block], rate: int) -> Iterator[_Block]:
     if rate == SAMPLE_RATE_HZ:
         yield from blocks
         return
-    held = np.empty(0, np.float32)
+    pending = np.empty(0, np.float32)
     done = 0
     for block, notes, more in blocks:
-        held = np.concatenate((held, block)) if len(held) else block
+        pending = np.concatenate((pending, block)) if len(pending) else block
         if not more:
-            yield _resample(held, rate)[done:], notes, False
-        elif len(held) > 2 * rate:
-            yield _resample(held, rate)[done:-SAMPLE_RATE_HZ], notes, True
-            held, done = held[-2 * rate :], SAMPLE_RATE_HZ
+            yield _resample(pending, rate)[done:], notes, False
+        elif len(pending) > 2 * rate:
+            yield _resample(pending, rate)[done:-SAMPLE_RATE_HZ], notes, True
+            pending, done = pending[-2 * rate :], SAMPLE_RATE_HZ
 
 
 def _resample(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:

@@ -19,7 +19,7 @@ from cluster.kinds.capacity import DATA_CPUS
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.reading.batches import Batch, assemble
 from cpc_core.corpus.reading.order import ReadPlan, WindowRead, read_window
-from cpc_core.corpus.reading.prefetch import read_ahead
+from cpc_core.corpus.reading.prefetch import prefetch
 
 OWN_WINDOWS = 2
 """Windows that the worker reads itself before the first execution's: Ray Data needs seconds to
@@ -103,7 +103,7 @@ def _chained(
     with starter:
         try:
             yield pa.table({})
-            yield from read_ahead(map(read_window, own))
+            yield from prefetch(map(read_window, own))
             while (current := upcoming.result()) is not None:
                 following = list(islice(windows, EXECUTION_WINDOWS))
                 with closing(current.rest):

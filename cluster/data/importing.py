@@ -1,6 +1,4 @@
-"""An import through Ray Data: its parts are made by tasks anywhere in the cluster, each written
-where it belongs.
-"""
+"""Import through Ray Data: its parts are imported by tasks anywhere in the cluster."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ from cpc_core.corpus.importing.workspace import Workspace
 from cpc_core.errors import CorpusError, StorageError
 
 PART_CPUS = 1
-"""Decoding and resampling keep one core busy."""
+"""Decoding and resampling occupy one core."""
 
 
 def import_with_ray(
@@ -29,19 +27,18 @@ def import_with_ray(
     address: str | None = None,
     tasks: int | None = None,
 ) -> None:
-    """Makes the parts of an import in Ray tasks; with the first three arguments alone a
-    `PartRunner`.
+    """Imports parts in Ray tasks; with the first three arguments alone a `PartRunner`.
 
-    Only names travel: a task reads what is in its part from the workspace and writes the shard
-    there, so that this process holds no audio. Every node must see the source and the workspace at
-    the same path.
+    Only names travel: a task reads its part from the workspace and writes the shard there, so that
+    no audio passes through this process. Every node must find the source and the workspace at the
+    same path.
 
     Args:
         work: The import's workspace.
         names: Its parts.
-        on_recordings: Called whenever a part is done, with the number of its recordings.
-        address: Of a running cluster; None for a Ray of this machine's own.
-        tasks: Parts that are made at the same time; None for as many as there are CPUs.
+        on_recordings: Called after each part with the number of its recordings.
+        address: Of a running cluster; None starts Ray on this machine.
+        tasks: Parts that are imported at the same time; None for as many as there are CPUs.
 
     Raises:
         StorageError: A shard cannot be written.
@@ -49,21 +46,22 @@ def import_with_ray(
     """
     with connected(address):
         configure_ray_data()
-        dataset = ray.data.from_items(
+        parts = ray.data.from_items(
             [{"part": name} for name in names], override_num_blocks=len(names)
         )
-        made = dataset.map_batches(
-            partial(_make, work), batch_size=1, num_cpus=PART_CPUS, concurrency=tasks
+        results = parts.map_batches(
+            partial(part_task, work), batch_size=1, num_cpus=PART_CPUS, concurrency=tasks
         )
-        for row in made.iter_rows():
+        for row in results.iter_rows():
             if row["error"]:
                 raise StorageError(row["error"])
             on_recordings(row["recordings"])
 
 
-def _make(work: Workspace, batch: dict[str, Any]) -> pa.Table:
-    """Makes one part. An error is a result here, because Ray would wrap it, and try again what
-    cannot help.
+def part_task(work: Workspace, batch: dict[str, Any]) -> pa.Table:
+    """Imports one part and returns the number of its recordings, and its error as text.
+
+    An error that was raised would be wrapped by Ray, and retried in vain.
     """
     counts: list[int] = []
     error = ""

@@ -1,3 +1,1 @@
-"""Audio at rest and on its way to a training step: importing a folder, the Parquet corpus, and the
-order it is read in.
-"""
+"""The Parquet corpus: its import from recordings, its audit, and its reading in training order."""

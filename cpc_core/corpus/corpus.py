@@ -1,4 +1,4 @@
-"""An imported corpus, opened: its manifest, its shards, and the small splits as tensors."""
+"""Imported corpus: its manifest, its shards, and splits as tensors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from cpc_core.corpus.manifest import MANIFEST_NAME, SCHEMA_VERSION, SPLITS, Manifest, Split
+from cpc_core.corpus.manifest import CORPUS_SCHEMA, MANIFEST_NAME, SPLITS, Manifest, Split
 from cpc_core.corpus.pcm import fill_floats, pcm_matrix
 from cpc_core.corpus.row_groups import RowGroup, read_row_group
 from cpc_core.errors import CorpusError
@@ -55,11 +55,11 @@ class Clips:
 
 @dataclass(frozen=True)
 class Corpus:
-    """A corpus folder whose manifest was read and whose shards are all there.
+    """A corpus whose manifest was read and whose shards all exist.
 
     Attributes:
-        folder: Where it is: a path on this machine or a URI.
-        manifest: What it holds.
+        folder: A path on this machine or a URI.
+        manifest: Its description.
     """
 
     folder: StoragePath
@@ -67,28 +67,29 @@ class Corpus:
 
     @classmethod
     def open(cls, folder: str | Path | StoragePath) -> Corpus:
-        """Open the corpus in `folder`, a path or a URI, checking that every shard is there at its
-        size.
+        """Opens the corpus in `folder`, a path or a URI; every shard must exist with its size.
 
         Raises:
             CorpusError: It is missing, empty, of another schema, or a shard is missing or has
                 another size.
         """
-        place = StoragePath.of(folder)
-        manifest = read_manifest(place)
-        sizes = with_retries(place, place.file_sizes)
+        root = StoragePath.of(folder)
+        manifest = read_manifest(root)
+        sizes = with_retries(root, root.file_sizes)
         for shard in manifest.shards:
             if (size := sizes.get(shard.file)) is None:
                 raise CorpusError(
-                    f"shard {place / shard.file} is missing: import the corpus again or restore the file"
+                    f"shard {root / shard.file} is missing: "
+                    "import the corpus again or restore the file"
                 )
             if size != shard.bytes:
                 raise CorpusError(
-                    f"shard {place / shard.file} has {size} bytes where the manifest says {shard.bytes}: import the corpus again"
+                    f"shard {root / shard.file} has {size} bytes where the manifest says "
+                    f"{shard.bytes}: import the corpus again"
                 )
         if not manifest.rows:
-            raise CorpusError(f"the corpus {place} holds no clips: import a folder of audio again")
-        return cls(place, manifest)
+            raise CorpusError(f"the corpus {root} holds no clips: import a folder of audio again")
+        return cls(root, manifest)
 
     @property
     def name(self) -> str:
@@ -97,8 +98,9 @@ class Corpus:
 
     @property
     def caption(self) -> str:
-        """Name and clips of each split, in words."""
-        return f"{self.name} ({', '.join(f'{self.rows(split)} {split}' for split in self.splits)} clips)"
+        """Name and number of clips of each split, as text."""
+        counts = ", ".join(f"{self.rows(split)} {split}" for split in self.splits)
+        return f"{self.name} ({counts} clips)"
 
     @property
     def hash(self) -> str:
@@ -129,15 +131,15 @@ class Corpus:
         )
 
     def read_split(self, split: Split, limit: int | None = None) -> Clips:
-        """A split, or the first `limit` (at least 1) clips of it, in memory: for held-out and probe
-        sets.
+        """Reads a split, or its first `limit` (at least 1) clips: for held-out and probe sets.
 
         Raises:
             CorpusError: The split has no clips, or a shard is damaged.
         """
         if not self.rows(split):
             raise CorpusError(
-                f"the corpus {self.folder} has no {split} clips, only {', '.join(self.splits)}: name another split"
+                f"the corpus {self.folder} has no {split} clips, "
+                f"only {', '.join(self.splits)}: name another split"
             )
         wanted = self.rows(split) if limit is None else min(limit, self.rows(split))
         audio = torch.empty(wanted, self.clip_samples)
@@ -168,7 +170,7 @@ class Corpus:
 
 
 def read_manifest(folder: StoragePath) -> Manifest:
-    """The manifest of a corpus, whatever state its shards are in.
+    """Reads the manifest of a corpus, whatever state its shards are in.
 
     Raises:
         CorpusError: There is no corpus, or it is of another schema.
@@ -178,11 +180,13 @@ def read_manifest(folder: StoragePath) -> Manifest:
     def read() -> bytes:
         if not folder.is_folder():
             raise CorpusError(
-                f"there is no corpus folder {folder}: make one with `cpc data import SOURCE --out {folder}`"
+                f"there is no corpus folder {folder}: "
+                f"make one with `cpc data import SOURCE --out {folder}`"
             )
         if not path.is_file():
             raise CorpusError(
-                f"{folder} is not a corpus, it has no {MANIFEST_NAME}: make one with `cpc data import {folder} --out CORPUS`"
+                f"{folder} is not a corpus, it has no {MANIFEST_NAME}: "
+                f"make one with `cpc data import {folder} --out CORPUS`"
             )
         return path.read_bytes()
 
@@ -191,17 +195,18 @@ def read_manifest(folder: StoragePath) -> Manifest:
         # First, because another schema has other fields.
         if (
             isinstance(content, dict)
-            and (version := content.get("schema_version", SCHEMA_VERSION)) != SCHEMA_VERSION
+            and (schema := content.get("schema_version", CORPUS_SCHEMA)) != CORPUS_SCHEMA
         ):
             raise CorpusError(
-                f"{path} has schema {version}, this version reads schema {SCHEMA_VERSION}: import the corpus again"
+                f"{path} has schema {schema}, this version reads schema {CORPUS_SCHEMA}: "
+                "import the corpus again"
             )
         return Manifest.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        field = ".".join(str(part) for part in first["loc"]) or "the file"
         raise CorpusError(
-            f"{path} is not a manifest ({place}: {first['msg']}): import the corpus again"
+            f"{path} is not a manifest ({field}: {first['msg']}): import the corpus again"
         ) from error
     except (OSError, ValueError) as error:
         raise CorpusError(f"{path} cannot be read ({error}): import the corpus again") from error

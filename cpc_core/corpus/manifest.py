@@ -1,11 +1,10 @@
-"""The schema of a corpus on disk, in one place: the columns of a shard, and the manifest that
-describes them all.
+"""Schema of a corpus on disk: the columns of a shard, and the manifest that describes them all.
 
 corpus/
-  manifest.json            what follows as `Manifest`; its hash goes into every trial's identity
+  manifest.json            a `Manifest`; its hash is part of every trial's identity
   train-00000.parquet …    row groups of `ROW_GROUP_CLIPS` clips, one split a shard
   dev-00000.parquet …
-  rejected.csv, notes.csv  what the import refused, and what it changed
+  rejected.csv, notes.csv  recordings that the import refused, and those that it repaired
 
 The audio is int16 PCM, uncompressed, in a binary column (Parquet would store int16 lists as int32).
 Measured on 93 minutes of speech, music and sounds as 561 clips of 10 s, one core, from the file to
@@ -17,9 +16,9 @@ floats:
   int16, lz4       0.94     42 k          17 k
   FLAC             0.57      4.8 k         4.8 k (encoding)
 
-FLAC would cost each reader eight times the CPU, a core per GPU of a fast model, to save what disks
-have. Zstandard gains 17 % for half the reading rate. It pays on the other columns, which hold
-mostly repetitions: those are compressed.
+FLAC would cost each reader eight times the CPU, a core per GPU of a fast model, to save disk space.
+Zstandard saves 17 % for half the reading rate. It pays for the other columns, which are mostly
+repetitions: those are compressed.
 """
 
 from __future__ import annotations
@@ -31,101 +30,51 @@ from typing import Literal, TypeAlias, get_args
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-SCHEMA_VERSION = 2
+CORPUS_SCHEMA = 2
 """Raise it when a column or a field of the manifest changes its meaning."""
-
 
 MANIFEST_NAME = "manifest.json"
 
-
 Split: TypeAlias = Literal["train", "dev", "test"]
-
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 
-
 ROW_GROUP_CLIPS = 16
-"""Clips of a row group: 5 MB of ten-second clips, and still several row groups in a corpus of a
-hundred clips.
-"""
-
+"""Clips of a row group: 5 MB of ten-second clips, several row groups in a corpus of a hundred."""
 
 ROW_GROUP_BYTES = 8 * 2**20
-"""Audio of a row group where clips are so long that fewer fit: bounds what a reader holds."""
-
+"""Audio of a row group of clips so long that fewer fit: bounds the memory of a reader."""
 
 SHARD_BYTES = 96 * 2**20
 """Audio of a shard that an import plans for."""
 
-
 LARGEST_SHARD_BYTES = 120 * 2**20
-"""Audio that a shard never exceeds; the other columns are small, so that its file stays below 128
-MiB.
-"""
+"""Limit on the audio of a shard: with the small columns its file stays below 128 MiB."""
+
+
+def _column(name: str, kind: pa.DataType, about: str | None = None) -> pa.Field:
+    return pa.field(name, kind, nullable=False, metadata={"about": about} if about else None)
 
 
 CLIP_SCHEMA = pa.schema(
     [
-        pa.field(
-            "clip_id",
-            pa.int64(),
-            nullable=False,
-            metadata={"about": "hash of the file's bytes, its path and start_s"},
+        _column("clip_id", pa.int64(), "hash of the file's bytes, its path and start_s"),
+        _column("audio", pa.binary(), "little-endian int16 mono PCM, clip_samples long"),
+        _column("num_samples", pa.int32(), "samples of the recording, before padding"),
+        _column("sample_rate_hz", pa.int32()),
+        _column("labels", pa.list_(pa.string()), "sorted tags, the label included"),
+        _column("label", pa.string(), "primary label, empty where there is none"),
+        _column("split", pa.string()),
+        _column(
+            "group", pa.string(), "recording, speaker or kit: what a drawn split keeps together"
         ),
-        pa.field(
-            "audio",
-            pa.binary(),
-            nullable=False,
-            metadata={"about": "little-endian int16 mono PCM, clip_samples long"},
-        ),
-        pa.field(
-            "num_samples",
-            pa.int32(),
-            nullable=False,
-            metadata={"about": "samples of the recording, before padding"},
-        ),
-        pa.field("sample_rate_hz", pa.int32(), nullable=False),
-        pa.field(
-            "labels",
-            pa.list_(pa.string()),
-            nullable=False,
-            metadata={"about": "sorted tags, the label included"},
-        ),
-        pa.field(
-            "label",
-            pa.string(),
-            nullable=False,
-            metadata={"about": "primary label, empty where there is none"},
-        ),
-        pa.field("split", pa.string(), nullable=False),
-        pa.field(
-            "group",
-            pa.string(),
-            nullable=False,
-            metadata={"about": "recording, speaker or kit: what a drawn split keeps together"},
-        ),
-        pa.field(
-            "path",
-            pa.string(),
-            nullable=False,
-            metadata={"about": "the recording, below the imported folder"},
-        ),
-        pa.field(
-            "source",
-            pa.string(),
-            nullable=False,
-            metadata={"about": "where it came from, in the words of labels.csv"},
-        ),
-        pa.field("license", pa.string(), nullable=False),
-        pa.field(
-            "start_s",
-            pa.float64(),
-            nullable=False,
-            metadata={"about": "where the clip begins in its recording"},
-        ),
+        _column("path", pa.string(), "the recording, below the imported folder"),
+        _column("source", pa.string(), "where it came from, in the words of labels.csv"),
+        _column("license", pa.string()),
+        _column("start_s", pa.float64(), "where the clip begins in its recording"),
     ]
 )
-"""Columns of a shard."""
+"""Columns of a shard. Their texts are stored in every shard, so they are part of its hash."""
 
 
 class _Frozen(BaseModel):
@@ -135,7 +84,7 @@ class _Frozen(BaseModel):
 
 
 class ImportOptions(_Frozen):
-    """How recordings become clips. Part of the manifest, so of every trial's identity."""
+    """Settings of an import: part of the manifest, so of every trial's identity."""
 
     clip_s: float = Field(default=10.0, ge=0.06)
     """Length of every clip in seconds (the paper's AudioSet clips: 10); at least one patch of the
@@ -146,14 +95,13 @@ class ImportOptions(_Frozen):
     """`split` cuts a longer recording into consecutive clips, `crop` keeps its beginning."""
 
     padding: Literal["loop", "zero"] = "loop"
-    """How a short recording fills its clip. `loop` repeats it. `zero` appends silence, whose
-    latents are all identical: a negative drawn there equals its positive, and no classifier can
-    tell them apart.
+    """Filling of a clip that is longer than its recording. `loop` repeats the recording. `zero`
+    appends silence, whose latents are all identical: a negative drawn there equals its positive.
     """
 
     shortest_s: float = Field(default=0.05, gt=0)
-    """Recordings below this are refused, and a shorter rest after splitting is dropped: one patch
-    of the encoder is 0.06 s, and looping less than that makes a buzz of the loop's own.
+    """Recordings below this are refused, and a shorter remainder after splitting is dropped: one
+    patch of the encoder is 0.06 s, and looping less than that adds a buzz.
     """
 
     dev_fraction: float = Field(default=0.05, ge=0, lt=1)
@@ -162,13 +110,14 @@ class ImportOptions(_Frozen):
     """
 
     seed: int = Field(default=0, ge=0)
-    """Seeds that choice."""
+    """Seed of the draw of those groups."""
 
     @model_validator(mode="after")
     def _possible(self) -> ImportOptions:
         if self.shortest_s > self.clip_s:
             raise ValueError(
-                f"shortest_s {self.shortest_s:g} exceeds clip_s {self.clip_s:g}: every clip would be refused"
+                f"shortest_s {self.shortest_s:g} exceeds clip_s {self.clip_s:g}: "
+                "every clip would be refused"
             )
         return self
 
@@ -185,25 +134,25 @@ class Shard(_Frozen):
 
 
 class Totals(_Frozen):
-    """What went in."""
+    """Recordings of an import in numbers."""
 
     recordings: int
     """Entries of the source."""
 
     rejected: int
-    """Entries that gave no clip; rejected.csv says why."""
+    """Entries without a clip; rejected.csv gives the reasons."""
 
     noted: int
-    """Entries that were repaired; notes.csv says how."""
+    """Entries that were repaired; notes.csv lists the repairs."""
 
     audio_s: float
     """Seconds of recordings in the clips, padding not counted."""
 
 
 class Manifest(_Frozen):
-    """Everything a reader needs to know before it opens a shard."""
+    """Description of a whole corpus: all that a reader needs before it opens a shard."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = CORPUS_SCHEMA
     name: str
     sample_rate_hz: int
     clip_samples: int
@@ -219,13 +168,14 @@ class Manifest(_Frozen):
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """Every label that occurs, sorted: the columns of a probe's targets."""
+        """Every label of the corpus, sorted: the columns of a probe's targets."""
         return tuple(sorted(self.label_rows))
 
     @property
     def hash(self) -> str:
-        """SHA-256 over the canonical JSON without the name. The shards' own hashes are in it: it
-        names the content to the byte.
+        """SHA-256 over the canonical JSON without the name.
+
+        It covers the shards' own hashes, so it identifies the content to the byte.
         """
         content = json.dumps(
             self.model_dump(mode="json", exclude={"name"}), sort_keys=True, separators=(",", ":")

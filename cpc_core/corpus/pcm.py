@@ -1,4 +1,4 @@
-"""Samples as the int16 PCM of a shard, and back to floats in [−1, 1)."""
+"""Conversion between the int16 PCM of a shard and floats in [−1, 1)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from cpc_core.errors import CorpusError
 
 FULL_SCALE = 32768.0
 
-
 BYTES_PER_SAMPLE = 2
 
 
 def quantise(samples: NDArray[np.float32]) -> NDArray[np.int16]:
-    """Nearest int16 of samples in [−1, 1]; anything beyond full scale is clipped to it."""
+    """Nearest int16 of samples in [−1, 1]; samples beyond full scale are clipped."""
     levels: NDArray[np.float32] = np.rint(samples * np.float32(FULL_SCALE)).clip(
         -FULL_SCALE, FULL_SCALE - 1
     )
@@ -42,7 +41,8 @@ def pcm_matrix(audio: pa.Array, clip_samples: int) -> NDArray[np.int16]:
     if np.any(lengths != clip_bytes):
         wrong = int(lengths[lengths != clip_bytes][0])
         raise CorpusError(
-            f"a clip holds {wrong} bytes of audio where the manifest says {clip_bytes}: import the corpus again"
+            f"a clip holds {wrong} bytes of audio where the manifest says {clip_bytes}: "
+            "import the corpus again"
         )
     if not len(wide):
         return np.empty((0, clip_samples), "<i2")
@@ -52,7 +52,8 @@ def pcm_matrix(audio: pa.Array, clip_samples: int) -> NDArray[np.int16]:
 
 
 def fill_floats(out: NDArray[np.float32], pcm: NDArray[np.int16]) -> None:
-    """Write `pcm` `[N, L]` into `out` `[N, L]` as amplitudes; the scale is a power of two, so this
-    is exact.
+    """Writes `pcm` `[N, L]` into `out` `[N, L]` as amplitudes.
+
+    The scale is a power of two, so the conversion is exact.
     """
     np.multiply(pcm, np.float32(1 / FULL_SCALE), out=out)

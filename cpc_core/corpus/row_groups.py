@@ -1,4 +1,4 @@
-"""Row groups of a corpus's shards, and their verified reading."""
+"""Row groups of a corpus's shards, read with their checksums verified."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from cpc_core.storage_path import StoragePath, with_retries
 
 @dataclass(frozen=True)
 class RowGroup:
-    """A row group of a shard.
+    """Row group of a shard.
 
     Attributes:
         shard: The Parquet file.
         index: Position in it.
-        rows: Clips it holds.
+        rows: Number of clips.
     """
 
     shard: StoragePath
@@ -27,7 +27,7 @@ class RowGroup:
 
 
 def read_row_group(group: RowGroup, columns: list[str]) -> pa.Table:
-    """Columns of one row group, its page checksums verified; see `with_retries`.
+    """Reads columns of one row group with `with_retries`; page checksums are verified.
 
     Raises:
         CorpusError: The shard is missing or damaged; names the shard and the row group.
@@ -44,5 +44,6 @@ def read_row_group(group: RowGroup, columns: list[str]) -> pa.Table:
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise CorpusError(
-            f"row group {group.index} of shard {group.shard} cannot be read ({reason}): import the corpus again"
+            f"row group {group.index} of shard {group.shard} cannot be read ({reason}): "
+            "import the corpus again"
         ) from error

@@ -1,4 +1,4 @@
-"""The bundled audio as a corpus, so that everything runs before a user has imported anything."""
+"""The bundled audio as a corpus: everything runs before a user has imported anything."""
 
 from __future__ import annotations
 
@@ -11,25 +11,23 @@ from pathlib import Path
 
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.importing.run import import_folder
-from cpc_core.corpus.manifest import MANIFEST_NAME, SCHEMA_VERSION, ImportOptions
+from cpc_core.corpus.manifest import CORPUS_SCHEMA, MANIFEST_NAME, ImportOptions
 from cpc_core.errors import CorpusError, StorageError
 
 SAMPLE_NAME = "sample"
-"""What stands for the bundled corpus where a path to another one could stand."""
-
+"""Name of the bundled corpus, accepted in place of a path."""
 
 SAMPLE_FOLDER = Path(__file__).parents[1] / "sample"
 
-
 SAMPLE_OPTIONS = ImportOptions(clip_s=2.0)
-"""Two seconds hold the 1.62 s that one context frame sees; most of the sounds are no longer."""
+"""Clips of 2 s cover the 1.62 s of one context frame; most of the sounds are no longer."""
 
 
 def open_corpus(name_or_path: str) -> Corpus:
-    """Open the bundled corpus by its name `sample`, or any other by its folder or URI.
+    """Opens the bundled corpus by its name `sample`, or any other by its folder or URI.
 
     Raises:
-        CorpusError: It is not there, not whole or of another schema.
+        CorpusError: It is missing, damaged or of another schema.
     """
     if name_or_path != SAMPLE_NAME:
         return Corpus.open(name_or_path)
@@ -45,8 +43,9 @@ def open_corpus(name_or_path: str) -> Corpus:
 def sample_corpus() -> Path:
     """Folder of the bundled corpus, imported into the user's cache at first use.
 
-    The folder is named by everything that makes its content, so it is never stale. Several
-    processes may do this at once: each writes a copy of its own, and the first to finish wins.
+    The folder's name is a hash of everything that determines its content, so it is never stale.
+    Several processes may import at the same time: each writes a copy of its own, and the first to
+    finish wins.
 
     Raises:
         CorpusError: The cache cannot be written.
@@ -72,7 +71,7 @@ def _cache() -> Path:
 
 
 def _content_hash() -> str:
-    digest = hashlib.sha256(f"{SCHEMA_VERSION} {SAMPLE_OPTIONS.model_dump_json()}".encode())
+    digest = hashlib.sha256(f"{CORPUS_SCHEMA} {SAMPLE_OPTIONS.model_dump_json()}".encode())
     for path in sorted(path for path in SAMPLE_FOLDER.rglob("*") if path.is_file()):
         digest.update(path.relative_to(SAMPLE_FOLDER).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:12]

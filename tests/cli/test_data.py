@@ -71,7 +71,7 @@ def test_groups_that_the_source_divides_are_told(home: Path) -> None:
     write_labels(home / "s", rows)
     result = cpc("data", "import", "s", "-o", "c", "--clip-s", "0.5", cwd=home)
     assert result.code == 0
-    assert "groups in more than one split: 1, as the source asks" in result.err
+    assert "groups in more than one split: 1, as the source specifies" in result.err
 
 
 @pytest.mark.parametrize(

@@ -68,9 +68,9 @@ def test_trial_stopped_at_a_report_takes_no_further_step_and_leaves_nothing_runn
         created(tmp_path, number, attempt_config())
     trial = actor(tmp_path, corpus, 0)
     trial.step()
-    assert any(thread.name == "read-ahead" for thread in threading.enumerate())
+    assert any(thread.name.startswith("prefetch") for thread in threading.enumerate())
     assert trial.reset_config({"number": 1})
-    assert not any(thread.name == "read-ahead" for thread in threading.enumerate())
+    assert not any(thread.name.startswith("prefetch") for thread in threading.enumerate())
     assert [result["step"] for result in results(trial)] == list(REPORTS)
     assert [entry.step for entry in TrialFolder(tmp_path, 0).log()] == [REPORTS[0]]
     assert log_without_timing(tmp_path, 1) == log_without_timing(alone, 0)

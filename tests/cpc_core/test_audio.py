@@ -149,7 +149,7 @@ def test_a_rate_without_a_common_factor_is_rounded_and_noted(
     monkeypatch.setattr(audio, "BLOCK_S", 1)
     write_recording(tmp_path / "a.wav", noise(3.0, rate=44_099), 44_099)
     recording = read_audio(tmp_path / "a.wav")
-    assert recording.notes == ("its rate of 44099 Hz was taken for 44100 Hz",)
+    assert recording.notes == ("its rate of 44099 Hz was rounded to 44100 Hz",)
     assert len(recording.samples) == pytest.approx(48_000, abs=2)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torchaudio.functional import resample
 
 from cpc_core.corpus.audit.findings import AuditResult, Damage, Finding
-from cpc_core.corpus.audit.measures import measured
+from cpc_core.corpus.audit.measures import measure_row_group
 from cpc_core.corpus.audit.run import audit
 from cpc_core.corpus.audit.samples import COLUMNS, ROWS, read_samples, spectrogram
 from cpc_core.corpus.corpus import Corpus
@@ -159,7 +159,7 @@ def test_levels_are_those_of_their_definition(tmp_path: Path) -> None:
     )
     corpus = Corpus.open(tmp_path / "corpus")
     table = read_row_group(corpus.row_groups("train")[0], corpus_columns())
-    (clip,) = measured(table, 0, 0, corpus.clip_samples)
+    (clip,) = measure_row_group(table, 0, 0, corpus.clip_samples)
     assert clip["seconds"] == 1.0
     assert clip["level_db"] == pytest.approx(10 * np.log10(0.5**2 / 2 + 0.1**2), abs=0.01)
     assert clip["peak_db"] == pytest.approx(20 * np.log10(0.6), abs=0.01)

@@ -11,7 +11,7 @@ import torch
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.reading.batches import Batch, assemble, batches_in_process, crop
 from cpc_core.corpus.reading.order import ReadPlan, read_window
-from cpc_core.corpus.reading.prefetch import read_ahead
+from cpc_core.corpus.reading.prefetch import prefetch
 from cpc_core.errors import ConfigError, CorpusError
 from tests.helpers.damage import flip_audio_bit
 from tests.helpers.recordings import noise_corpus
@@ -153,7 +153,7 @@ def test_reading_ahead_keeps_order_and_is_bounded() -> None:
             made.append(item)
             yield item
 
-    for at, item in enumerate(read_ahead(source())):
+    for at, item in enumerate(prefetch(source())):
         assert item == at
         assert len(made) <= at + 1 + 2
 
@@ -163,7 +163,7 @@ def test_an_error_while_reading_ahead_is_raised_after_what_came_before() -> None
         yield 1
         raise CorpusError("damaged")
 
-    ahead = read_ahead(source())
+    ahead = prefetch(source())
     assert next(ahead) == 1
     with pytest.raises(CorpusError, match="damaged"):
         next(ahead)
@@ -172,9 +172,9 @@ def test_an_error_while_reading_ahead_is_raised_after_what_came_before() -> None
 def test_the_reading_thread_ends_when_batches_are_given_up(corpus: Corpus) -> None:
     batches = batches_in_process(corpus, 0, 8, 0, 10**6)
     next(batches)
-    assert any(thread.name == "read-ahead" for thread in threading.enumerate())
+    assert any(thread.name.startswith("prefetch") for thread in threading.enumerate())
     del batches
-    assert not any(thread.name == "read-ahead" for thread in threading.enumerate())
+    assert not any(thread.name.startswith("prefetch") for thread in threading.enumerate())
 
 
 def test_a_crop_is_a_part_of_its_clip_at_a_place_of_its_own(corpus: Corpus) -> None:

@@ -15,7 +15,7 @@ from cpc_core import audio
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.importing import parts
 from cpc_core.corpus.importing.run import ImportSummary, import_folder, import_source
-from cpc_core.corpus.manifest import CLIP_SCHEMA, ImportOptions
+from cpc_core.corpus.manifest import CLIP_SCHEMA, ImportOptions, Totals
 from cpc_core.corpus.sources.detect import open_source
 from cpc_core.errors import CorpusError
 from cpc_core.storage_path import StoragePath
@@ -76,17 +76,9 @@ def test_a_row_carries_the_recording_and_what_labels_csv_says_of_it(tmp_path: Pa
         "license": "CC0-1.0",
         "start_s": 0.0,
     }
-    assert summary == ImportSummary(
-        StoragePath.of(tmp_path / "c"),
-        Corpus.open(tmp_path / "c").hash,
-        1,
-        0,
-        0,
-        {"test": 1},
-        0.5,
-        0,
-        0,
-    )
+    assert summary == ImportSummary(Corpus.open(tmp_path / "c"), kept=0, divided_groups=0)
+    assert summary.corpus.manifest.totals == Totals(recordings=1, rejected=0, noted=0, audio_s=0.5)
+    assert summary.corpus.manifest.rows == {"test": 1}
 
 
 def test_int16_recordings_are_stored_bit_for_bit(tmp_path: Path) -> None:
@@ -211,7 +203,8 @@ def test_the_same_source_gives_the_same_bytes_in_any_order_of_rows(tmp_path: Pat
         hashes.append(Corpus.open(tmp_path / name).hash)
     assert len(set(hashes)) == 1
     assert (
-        import_folder(tmp_path / "s", tmp_path / "d", ImportOptions(clip_s=0.25)).hash != hashes[0]
+        import_folder(tmp_path / "s", tmp_path / "d", ImportOptions(clip_s=0.25)).corpus.hash
+        != hashes[0]
     )
 
 
@@ -224,8 +217,8 @@ def test_the_name_of_the_source_folder_is_not_part_of_the_hash(tmp_path: Path) -
         import_folder(tmp_path / name, tmp_path / f"{name} imported", SHORT)
         for name in ("mine", "yours")
     ]
-    assert summaries[0].hash == summaries[1].hash
-    assert [Corpus.open(summary.corpus).name for summary in summaries] == ["mine", "yours"]
+    assert summaries[0].corpus.hash == summaries[1].corpus.hash
+    assert [summary.corpus.name for summary in summaries] == ["mine", "yours"]
 
 
 def test_a_changed_recording_changes_its_clip_id_and_the_hash_but_no_other_clip(
@@ -236,9 +229,9 @@ def test_a_changed_recording_changes_its_clip_id_and_the_hash_but_no_other_clip(
     before = import_folder(tmp_path / "s", tmp_path / "a", SHORT)
     write_recording(tmp_path / "s" / "x" / "1.wav", noise(0.5, 99))
     after = import_folder(tmp_path / "s", tmp_path / "b", SHORT)
-    assert before.hash != after.hash
+    assert before.corpus.hash != after.corpus.hash
     ids = [
-        {str(row["path"]): row["clip_id"] for row in rows_of(summary.corpus)}
+        {str(row["path"]): row["clip_id"] for row in rows_of(summary.corpus.folder)}
         for summary in (before, after)
     ]
     assert {path for path, clip_id in ids[0].items() if ids[1][path] != clip_id} == {"x/1.wav"}
@@ -256,9 +249,9 @@ def test_a_drawn_split_holds_out_whole_groups_and_about_its_fraction(tmp_path: P
     for seed in (0, 1):
         options = ImportOptions(clip_s=0.06, dev_fraction=0.2, seed=seed)
         summary = import_folder(tmp_path / "s", tmp_path / f"c{seed}", options)
-        assert summary.rows == {"train": 64, "dev": 16}
+        assert summary.corpus.manifest.rows == {"train": 64, "dev": 16}
         splits: dict[object, set[object]] = {}
-        for clip in rows_of(summary.corpus):
+        for clip in rows_of(summary.corpus.folder):
             splits.setdefault(clip["group"], set()).add(clip["split"])
         assert all(len(names) == 1 for names in splits.values())
         held_out.append({group for group, names in splits.items() if names == {"dev"}})
@@ -311,7 +304,11 @@ def test_refused_and_repaired_recordings_are_listed_with_reasons(tmp_path: Path)
     assert notes.keys() == {"x/loud.wav", "x/silent.wav"}
     assert notes["x/silent.wav"] == "has a clip of digital silence"
     assert notes["x/loud.wav"].endswith("times full scale was clipped")
-    assert (summary.recordings, summary.rejected, summary.noted) == (6, 3, 2)
+    assert (
+        summary.corpus.manifest.totals.recordings,
+        summary.corpus.manifest.totals.rejected,
+        summary.corpus.manifest.totals.noted,
+    ) == (6, 3, 2)
     assert seen == [(done, 6) for done in range(1, 7)]
 
 
@@ -335,7 +332,7 @@ def test_a_recording_listed_twice_is_imported_once(tmp_path: Path) -> None:
     write_recording(tmp_path / "s" / "a.wav", noise(0.5))
     write_labels(tmp_path / "s", [{"path": "a.wav", "label": "x"}] * 2)
     summary = import_folder(tmp_path / "s", tmp_path / "c", SHORT)
-    assert summary.rows == {"train": 1}
+    assert summary.corpus.manifest.rows == {"train": 1}
     assert (
         listed(tmp_path / "c" / "rejected.csv")[0]["reason"]
         == "the part from 0 s on is listed twice"
@@ -383,10 +380,10 @@ def test_a_target_that_exists_is_only_replaced_when_asked_and_only_by_a_whole_co
     (tmp_path / "s" / "x" / "a.wav").write_text("broken")
     with pytest.raises(CorpusError, match="none of the 1"):
         import_folder(tmp_path / "s", tmp_path / "c", SHORT, overwrite=True)
-    assert Corpus.open(tmp_path / "c").hash == before.hash
+    assert Corpus.open(tmp_path / "c").hash == before.corpus.hash
     write_recording(tmp_path / "s" / "x" / "a.wav", noise(0.5, 2))
     after = import_folder(tmp_path / "s", tmp_path / "c", SHORT, overwrite=True)
-    assert Corpus.open(tmp_path / "c").hash == after.hash != before.hash
+    assert Corpus.open(tmp_path / "c").hash == after.corpus.hash != before.corpus.hash
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "s"]
 
 
@@ -405,7 +402,7 @@ def test_a_corpus_that_could_not_be_replaced_is_put_back(
     monkeypatch.setattr(Path, "rename", failing)
     with pytest.raises(CorpusError, match=r"cannot be written \(No space left on device\)"):
         import_folder(tmp_path / "s", tmp_path / "c", SHORT, overwrite=True)
-    assert Corpus.open(tmp_path / "c").hash == before.hash
+    assert Corpus.open(tmp_path / "c").hash == before.corpus.hash
     assert sorted(path.name for path in tmp_path.iterdir()) == [".c.importing", "c", "s"]
 
 
@@ -463,8 +460,8 @@ def test_a_folder_of_awkward_recordings_is_imported_without_a_crash(tmp_path: Pa
         "58",
     }
     assert (
-        summary.recordings - summary.rejected
-        == sum(summary.rows.values())
+        summary.corpus.manifest.totals.recordings - summary.corpus.manifest.totals.rejected
+        == sum(summary.corpus.manifest.rows.values())
         == len(Corpus.open(tmp_path / "c").read_split("train"))
     )
     notes = {row["path"][:2]: row["note"] for row in listed(tmp_path / "c" / "notes.csv")}
@@ -528,7 +525,7 @@ def test_links_and_pipes_are_imported_or_refused(tmp_path: Path) -> None:
         "x/loop.wav": "there is no such file",
         "x/pipe.wav": "is not a regular file",
     }
-    assert summary.recordings == 4
+    assert summary.corpus.manifest.totals.recordings == 4
 
 
 def test_a_folder_that_cannot_be_listed_is_one_sentence(

@@ -76,7 +76,7 @@ def test_a_killed_import_goes_on_and_gives_the_same_bytes(tmp_path: Path, source
 
     resumed, whole = imported(source, tmp_path / "killed"), imported(source, tmp_path / "whole")
     assert content(tmp_path / "killed") == content(tmp_path / "whole")
-    assert resumed.hash == whole.hash
+    assert resumed.corpus.hash == whole.corpus.hash
     assert (resumed.kept > 0, whole.kept) == (True, 0)
     assert {name: (tmp_path / "killed" / name).stat().st_mtime_ns for name in finished} == finished
     assert sorted(path.name for path in tmp_path.iterdir()) == ["killed", "s", "whole"]

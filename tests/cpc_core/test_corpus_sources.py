@@ -10,7 +10,7 @@ from cpc_core.corpus.importing.run import import_folder
 from cpc_core.corpus.importing.splits import groups_in_several_splits, with_splits
 from cpc_core.corpus.manifest import SPLITS, ImportOptions
 from cpc_core.corpus.sources.audioset import AudioSet
-from cpc_core.corpus.sources.detect import SourceKind, open_source
+from cpc_core.corpus.sources.detect import open_source
 from cpc_core.corpus.sources.entry import Entry
 from cpc_core.corpus.sources.esc50 import Esc50
 from cpc_core.corpus.sources.folder import ClassFolders
@@ -78,7 +78,7 @@ def test_missing_audio_of_audioset_is_rejected_and_eval_is_the_test_split(tmp_pa
     for name in ("-0xzrMun0Rs", "E"):
         write_recording(source / f"{name}.wav", noise(0.5))
     summary = import_folder(source, tmp_path / "c", ImportOptions(clip_s=0.5))
-    assert summary.rows == {"train": 1, "test": 1}
+    assert summary.corpus.manifest.rows == {"train": 1, "test": 1}
     assert (tmp_path / "c" / "rejected.csv").read_text().splitlines()[1:] == [
         "--PJHxphWEs_30,there is no such file,AudioError"
     ]
@@ -205,7 +205,7 @@ def test_the_kind_is_told_by_the_files_or_by_the_user(tmp_path: Path) -> None:
         ("esc50", r"there is no file .*esc50\.csv"),
     ],
 )
-def test_a_missing_label_file_is_named(tmp_path: Path, kind: SourceKind, message: str) -> None:
+def test_a_missing_label_file_is_named(tmp_path: Path, kind: str, message: str) -> None:
     write_recording(tmp_path / "dog" / "a.wav", noise(0.1))
     with pytest.raises(CorpusError, match=message):
         list(open_source(tmp_path, kind).entries())

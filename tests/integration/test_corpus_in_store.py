@@ -51,7 +51,7 @@ def test_a_corpus_in_a_store_has_the_bytes_of_a_local_one(
     uri = f"{bucket}/mine" if store == "s3" else f"memory://{tmp_path.name}/mine"
     import_folder(source, tmp_path / "c", OPTIONS)
     summary = import_folder(source, uri, OPTIONS)
-    assert str(summary.corpus) == uri
+    assert str(summary.corpus.folder) == uri
     local = {path.name: path.read_bytes() for path in (tmp_path / "c").iterdir()}
     place = StoragePath.of(uri)
     assert {name: (place / name).read_bytes() for name in place.file_sizes()} == local
@@ -218,7 +218,7 @@ def test_a_corpus_in_a_store_is_replaced_only_if_asked(bucket: str, source: Path
         import_folder(source, f"{bucket}/mine", OPTIONS)
     no_dev = ImportOptions(clip_s=0.06, dev_fraction=0.0)
     after = import_folder(source, f"{bucket}/mine", no_dev, overwrite=True)
-    assert Corpus.open(f"{bucket}/mine").hash == after.hash != before.hash
+    assert Corpus.open(f"{bucket}/mine").hash == after.corpus.hash != before.corpus.hash
     assert keys(bucket) == [
         f"mine/{name}"
         for name in ("manifest.json", "notes.csv", "rejected.csv", "train-00000.parquet")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.data.importing import _make
+from cluster.data.importing import part_task
 from cpc_core.corpus.importing.parts import plan_parts
 from cpc_core.corpus.importing.run import import_folder
 from cpc_core.corpus.importing.splits import with_splits
@@ -74,10 +74,13 @@ def test_a_task_that_cannot_write_says_so_instead_of_failing(tmp_path: Path, sou
     (part,) = plan_parts(source, entries, OPTIONS)
     work.add(part)
     (tmp_path / ".c.importing" / "corpus").write_text("in the way")
-    (row,) = _make(work, {"part": [part.name]}).to_pylist()
+    (row,) = part_task(work, {"part": [part.name]}).to_pylist()
     assert row["error"].startswith(f"the corpus {tmp_path / 'c'} cannot be written (")
     (tmp_path / ".c.importing" / "corpus").unlink()
-    assert _make(work, {"part": [part.name]}).to_pylist() == [
+    assert part_task(work, {"part": [part.name]}).to_pylist() == [
         {"recordings": RECORDINGS + 1, "error": ""}
     ]
-    assert import_folder(source, tmp_path / "c", OPTIONS).recordings == RECORDINGS + 1
+    assert (
+        import_folder(source, tmp_path / "c", OPTIONS).corpus.manifest.totals.recordings
+        == RECORDINGS + 1
+    )

@@ -1,1 +1,1 @@
-"""Checks of a corpus: damage, leakage between splits, duplicates, odd sounds."""
+"""Audit of a corpus: damage, leakage between splits, duplicates, odd sounds."""

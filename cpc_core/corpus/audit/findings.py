@@ -1,6 +1,4 @@
-"""What an audit of a corpus found, as plain values: the table, the JSON and the page show the same
-ones.
-"""
+"""Findings of an audit as plain values, for the table, the JSON and the page alike."""
 
 from __future__ import annotations
 
@@ -10,24 +8,22 @@ from typing import Literal, TypeAlias
 from cpc_core.corpus.manifest import Split
 
 Verdict: TypeAlias = Literal["good", "look", "broken"]
-"""`look`: a user may have meant it so. `broken`: the corpus is not what was imported, and cannot be
-trained on.
-"""
+"""`look`: may be intended. `broken`: the corpus is damaged and must not be trained on."""
 
 
 @dataclass(frozen=True)
 class ClipRef:
-    """A clip, by where it is and where it came from.
+    """Reference to a clip: its position in the corpus and its origin.
 
     Attributes:
         shard: Name of the shard.
-        row_group: Row group in it.
-        row: Row in that.
+        row_group: Row group in the shard.
+        row: Row in the row group.
         split: Its split.
         path: Its recording.
-        start_s: Where it begins in the recording.
+        start_s: Start of the clip in the recording.
         label: Primary label, empty where it has none.
-        group: What a drawn split keeps together.
+        group: Unit that a drawn split does not separate.
     """
 
     shard: str
@@ -42,14 +38,14 @@ class ClipRef:
 
 @dataclass(frozen=True)
 class Finding:
-    """The outcome of one check.
+    """Outcome of one check.
 
     Attributes:
-        check: What was looked at.
-        verdict: How bad it is.
-        count: How many there are of what was looked for.
-        detail: In words, with the measure that decides.
-        examples: Some of them; each the one clip or the pair of clips that it concerns.
+        check: Name of the check.
+        verdict: Severity.
+        count: Number of clips, pairs, labels, … that the check found.
+        detail: Noun phrase for what is counted, with the criterion.
+        examples: Some of them; each is one clip or a pair of clips.
     """
 
     check: str
@@ -61,12 +57,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Damage:
-    """A shard that is not as it was written.
+    """Damage to a shard since it was written.
 
     Attributes:
         shard: Name of the shard.
-        row_group: The row group that cannot be read; None where it is the file as a whole.
-        reason: What is wrong with it.
+        row_group: Row group that cannot be read; None for the file as a whole.
+        reason: The problem, as text that follows the name.
     """
 
     shard: str
@@ -76,13 +72,13 @@ class Damage:
 
 @dataclass(frozen=True)
 class Histogram:
-    """How a measure is distributed over the clips.
+    """Distribution of a measure over the clips.
 
     Attributes:
         measure: Its name.
         unit: Its unit.
-        edges: Edges of the bins; clips beyond the outer ones are counted in the outer bins.
-        counts: Clips of each bin, one less than edges.
+        edges: `[bins + 1]`; clips beyond the outer edges are counted in the outer bins.
+        counts: `[bins]` clips of each bin.
     """
 
     measure: str
@@ -93,7 +89,7 @@ class Histogram:
 
 @dataclass(frozen=True)
 class LabelCount:
-    """Clips that carry a label, in each split."""
+    """Number of clips with a label, in each split."""
 
     label: str
     rows: dict[Split, int]
@@ -106,20 +102,20 @@ class LabelCount:
 
 @dataclass(frozen=True)
 class AuditResult:
-    """A whole audit.
+    """Result of an audit.
 
     Attributes:
         corpus: The corpus's name.
         hash: Its hash.
         clip_s: Length of every clip.
         sample_rate_hz: Rate of every clip.
-        audio_s: Seconds of recordings in the clips that could be read, padding not counted.
-        rows: Clips of each split, as the manifest says.
-        histograms: Over the clips that could be read.
-        labels: By falling count.
+        audio_s: Seconds of recordings in the readable clips, padding not counted.
+        rows: Clips of each split, according to the manifest.
+        histograms: Distributions over the readable clips.
+        labels: Labels by falling count.
         findings: One for each check, in the order of the checks.
-        damages: Shards that are not as they were written.
-        samples: Clips to look at and listen to: one of each of the commonest labels.
+        damages: Damages to shards.
+        samples: Clips to look at and listen to, of as many labels as possible.
     """
 
     corpus: str
@@ -136,5 +132,5 @@ class AuditResult:
 
     @property
     def is_broken(self) -> bool:
-        """Whether the corpus must not be trained on."""
+        """True if the corpus must not be trained on."""
         return any(finding.verdict == "broken" for finding in self.findings)

@@ -1,4 +1,4 @@
-"""What an audit measures of every clip, row group by row group."""
+"""Measures of every clip of a row group."""
 
 from __future__ import annotations
 
@@ -30,28 +30,27 @@ MEASURES = np.dtype(
         ("fingerprint", "u2", 16),
     ]
 )
-"""One record a clip, 92 bytes: all that an audit keeps of it. Levels are in dB of full scale;
-`clipped` is a share of samples; `content`, `recording` and `group` are hashes of the samples, the
-path and the group.
+"""Record of a clip, 92 bytes: all of it that an audit keeps in memory. Levels are in dB of full
+scale; `clipped` is a share of samples; `content`, `recording` and `group` are hashes of the
+samples, the path and the group.
 """
 
-
 SILENCE_DB = -120.0
-"""Stands for the level of nothing at all; the quietest that int16 holds is −90 dB."""
-
+"""Level of a clip of zeros; the quietest level of int16 is −90 dB."""
 
 CLIPPED_RUN = 3
-"""Samples in a row at full scale that count as clipped; fewer may be a peak that was normalised."""
-
+"""Samples in a row at full scale that count as clipped; fewer may be a normalised peak."""
 
 BAND_FLOOR = 1e-5
-"""Power of a frequency, relative to the strongest one, below which it holds nothing: 50 dB."""
-
+"""Power of a frequency, relative to the strongest one, below which it counts as empty: −50 dB."""
 
 _FULL = 32_700
+"""Magnitude from which a sample counts as at full scale."""
 
 
-def measured(table: pa.Table, shard: int, row_group: int, clip_samples: int) -> NDArray[np.void]:
+def measure_row_group(
+    table: pa.Table, shard: int, row_group: int, clip_samples: int
+) -> NDArray[np.void]:
     """Measures of every clip of a row group, `[N]` of `MEASURES`.
 
     Raises:
@@ -84,18 +83,18 @@ def _measure(record: np.void, pcm: NDArray[np.int16]) -> None:
 
 
 def _clipped_share(pcm: NDArray[np.int16]) -> float:
-    # The magnitude of −32 768 has no place in int16.
+    # Not by magnitude: int16 has no 32 768.
     full = ((pcm >= _FULL) | (pcm <= -_FULL)).astype(np.int8)
     if not full.any() or len(full) < CLIPPED_RUN:
         return 0.0
     runs = np.convolve(full, np.ones(CLIPPED_RUN, np.int8), "valid") == CLIPPED_RUN
-    return float(np.convolve(runs, np.ones(CLIPPED_RUN, np.int8)).astype(bool).sum() / len(pcm))
+    return float(np.convolve(runs, np.ones(CLIPPED_RUN, np.int8)).astype(bool).mean())
 
 
 def _bandwidth_hz(power: NDArray[np.float32]) -> float:
-    """Highest frequency that holds anything."""
-    held = np.flatnonzero(power > BAND_FLOOR * power.max())
-    return float(held[-1] * SAMPLE_RATE_HZ / FRAME_SAMPLES) if len(held) else 0.0
+    """Highest frequency above `BAND_FLOOR`."""
+    bins = np.flatnonzero(power > BAND_FLOOR * power.max())
+    return float(bins[-1] * SAMPLE_RATE_HZ / FRAME_SAMPLES) if len(bins) else 0.0
 
 
 def _decibels(amplitude: float) -> float:

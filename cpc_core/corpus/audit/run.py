@@ -1,8 +1,7 @@
-"""An audit: every clip of a corpus read and measured once, in the order of the shards.
+"""Audit of a corpus: every clip is read and measured once, in the order of the shards.
 
-One row group is in memory at a time. What stays is a record of 92 bytes a clip, which the search
-for duplicates needs: 190 MB for the two million clips of AudioSet, and a few hundred more while it
-sorts them.
+One row group is in memory at a time, and a record of 92 bytes for each clip, for the search for
+duplicates: 190 MB for the two million clips of AudioSet, and a few hundred more for sorting them.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from cpc_core.corpus.audit.findings import (
     Histogram,
     LabelCount,
 )
-from cpc_core.corpus.audit.measures import MEASURES, measured
+from cpc_core.corpus.audit.measures import MEASURES, measure_row_group
 from cpc_core.corpus.audit.shards import ShardReader
 from cpc_core.corpus.corpus import read_manifest
 from cpc_core.corpus.manifest import Manifest, Split
@@ -38,38 +37,34 @@ from cpc_core.errors import CorpusError
 from cpc_core.storage_path import StoragePath
 
 SAMPLES = 12
-"""Clips that an audit shows and plays."""
-
-
-_EMPTY: NDArray[np.void] = np.empty(0, MEASURES)
+"""Clips that the page of an audit shows and plays."""
 
 
 def audit(
     folder: str | Path | StoragePath,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> AuditResult:
-    """Audit a corpus, whatever state its shards are in.
+    """Audits a corpus, whatever state its shards are in.
 
     Args:
         folder: The corpus, a path or a URI.
-        on_progress: Called after each row group with how many clips were read, and how many there
-            are.
+        on_progress: Called after each row group with the number of clips read and of all clips.
 
     Raises:
         CorpusError: There is no corpus, or its manifest cannot be read.
     """
-    place = StoragePath.of(folder)
-    manifest = read_manifest(place)
-    reader = ShardReader(place, manifest)
-    records: list[NDArray[np.void]] = []
+    root = StoragePath.of(folder)
+    manifest = read_manifest(root)
+    reader = ShardReader(root, manifest)
+    records: list[NDArray[np.void]] = [np.empty(0, MEASURES)]
     labels: dict[str, Counter[Split]] = {}
     unlabelled = 0
     done, total = 0, sum(manifest.rows.values())
     for position, index, table in reader.tables():
         try:
-            records.append(measured(table, position, index, manifest.clip_samples))
+            records.append(measure_row_group(table, position, index, manifest.clip_samples))
         except CorpusError as error:
-            reader.note(position, index, error)
+            reader.record(position, index, str(error))
             continue
         for names in table["labels"].to_pylist():
             unlabelled += not names
@@ -77,7 +72,7 @@ def audit(
                 labels.setdefault(name, Counter())[manifest.shards[position].split] += 1
         done += len(table)
         on_progress(done, total)
-    clips = MeasuredClips(place, manifest, np.concatenate([_EMPTY, *records]))
+    measured = MeasuredClips(root, manifest, np.concatenate(records))
     counts = tuple(
         sorted(
             (LabelCount(name, dict(rows)) for name, rows in labels.items()),
@@ -90,19 +85,19 @@ def audit(
         hash=manifest.hash,
         clip_s=manifest.clip_samples / manifest.sample_rate_hz,
         sample_rate_hz=manifest.sample_rate_hz,
-        audio_s=float(clips.clips["seconds"].sum(dtype=np.float64)),
+        audio_s=float(measured.clips["seconds"].sum(dtype=np.float64)),
         rows=dict(manifest.rows),
-        histograms=_histograms(clips.clips, manifest),
+        histograms=_histograms(measured.clips, manifest),
         labels=counts,
         findings=(
             _damage_finding(damages),
-            *leak_findings(clips),
-            *duplicate_findings(clips),
-            *signal_findings(clips),
+            *leak_findings(measured),
+            *duplicate_findings(measured),
+            *signal_findings(measured),
             *label_findings(counts, manifest, unlabelled),
         ),
         damages=damages,
-        samples=_samples(clips),
+        samples=_samples(measured),
     )
 
 
@@ -133,16 +128,15 @@ def _histograms(clips: NDArray[np.void], manifest: Manifest) -> tuple[Histogram,
     return tuple(histograms)
 
 
-def _samples(clips: MeasuredClips) -> tuple[ClipRef, ...]:
-    """Clips of as many labels as possible that can be heard, looked for at even distances."""
-    heard = np.flatnonzero(clips.clips["level_db"] >= QUIET_DB)
-    positions = heard[
-        np.linspace(0, len(heard) - 1, min(len(heard), 20 * SAMPLES)).round().astype(np.int64)
-    ]
-    seen: Counter[str] = Counter()
-    turns: list[tuple[int, ClipRef]] = []
-    for ref in map(clips.ref, positions.tolist()):
-        turns.append((seen[ref.label], ref))
-        seen[ref.label] += 1
-    chosen = [ref for _, ref in sorted(turns, key=lambda turn: turn[0])][:SAMPLES]
+def _samples(measured: MeasuredClips) -> tuple[ClipRef, ...]:
+    """Audible clips of as many labels as possible, of candidates at even distances."""
+    audible = np.flatnonzero(measured.clips["level_db"] >= QUIET_DB)
+    candidates = min(len(audible), 20 * SAMPLES)
+    positions = audible[np.linspace(0, len(audible) - 1, candidates).round().astype(np.int64)]
+    of_label: Counter[str] = Counter()
+    ranked: list[tuple[int, ClipRef]] = []
+    for ref in map(measured.ref, positions.tolist()):
+        ranked.append((of_label[ref.label], ref))
+        of_label[ref.label] += 1
+    chosen = [ref for _, ref in sorted(ranked, key=lambda pair: pair[0])][:SAMPLES]
     return tuple(sorted(chosen, key=lambda ref: (ref.label, ref.path, ref.start_s)))

@@ -1,10 +1,7 @@
-"""Reading a corpus as an audit does: whatever is damaged is noted, and the rest is read all the
-same.
-"""
+"""Reader of a corpus for an audit: damage is recorded, and the other row groups are read."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -16,20 +13,17 @@ from cpc_core.corpus.row_groups import RowGroup, read_row_group
 from cpc_core.errors import CorpusError
 from cpc_core.storage_path import StoragePath
 
-_BLOCK_BYTES = 2**20
-
-
 _MISSING = "is missing"
 
 
 @dataclass
 class ShardReader:
-    """Reads the shards of a corpus one row group at a time.
+    """Reader of the shards of a corpus, one row group at a time.
 
     Attributes:
         folder: The corpus.
-        manifest: What it should hold.
-        damages: What was found to be damaged so far.
+        manifest: Its description.
+        damages: Damages found so far.
     """
 
     folder: StoragePath
@@ -37,56 +31,47 @@ class ShardReader:
     damages: list[Damage] = field(default_factory=list)
 
     def tables(self) -> Iterator[tuple[int, int, pa.Table]]:
-        """Position of the shard, row group in it, and its clips with all columns, for every row
-        group that can be read.
+        """Reads every row group that can be read, with all columns.
+
+        Yields:
+            Position of the shard, row group in the shard, and its clips.
         """
         for position, shard in enumerate(self.manifest.shards):
             reason = self._file_damage(shard)
             if reason:
-                self.damages.append(Damage(shard.file, None, reason))
+                self.record(position, None, reason)
             if reason == _MISSING:
                 continue
             for index, rows in enumerate(shard.row_group_rows):
+                group = RowGroup(self.folder / shard.file, index, rows)
                 try:
-                    table = read_row_group(
-                        RowGroup(self.folder / shard.file, index, rows), CLIP_SCHEMA.names
-                    )
+                    table = read_row_group(group, CLIP_SCHEMA.names)
                 except CorpusError as error:
-                    # The error's own words name the shard and the row group again.
-                    self.damages.append(
-                        Damage(
-                            shard.file,
-                            index,
-                            f"cannot be read ({str(error.__cause__).splitlines()[0]})",
-                        )
-                    )
+                    # The error itself would name the shard and the row group again.
+                    cause = str(error.__cause__).splitlines()[0]
+                    self.record(position, index, f"cannot be read ({cause})")
                     continue
                 if len(table) != rows:
-                    self.damages.append(
-                        Damage(
-                            shard.file,
-                            index,
-                            f"holds {len(table)} clips where the manifest says {rows}",
-                        )
+                    self.record(
+                        position,
+                        index,
+                        f"has {len(table)} clips where the manifest says {rows}",
                     )
                 yield position, index, table
 
-    def note(self, position: int, row_group: int, error: CorpusError) -> None:
-        """Add what showed only when the clips were looked at."""
-        self.damages.append(Damage(self.manifest.shards[position].file, row_group, str(error)))
+    def record(self, position: int, row_group: int | None, reason: str) -> None:
+        """Adds a damage of the shard at a position of the manifest."""
+        self.damages.append(Damage(self.manifest.shards[position].file, row_group, reason))
 
     def _file_damage(self, shard: Shard) -> str:
-        """What is wrong with the file as a whole, or nothing."""
-        place = self.folder / shard.file
-        digest = hashlib.sha256()
+        """Damage to the file as a whole, empty if there is none."""
+        path = self.folder / shard.file
         try:
-            if not place.is_file():
+            if not path.is_file():
                 return _MISSING
-            with place.filesystem.open_input_stream(place.path) as file:
-                while block := file.read(_BLOCK_BYTES):
-                    digest.update(block)
+            digest = path.sha256()
         except OSError as error:
             return f"cannot be read ({error})"
-        if digest.hexdigest() == shard.sha256:
+        if digest == shard.sha256:
             return ""
-        return f"has sha256 {digest.hexdigest()[:12]}… where the manifest says {shard.sha256[:12]}…"
+        return f"has sha256 {digest[:12]}… where the manifest says {shard.sha256[:12]}…"

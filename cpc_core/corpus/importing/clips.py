@@ -1,4 +1,4 @@
-"""From one recording to its fixed-length clips."""
+"""Fixed-length clips of one recording."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from cpc_core.geometry import SAMPLE_RATE_HZ
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """One clip of a recording.
+    """Clip of a recording.
 
     Attributes:
-        clip_id: Signed 64-bit hash of the file's bytes, its path and where the clip begins.
+        clip_id: Signed 64-bit hash of the file's bytes, its path and the start of the clip.
         pcm: `[clip_samples]` int16, padded.
-        num_samples: Samples of the recording in it.
-        start_s: Where it begins in the recording.
-        notes: What was repaired in the part of the recording it was cut from.
+        num_samples: Samples of the recording in the clip.
+        start_s: Start of the clip in the recording.
+        notes: Repairs to this part of the recording, as text.
     """
 
     clip_id: int
@@ -43,12 +43,11 @@ def clip_samples(options: ImportOptions) -> int:
     return round(options.clip_s * SAMPLE_RATE_HZ)
 
 
-def cut(source: Path, entry: Entry, options: ImportOptions) -> Iterator[Clip]:
-    """The clips of one entry, in order, made while its recording is being read.
+def cut_clips(source: Path, entry: Entry, options: ImportOptions) -> Iterator[Clip]:
+    """Clips of one entry, in order, cut while its recording is being read.
 
     Raises:
-        AudioError: The recording cannot be used; where that shows only behind a block, the clips
-            before it were yielded.
+        AudioError: The recording cannot be used; the clips before the damaged block were yielded.
     """
     length = clip_samples(options)
     shortest = round(options.shortest_s * SAMPLE_RATE_HZ)
@@ -58,16 +57,16 @@ def cut(source: Path, entry: Entry, options: ImportOptions) -> Iterator[Clip]:
         if len(samples) < shortest:
             if begin == 0:
                 raise AudioError(
-                    f"{printable(entry.path)}: {len(samples) / SAMPLE_RATE_HZ:g} s is shorter than {options.shortest_s:g} s"
+                    f"{printable(entry.path)}: {len(samples) / SAMPLE_RATE_HZ:g} s is shorter than "
+                    f"{options.shortest_s:g} s"
                 )
             return
         start_s = entry.start_s + begin / SAMPLE_RATE_HZ
-        name = hashlib.blake2b(
-            identity + f"@{round(start_s * SAMPLE_RATE_HZ)}".encode(), digest_size=8
-        )
-        padded = quantise(_padded(samples, length, options))
-        clip_id = int.from_bytes(name.digest(), "little", signed=True)
-        yield Clip(clip_id, padded, len(samples), start_s, notes + _level_notes(samples))
+        name = identity + f"@{round(start_s * SAMPLE_RATE_HZ)}".encode()
+        digest = hashlib.blake2b(name, digest_size=8).digest()
+        clip_id = int.from_bytes(digest, "little", signed=True)
+        pcm = quantise(_padded(samples, length, options))
+        yield Clip(clip_id, pcm, len(samples), start_s, notes + _level_notes(samples))
         begin += length
 
 
@@ -81,19 +80,20 @@ def _blocks(path: Path, entry: Entry, options: ImportOptions) -> Iterator[Record
 def _pieces(
     blocks: Iterator[Recording], length: int
 ) -> Iterator[tuple[NDArray[np.float32], tuple[str, ...]]]:
-    """The joined blocks in pieces of `length`, the last one shorter, each with the notes of the
-    block it ends in.
+    """The joined blocks in pieces of `length`, with the notes of the block each piece ends in.
+
+    The last piece may be shorter.
     """
-    rest = np.empty(0, np.float32)
+    pending = np.empty(0, np.float32)
     notes: tuple[str, ...] = ()
     for block in blocks:
-        rest = np.concatenate((rest, block.samples))
+        pending = np.concatenate((pending, block.samples))
         notes = block.notes
-        while len(rest) >= length:
-            yield rest[:length], notes
-            rest = rest[length:]
-    if len(rest):
-        yield rest, notes
+        while len(pending) >= length:
+            yield pending[:length], notes
+            pending = pending[length:]
+    if len(pending):
+        yield pending, notes
 
 
 def _level_notes(samples: NDArray[np.float32]) -> tuple[str, ...]:
@@ -113,11 +113,11 @@ def _padded(
 
 @lru_cache(maxsize=1)
 def _file_hash(path: Path) -> bytes:
-    """SHA-256 of the file; the last one is kept for recordings that are listed in many parts, one
-    after the other.
+    """SHA-256 of a file, cached for recordings that are listed in many parts in a row.
+
+    Of the file, not of the samples: decoders and resamplers differ in the last bit between
+    machines.
     """
-    # Of the file, not of the samples: decoders and resamplers differ in the last bit between
-    # machines.
     try:
         require_file(path)
         with path.open("rb") as file:

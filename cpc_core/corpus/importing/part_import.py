@@ -1,6 +1,4 @@
-"""The heavy share of an import: one part's recordings decoded, cut and written as its shard. Any
-process can do it.
-"""
+"""Import of one part: its recordings decoded, cut and written as its shard by any process."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ from dataclasses import dataclass, field
 import torch
 
 from cpc_core.audio import printable
-from cpc_core.corpus.importing.clips import Clip, clip_samples, cut
+from cpc_core.corpus.importing.clips import Clip, clip_samples, cut_clips
 from cpc_core.corpus.importing.parts import Part
 from cpc_core.corpus.importing.shard_writer import ShardWriter
 from cpc_core.corpus.importing.workspace import (
@@ -31,37 +29,36 @@ from cpc_core.geometry import SAMPLE_RATE_HZ
 def import_part(
     work: Workspace, name: str, on_recordings: Callable[[int], None] = lambda count: None
 ) -> None:
-    """Make the shard of one part of an import, unless that is done; doing it again gives the same
-    bytes.
+    """Writes the shard of one part of an import, unless it is finished already.
 
-    Holds one block of a recording and one row group, whatever the part holds.
+    Writing it again gives the same bytes. One block of a recording and one row group are in memory,
+    whatever the size of the part.
 
     Args:
-        work: The import's workspace, which knows the part.
+        work: The import's workspace, to which the part was added.
         name: The part.
-        on_recordings: Called with the number of recordings that were finished since it was last
-            called.
+        on_recordings: Called with the number of recordings finished since the last call.
 
     Raises:
         StorageError: The shard cannot be written.
     """
     with storage_errors(work.target), _one_thread():
         part, key = work.part(name)
-        if work.finished(name, key) is not None:
+        if work.is_finished(name, key):
             on_recordings(len(part.entries))
             return
         clip_bytes = clip_samples(part.options) * BYTES_PER_SAMPLE
         with ShardWriter(work.shards, name, part.split, clip_bytes) as writer:
-            making = _PartWriter(part, writer)
+            part_writer = _PartWriter(part, writer)
             for entry in part.entries:
-                making.take(entry)
+                part_writer.add(entry)
                 on_recordings(1)
-            work.finish(name, making.result(key))
+            work.finish(name, part_writer.result(key))
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Resamples with one thread, because the last bit of a convolution depends on their number."""
+    """Limits torch to one thread: the last bit of a convolution depends on their number."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -72,7 +69,7 @@ def _one_thread() -> Iterator[None]:
 
 @dataclass
 class _PartWriter:
-    """A part under way: its shard and what was found so far."""
+    """Writer of one part: its shard, and the rejections and notes so far."""
 
     part: Part
     writer: ShardWriter
@@ -82,13 +79,13 @@ class _PartWriter:
     notes: list[Note] = field(default_factory=list)
     samples: int = 0
 
-    def take(self, entry: Entry) -> None:
-        """Write the clips of one entry, or note why there are none."""
+    def add(self, entry: Entry) -> None:
+        """Writes the clips of one entry, or records the reason for its rejection."""
         path = printable(entry.path)
         notes: dict[str, None] = {}
         end_s = None
         try:
-            for clip in cut(self.part.folder, entry, self.part.options):
+            for clip in cut_clips(self.part.folder, entry, self.part.options):
                 if clip.clip_id in self.clip_ids:
                     raise AudioError(f"{path}: the part from {clip.start_s:g} s on is listed twice")
                 self._write(entry, clip)
@@ -132,7 +129,7 @@ class _PartWriter:
         self.samples += clip.num_samples
 
     def result(self, key: str) -> PartResult:
-        """Close the shard and sum up."""
+        """Closes the shard and returns the result of the part."""
         return PartResult(
             part=key,
             shards=self.writer.finish(),

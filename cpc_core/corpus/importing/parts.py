@@ -1,10 +1,9 @@
-"""Dividing an import into parts: each becomes one shard, whoever makes it and whenever.
+"""Parts of an import, each of which becomes one shard, independent of process and order.
 
-    entries   sorted by split, then by a hash of their path    so that neighbours in a shard are
-    unrelated parts     cut where the clips expected so far fill a shard; all parts of one
-    recording's entries stay together
+    entries   sorted by split, then by a hash of their path: neighbours in a shard are unrelated
+    parts     end where the clips expected so far fill a shard; a recording is never divided
 
-What is in a part depends on the source and the options alone, so the shards do, too.
+Parts depend on the source and the options alone, and so do the shards.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from pathlib import Path
 from cpc_core.audio import duration_s, printable
 from cpc_core.corpus.importing.clips import clip_samples
 from cpc_core.corpus.manifest import (
+    CORPUS_SCHEMA,
     LARGEST_SHARD_BYTES,
-    SCHEMA_VERSION,
     SHARD_BYTES,
     SPLITS,
     ImportOptions,
@@ -40,13 +39,13 @@ class Part:
     """Entries of one split that go into one shard.
 
     Attributes:
-        name: `train-00003`: of its shard.
+        name: Name of its shard, such as `train-00003`.
         split: The split.
-        folder: What the entries' paths are below.
+        folder: The source's folder, to which the paths of the entries are relative.
         entries: In the order of their clips.
-        versions: Size in bytes and time of change in nanoseconds of every entry's file, (−1, −1)
+        versions: Size in bytes and modification time in nanoseconds of every entry's file, (−1, −1)
             where it is missing.
-        options: How they become clips.
+        options: Settings of the import.
     """
 
     name: str
@@ -57,23 +56,24 @@ class Part:
     options: ImportOptions
 
     def to_json(self) -> bytes:
-        """Everything that makes its shard; equal parts give equal bytes. Paths that are not UTF-8
-        survive as escapes.
+        """Everything that determines the shard; equal parts have equal bytes.
+
+        Paths that are not UTF-8 are preserved as escapes.
         """
-        entries = [asdict(entry) | {"path": str(entry.path)} for entry in self.entries]
-        options = self.options.model_dump(mode="json")
         content = {
-            "schema": SCHEMA_VERSION,
+            "schema": CORPUS_SCHEMA,
             "folder": str(self.folder),
-            "options": options,
+            "options": self.options.model_dump(mode="json"),
             "versions": self.versions,
-            "entries": entries,
+            "entries": [asdict(entry) | {"path": str(entry.path)} for entry in self.entries],
+            "name": self.name,
+            "split": self.split,
         }
-        return json.dumps(content | {"name": self.name, "split": self.split}).encode("ascii")
+        return json.dumps(content).encode("ascii")
 
     @classmethod
     def from_json(cls, content: bytes) -> Part:
-        """The part of which `to_json` made this."""
+        """The part that `to_json` has written."""
         data = json.loads(content)
         return cls(
             name=data["name"],
@@ -89,31 +89,27 @@ class Part:
 
 
 def plan_parts(folder: Path, entries: Sequence[Entry], options: ImportOptions) -> Iterator[Part]:
-    """Divide entries, each with its split, into parts.
+    """Divides entries, each with its split, into parts.
 
-    Reads the header of every recording whose length the source does not tell.
+    Reads the header of every recording whose length the source does not give.
     """
     for split in SPLITS:
         mine = sorted((entry for entry in entries if entry.split == split), key=_order)
-        for number, share in enumerate(
-            _shares(mine, _expected_clips(folder, mine, options), options)
-        ):
+        expected = _expected_clips(folder, mine, options)
+        for number, share in enumerate(_shares(mine, expected, options)):
             versions = tuple(_version(folder / entry.path) for entry in share)
             yield Part(f"{split}-{number:05d}", split, folder, tuple(share), versions, options)
 
 
 def _order(entry: Entry) -> tuple[bytes, float, float]:
-    return (
-        hashlib.sha256(printable(entry.path).encode()).digest(),
-        entry.start_s,
-        entry.end_s or 0.0,
-    )
+    digest = hashlib.sha256(printable(entry.path).encode()).digest()
+    return digest, entry.start_s, entry.end_s or 0.0
 
 
 def _shares(
     entries: Sequence[Entry], clips: Sequence[int], options: ImportOptions
 ) -> Iterator[list[Entry]]:
-    """Runs of entries with about equally many clips, each about one shard's worth."""
+    """Runs of entries with about equally many clips, each about as many as fill a shard."""
     total = max(1, sum(clips))
     total_bytes = total * clip_samples(options) * BYTES_PER_SAMPLE
     count = max(1, round(total_bytes / SHARD_BYTES))
@@ -144,7 +140,7 @@ def _expected_clips(folder: Path, entries: Sequence[Entry], options: ImportOptio
 
     expected: list[int] = []
     with ThreadPoolExecutor(_HEADER_READERS) as pool:
-        # Block by block, because the pool notes down all it is given, and there may be millions.
+        # In blocks, because `map` submits all of its items at once, and there may be millions.
         for begin in range(0, len(entries), _HEADER_BLOCK):
             expected += pool.map(clips, entries[begin : begin + _HEADER_BLOCK])
     return expected

@@ -1,6 +1,4 @@
-"""A source becomes a corpus: every usable recording as clips in shards, every refused one in
-rejected.csv.
-"""
+"""Import of a source: usable recordings become clips in shards, the others rows of rejected.csv."""
 
 from __future__ import annotations
 
@@ -12,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.importing.clips import clip_samples
 from cpc_core.corpus.importing.part_import import import_part
 from cpc_core.corpus.importing.parts import plan_parts
 from cpc_core.corpus.importing.splits import groups_in_several_splits, with_splits
 from cpc_core.corpus.importing.workspace import PartResult, Workspace, storage_errors
-from cpc_core.corpus.manifest import MANIFEST_NAME, SPLITS, ImportOptions, Manifest, Split, Totals
+from cpc_core.corpus.manifest import MANIFEST_NAME, SPLITS, ImportOptions, Manifest, Totals
 from cpc_core.corpus.sources.detect import open_source
 from cpc_core.corpus.sources.entry import Source
 from cpc_core.errors import CorpusError, StorageError
@@ -26,52 +25,40 @@ from cpc_core.storage_path import StoragePath
 
 REJECTED_NAME = "rejected.csv"
 
-
 NOTES_NAME = "notes.csv"
 
 
 class PartRunner(Protocol):
-    """Whatever makes the parts of an import: this process, or a cluster."""
+    """Function that imports the parts: in this process, or on a cluster."""
 
     def __call__(
         self, work: Workspace, names: Sequence[str], on_recordings: Callable[[int], None]
     ) -> None:
-        """Call `import_part` for all of them, in any order, and `on_recordings` in this process as
-        they get on.
+        """Calls `import_part` for each name, in any order.
+
+        `on_recordings` is called in this process with the number of recordings just finished.
         """
 
 
 def in_this_process(
     work: Workspace, names: Sequence[str], on_recordings: Callable[[int], None]
 ) -> None:
-    """Makes one part after the other. A `PartRunner`."""
+    """Imports one part after the other. A `PartRunner`."""
     for name in names:
         import_part(work, name, on_recordings)
 
 
 @dataclass(frozen=True)
 class ImportSummary:
-    """What an import made.
+    """Result of an import.
 
     Attributes:
-        corpus: The corpus.
-        hash: Its hash.
-        recordings: Entries of the source.
-        rejected: Entries that gave no clip; rejected.csv says why.
-        noted: Entries that were repaired; notes.csv says how.
-        rows: Clips of each split that has any.
-        audio_s: Seconds of recordings in the clips, padding not counted.
+        corpus: The imported corpus.
         kept: Entries that an earlier, interrupted import had finished.
-        divided_groups: Groups that are in more than one split, because the source says so.
+        divided_groups: Groups in more than one split, because the source names the splits so.
     """
 
-    corpus: StoragePath
-    hash: str
-    recordings: int
-    rejected: int
-    noted: int
-    rows: dict[Split, int]
-    audio_s: float
+    corpus: Corpus
     kept: int
     divided_groups: int
 
@@ -79,7 +66,7 @@ class ImportSummary:
 def import_folder(
     source: Path, out: str | Path | StoragePath, options: ImportOptions, *, overwrite: bool = False
 ) -> ImportSummary:
-    """Import what is found at `source` in this process; see `import_source`."""
+    """Imports the source at the path `source` in this process; see `import_source`."""
     return import_source(open_source(source), out, options, overwrite=overwrite)
 
 
@@ -92,19 +79,18 @@ def import_source(
     run: PartRunner = in_this_process,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> ImportSummary:
-    """Import `source` into the new corpus `out`.
+    """Imports `source` into the new corpus `out`, which is named after the source's folder.
 
-    An import that was interrupted goes on where it was: what it finished is in a workspace beside
-    `out`, and is used if the source and the options are still the same. The corpus takes its name
-    from the source's folder.
+    An import that was interrupted resumes: its finished parts are in a workspace in the parent
+    folder of `out`, and are used if the source and the options are still the same.
 
     Args:
         source: Recordings.
         out: The corpus, a path or a URI; it appears when it is complete.
-        options: How recordings become clips.
-        overwrite: Replace a corpus that is at `out`.
-        run: Who makes the shards; they are the same to the byte.
-        on_progress: Called with the number of recordings that are done, and how many there are.
+        options: Settings of the import.
+        overwrite: Replace a corpus at `out`.
+        run: Imports the parts; the shards do not depend on it.
+        on_progress: Called with the number of finished recordings and of all recordings.
 
     Raises:
         CorpusError: The source is unusable, nothing of it could be read, or `out` exists.
@@ -112,54 +98,35 @@ def import_source(
     """
     work = Workspace(StoragePath.of(out))
     with storage_errors(work.target):
-        _refuse_target(work, overwrite)
+        _require_new_target(work, overwrite)
     entries = with_splits(list(source.entries()), options.dev_fraction, options.seed)
     total, divided = len(entries), groups_in_several_splits(entries)
+    done = 0
+
+    def count(recordings: int) -> None:
+        nonlocal done
+        done += recordings
+        on_progress(done, total)
+
     with work.locked():
         # Again: another import may have published while this one listed its recordings.
-        _refuse_target(work, overwrite)
+        _require_new_target(work, overwrite)
         keys = {part.name: work.add(part) for part in plan_parts(source.folder, entries, options)}
-        # Two million of them are gigabytes, and are written down by now.
+        # Two million of them are gigabytes, and by now they are on the disk.
         del entries
-        kept = sum(
-            result.recordings
-            for name, key in keys.items()
-            if (result := work.result(name)) is not None and result.part == key
-        )
-        run(work, list(keys), _ProgressCounter(total, on_progress).add)
-        results = _collected(work, keys)
+        earlier = [result for name, key in keys.items() if (result := work.result(name, key))]
+        kept = sum(result.recordings for result in earlier)
+        run(work, list(keys), count)
+        results = _collect(work, keys)
         manifest = _manifest(source.folder.name, options, results)
         _require_clips(work, results)
         _publish(work, manifest, results)
-    return ImportSummary(
-        corpus=work.target,
-        hash=manifest.hash,
-        recordings=total,
-        rejected=manifest.totals.rejected,
-        noted=manifest.totals.noted,
-        rows=dict(manifest.rows),
-        audio_s=manifest.totals.audio_s,
-        kept=kept,
-        divided_groups=divided,
-    )
+    return ImportSummary(Corpus(work.target, manifest), kept, divided)
 
 
-@dataclass
-class _ProgressCounter:
-    """Sums up what is reported in steps."""
-
-    total: int
-    on_progress: Callable[[int, int], None]
-    done: int = 0
-
-    def add(self, count: int) -> None:
-        self.done += count
-        self.on_progress(self.done, self.total)
-
-
-def _refuse_target(work: Workspace, overwrite: bool) -> None:
+def _require_new_target(work: Workspace, overwrite: bool) -> None:
     out = work.target
-    if not out.exists() or work.is_half_published():
+    if not out.exists() or work.publish_interrupted():
         return
     if not overwrite:
         raise CorpusError(f"{out} exists already: choose another folder or pass --overwrite")
@@ -167,14 +134,16 @@ def _refuse_target(work: Workspace, overwrite: bool) -> None:
         raise CorpusError(f"{out} is not a corpus, so it is not overwritten: choose another folder")
 
 
-def _collected(work: Workspace, keys: Mapping[str, str]) -> list[PartResult]:
-    """What came of every part; refused where another import got in between, which no lock prevents
-    in a store.
+def _collect(work: Workspace, keys: Mapping[str, str]) -> list[PartResult]:
+    """Reads the results of all parts.
+
+    Raises:
+        StorageError: Another import has replaced one, which no lock prevents in an object store.
     """
     results = []
     for name, key in keys.items():
-        result = work.result(name)
-        if result is None or result.part != key:
+        result = work.result(name, key)
+        if result is None:
             raise StorageError(
                 f"the record of {name} in {work.folder} is gone or was changed by another import: "
                 "let the other one end, then run the same command again"
@@ -212,7 +181,8 @@ def _require_clips(work: Workspace, results: Sequence[PartResult]) -> None:
     work.discard()
     refused = [rejection for result in results for rejection in result.rejected]
     raise CorpusError(
-        f"none of the {len(refused)} recordings could be used; the first, {refused[0].path}: {refused[0].reason}"
+        f"none of the {len(refused)} recordings could be used; "
+        f"the first, {refused[0].path}: {refused[0].reason}"
     )
 
 

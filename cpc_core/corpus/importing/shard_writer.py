@@ -1,11 +1,10 @@
-"""Writing clips as Parquet shards."""
+"""Writer of clips as Parquet shards."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 from contextlib import ExitStack
-from types import TracebackType
 from typing import IO, Any
 
 import pyarrow as pa
@@ -28,15 +27,14 @@ _SMALL_COLUMNS = [
 
 
 class ShardWriter:
-    """Writes clips into one shard, in row groups that a reader can take one at a time; a context
-    manager that closes it.
+    """Writer of clips into one shard, in row groups; a context manager that closes the file.
 
-    More than `LARGEST_SHARD_BYTES` of audio go on in further shards, named after the first.
+    More than `LARGEST_SHARD_BYTES` of audio continue in further shards, named after the first.
 
     Args:
-        folder: Where the shards go.
+        folder: Folder of the shards.
         name: Name of the first one, without `.parquet`.
-        split: The split they belong to.
+        split: Split of the clips.
         clip_bytes: Bytes of one clip's audio.
     """
 
@@ -51,33 +49,25 @@ class ShardWriter:
     def __enter__(self) -> ShardWriter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: Any) -> None:
         if self._open is not None:
-            self._open.abandon(kind, error, trace)
+            self._open.abandon(*error)
 
     def add(self, clip: dict[str, Any]) -> None:
-        """Take one row of `CLIP_SCHEMA`."""
+        """Adds one row of `CLIP_SCHEMA`."""
         self._row_group.append(clip)
         if len(self._row_group) == self._full_row_group:
             self._write_row_group()
 
     def finish(self) -> tuple[Shard, ...]:
-        """Write what is left, close the last shard, and describe all of them."""
+        """Writes the remaining clips, closes the last shard, and describes all of them."""
         if self._row_group:
             self._write_row_group()
         self._finish_shard()
         return tuple(self._finished)
 
     def _write_row_group(self) -> None:
-        if (
-            self._open is not None
-            and sum(self._open.row_group_rows) + len(self._row_group) > self._full_shard
-        ):
+        if self._open is not None and self._open.rows + len(self._row_group) > self._full_shard:
             self._finish_shard()
         if self._open is None:
             suffix = f"-{len(self._finished)}" if self._finished else ""
@@ -92,13 +82,13 @@ class ShardWriter:
 
 
 class _OpenShard:
-    """A Parquet file being written, and hashed on its way."""
+    """Parquet file that is being written and hashed."""
 
-    def __init__(self, place: StoragePath) -> None:
-        self.row_group_rows: list[int] = []
-        self._place = place
+    def __init__(self, path: StoragePath) -> None:
+        self._path = path
+        self._row_group_rows: list[int] = []
         self._file = ExitStack()
-        self._sink = _HashedFile(self._file.enter_context(place.writing()))
+        self._sink = _HashedFile(self._file.enter_context(path.writing()))
         self._writer = pq.ParquetWriter(
             self._sink,
             CLIP_SCHEMA,
@@ -107,38 +97,38 @@ class _OpenShard:
             write_page_checksum=True,
         )
 
+    @property
+    def rows(self) -> int:
+        return sum(self._row_group_rows)
+
     def write(self, row_group: pa.Table) -> None:
         self._writer.write_table(row_group)
-        self.row_group_rows.append(len(row_group))
+        self._row_group_rows.append(len(row_group))
 
     def close(self, split: Split) -> Shard:
         self._writer.close()
         self._file.close()
         return Shard(
-            file=self._place.name,
+            file=self._path.name,
             split=split,
-            rows=sum(self.row_group_rows),
-            row_group_rows=tuple(self.row_group_rows),
+            rows=self.rows,
+            row_group_rows=tuple(self._row_group_rows),
             bytes=self._sink.size,
             sha256=self._sink.digest.hexdigest(),
         )
 
-    def abandon(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Leave no file behind: the writer is closed into nothing, because it would write its
-        footer when it is collected.
+    def abandon(self, *error: Any) -> None:
+        """Leaves no file behind; `error` is that of `__exit__`.
+
+        The writer is closed into memory, because it would write its footer when it is collected.
         """
         self._sink.target = io.BytesIO()
         self._writer.close()
-        self._file.__exit__(kind, error, trace)
+        self._file.__exit__(*error)
 
 
 class _HashedFile(io.RawIOBase):
-    """Passes on what is written to it, counted and hashed."""
+    """File that counts and hashes the bytes written to it."""
 
     def __init__(self, target: IO[bytes]) -> None:
         self.target, self.size, self.digest = target, 0, hashlib.sha256()

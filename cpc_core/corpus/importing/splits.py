@@ -1,4 +1,4 @@
-"""The train and dev split of recordings for which the source names none."""
+"""Train and dev split of recordings for which the source names none."""
 
 from __future__ import annotations
 
@@ -6,25 +6,22 @@ import hashlib
 from collections import Counter
 from dataclasses import replace
 
-from cpc_core.corpus.manifest import Split
 from cpc_core.corpus.sources.entry import Entry
 
 
 def with_splits(entries: list[Entry], dev_fraction: float, seed: int) -> list[Entry]:
-    """The same entries, each with a split; splits that the source names are kept.
+    """The entries, each with a split; splits that the source names do not change.
 
     Of the entries without one, whole groups go to dev until it has its share of them, in an order
-    hashed from the seed and the group's name: a recording added later moves no other one unless it
-    tips the balance. One group always stays for training.
+    hashed from the seed and the group's name: a recording added later moves no other one unless dev
+    was about to be full. One group always remains for training.
     """
     sizes = Counter(entry.group for entry in entries if entry.split is None)
-    wanted = dev_fraction * sizes.total()
+    order = sorted(sizes, key=lambda group: hashlib.sha256(f"{seed}/{group}".encode()).digest())
     dev: set[str] = set()
     held_out = 0
-    for group in sorted(sizes, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).digest())[
-        :-1
-    ]:
-        if held_out >= wanted:
+    for group in order[:-1]:
+        if held_out >= dev_fraction * sizes.total():
             break
         dev.add(group)
         held_out += sizes[group]
@@ -37,14 +34,6 @@ def with_splits(entries: list[Entry], dev_fraction: float, seed: int) -> list[En
 
 
 def groups_in_several_splits(entries: list[Entry]) -> int:
-    """How many groups are in more than one split: only a source that names the splits itself can
-    ask for that.
-    """
-    first: dict[str, Split | None] = {}
-    return len(
-        {
-            entry.group
-            for entry in entries
-            if first.setdefault(entry.group, entry.split) != entry.split
-        }
-    )
+    """Number of groups with entries in more than one split, which only the source can cause."""
+    pairs = {(entry.group, entry.split) for entry in entries}
+    return sum(splits > 1 for splits in Counter(group for group, _ in pairs).values())

@@ -1,11 +1,11 @@
-"""Where an import keeps what it has done, so that it can be killed at any moment and go on.
+"""Workspace of an import, from which it resumes after it was killed at any moment.
 
 .CORPUS.importing/
-  parts/train-00003.json       what goes into a shard
-  corpus/train-00003.parquet   the shard, there when it is whole
-  done/train-00003.json        its sha256 and what was refused on the way, written after it
+  parts/train-00003.json       description of a part
+  corpus/train-00003.parquet   its shard, which appears when it is complete
+  done/train-00003.json        its sha256, rejections and notes, written after it
 
-Beside the corpus, in the same store, out of sight; the corpus appears when everything is done.
+A hidden folder in the parent folder of the corpus; the corpus appears when everything is done.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _COPIES = 16
 
 
 class Rejection(BaseModel):
-    """An entry that gave no clip."""
+    """An entry without a clip."""
 
     path: str
     reason: str
@@ -46,12 +46,12 @@ class Note(BaseModel):
 
 
 class PartResult(BaseModel):
-    """What came of a part."""
+    """Result of a part."""
 
     model_config = ConfigDict(extra="forbid")
 
     part: str
-    """SHA-256 of the part's description: another one makes this result worthless."""
+    """SHA-256 of the part's description: a result of another description is not used."""
 
     shards: tuple[Shard, ...]
     label_rows: dict[str, int]
@@ -64,17 +64,17 @@ class PartResult(BaseModel):
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folder of one import.
+    """Workspace of the import of one corpus.
 
     Attributes:
-        target: Where the corpus is to be.
+        target: The corpus to import.
     """
 
     target: StoragePath
 
     @property
     def folder(self) -> StoragePath:
-        """The folder itself."""
+        """Folder of the workspace."""
         return self.target.beside(f".{self.target.name}.importing")
 
     @property
@@ -83,43 +83,45 @@ class Workspace:
         return self.folder / "corpus"
 
     def add(self, part: Part) -> str:
-        """Write down what goes into a shard, and give the hash of this description."""
+        """Writes the description of a part and returns its hash."""
         content = part.to_json()
         (self.folder / "parts" / f"{part.name}.json").write_bytes(content)
         return hashlib.sha256(content).hexdigest()
 
     def part(self, name: str) -> tuple[Part, str]:
-        """A part that was added, and the hash of its description."""
+        """Reads a part that was added, and the hash of its description."""
         content = (self.folder / "parts" / f"{name}.json").read_bytes()
         return Part.from_json(content), hashlib.sha256(content).hexdigest()
 
     def finish(self, name: str, result: PartResult) -> None:
-        """Write down what came of a part whose shards are written."""
+        """Writes the result of a part, after its shards."""
         (self.folder / "done" / f"{name}.json").write_bytes(result.model_dump_json().encode())
 
-    def result(self, name: str) -> PartResult | None:
-        """What came of a part, None if it was not finished or its record cannot be read."""
-        place = self.folder / "done" / f"{name}.json"
+    def result(self, name: str, key: str) -> PartResult | None:
+        """Reads the result of a part.
+
+        Returns:
+            None if there is none that can be read, or its part had another description than `key`.
+        """
         try:
-            return PartResult.model_validate_json(place.read_bytes())
+            content = (self.folder / "done" / f"{name}.json").read_bytes()
+            result = PartResult.model_validate_json(content)
         except (FileNotFoundError, ValidationError):
             return None
+        return result if result.part == key else None
 
-    def finished(self, name: str, key: str) -> PartResult | None:
-        """What came of a part, if it is the same part and its shards are there to the byte."""
-        result = self.result(name)
-        if result is None or result.part != key:
-            return None
-        for shard in result.shards:
-            place = self.shards / shard.file
-            if not place.is_file() or place.sha256() != shard.sha256:
-                return None
-        return result
+    def is_finished(self, name: str, key: str) -> bool:
+        """True if the part has a result and its shards have their hashes."""
+        result = self.result(name, key)
+        return result is not None and all(map(self._is_intact, result.shards))
+
+    def _is_intact(self, shard: Shard) -> bool:
+        path = self.shards / shard.file
+        return path.is_file() and path.sha256() == shard.sha256
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps another import of this machine away, and turns errors of the store into one
-        sentence.
+        """Excludes another import on this machine, and translates storage errors.
 
         Raises:
             StorageError: The target cannot be written.
@@ -136,14 +138,13 @@ class Workspace:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     raise CorpusError(
-                        f"another import is writing {self.target}: wait for it or choose another folder"
+                        f"another import is writing {self.target}: "
+                        "wait for it or choose another folder"
                     ) from None
                 yield
 
     def publish(self, files: list[str]) -> None:
-        """Let the corpus appear: `files` of the shards' folder, and no others, in the place of what
-        is there now.
-        """
+        """Replaces the target by `files` of the shards' folder, and no others."""
         for name in self.shards.file_sizes().keys() - set(files):
             (self.shards / name).remove()
         if self.target.is_local:
@@ -152,22 +153,25 @@ class Workspace:
             self._copy(files)
         self.discard()
 
-    def is_half_published(self) -> bool:
-        """Whether publishing was interrupted in a store, so that there are shards at the target and
-        no manifest.
+    def publish_interrupted(self) -> bool:
+        """True if the target in an object store has shards, but no manifest yet.
+
+        The workspace has its manifest only from just before `publish` on.
         """
-        if self.target.is_local or (self.target / MANIFEST_NAME).is_file():
-            return False
-        # Written right before it is published; the next import writes its own.
-        return (self.shards / MANIFEST_NAME).is_file()
+        return (
+            not self.target.is_local
+            and not (self.target / MANIFEST_NAME).is_file()
+            and (self.shards / MANIFEST_NAME).is_file()
+        )
 
     def discard(self) -> None:
-        """Delete the workspace."""
+        """Deletes the workspace."""
         self.folder.remove()
 
     def _copy(self, files: list[str]) -> None:
-        """Stores cannot rename folders, so the manifest makes the corpus: it goes first and comes
-        last.
+        """Copies files within an object store, which cannot rename folders.
+
+        The manifest marks a complete corpus: the old one is removed first, the new one copied last.
         """
         old = self.target.file_sizes()
         if MANIFEST_NAME in old:
@@ -181,22 +185,22 @@ class Workspace:
 
 @contextmanager
 def storage_errors(target: StoragePath) -> Iterator[None]:
-    """Turns errors of a store into one sentence.
+    """Translates an `OSError` of the block into a `StorageError`.
 
     Raises:
-        StorageError: The block failed to write or to read it.
+        StorageError: The block failed to read or write `target` or its workspace.
     """
     try:
         yield
     except OSError as error:
         raise StorageError(
-            f"the corpus {target} cannot be written ({error.strerror or error}): free space or choose another folder; "
-            "the same command goes on with what is finished"
+            f"the corpus {target} cannot be written ({error.strerror or error}): "
+            "free space or choose another folder; the same command resumes the import"
         ) from error
 
 
 def _swap(folder: Path, target: Path) -> None:
-    """Put `folder` in the place of `target`, which is put back where that fails."""
+    """Renames `folder` to `target`, which is restored if that fails."""
     old = target.with_name(f".{target.name}.{uuid.uuid4().hex}.replaced")
     if target.exists():
         target.rename(old)
@@ -206,6 +210,6 @@ def _swap(folder: Path, target: Path) -> None:
         if old.exists():
             old.rename(target)
         raise
-    # A rename is on the disk when its folder is.
+    # A rename is durable once its folder is.
     sync(target.parent)
     shutil.rmtree(old, ignore_errors=True)

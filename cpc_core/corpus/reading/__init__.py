@@ -1,1 +1,1 @@
-"""Batches of crops read from a corpus, in an order that is a function of seed and epoch."""
+"""Training batches read from a corpus, in an order that is a function of the seed."""

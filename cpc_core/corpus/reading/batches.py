@@ -1,6 +1,4 @@
-"""From windows to the batches of a training step, whoever read the windows: this process or Ray
-Data.
-"""
+"""Batches of the training steps, assembled from windows that this process or Ray Data reads."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from torch import Tensor
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.pcm import fill_floats, pcm_matrix
 from cpc_core.corpus.reading.order import ReadPlan, read_window
-from cpc_core.corpus.reading.prefetch import read_ahead
+from cpc_core.corpus.reading.prefetch import prefetch
 from cpc_core.errors import ConfigError, CorpusError
 from cpc_core.stateless_random import Key, Purpose, uniform_integers
 
@@ -26,7 +24,7 @@ _ORDER = "read every window of this worker once and keep their order"
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What one worker sees of one step.
+    """Clips of one training step for one worker.
 
     Attributes:
         step: Optimizer step, counted from 0.
@@ -48,16 +46,15 @@ def batches_in_process(
     rank: int = 0,
     world: int = 1,
 ) -> Iterator[Batch]:
-    """Batches of steps [start_step, stop_step) for one worker, read ahead by one window in a
-    thread.
+    """Batches of steps [start_step, stop_step) for one worker, with windows prefetched in a thread.
 
     Args:
-        corpus: Where the training clips are.
-        seed: The trial's seed, which orders them.
+        corpus: The training clips.
+        seed: The trial's seed, which determines their order.
         batch_size: Clips of a step over all workers; this worker gets `batch_size / world`.
         start_step: First step; any step can be the first, with the same continuation.
         stop_step: End of the steps, exclusive.
-        rank: This worker.
+        rank: Index of this worker.
         world: Number of workers.
 
     Raises:
@@ -67,14 +64,14 @@ def batches_in_process(
     """
     plan = ReadPlan(corpus.row_groups("train"), seed, batch_size)
     tables = (read_window(read) for read in plan.windows(start_step, stop_step, rank, world))
-    return assemble(read_ahead(tables), batch_size // world, corpus.clip_samples)
+    return assemble(prefetch(tables), batch_size // world, corpus.clip_samples)
 
 
 def assemble(tables: Iterable[pa.Table], batch_size: int, clip_samples: int) -> Iterator[Batch]:
-    """Cut a stream of clips in training order into its steps.
+    """Divides a stream of clips in training order into its steps.
 
     Args:
-        tables: Results of `read_window` in step order, cut or joined anywhere: a step may span
+        tables: Results of `read_window` in step order, divided or joined anywhere: a step may span
             several tables.
         batch_size: Clips of a step of this worker.
         clip_samples: Samples of every clip.
@@ -83,28 +80,29 @@ def assemble(tables: Iterable[pa.Table], batch_size: int, clip_samples: int) -> 
         CorpusError: A step does not get exactly its clips, or does not follow the one before.
     """
     pending: list[tuple[NDArray[np.int64], NDArray[np.int16]]] = []
-    held = 0
+    clips = 0
     expected: int | None = None
     for step, clip_ids, pcm in _pieces(tables, clip_samples):
         if expected is not None and step != expected:
             raise CorpusError(
-                f"clips of step {step} arrived with {held} of {batch_size} of step {expected}: {_ORDER}"
+                f"clips of step {step} arrived with {clips} of {batch_size} of step {expected}: "
+                f"{_ORDER}"
             )
         pending.append((clip_ids, pcm))
-        held, expected = held + len(clip_ids), step
-        if held > batch_size:
-            raise CorpusError(f"step {step} got {held} clips instead of {batch_size}: {_ORDER}")
-        if held == batch_size:
+        clips, expected = clips + len(clip_ids), step
+        if clips > batch_size:
+            raise CorpusError(f"step {step} got {clips} clips instead of {batch_size}: {_ORDER}")
+        if clips == batch_size:
             yield _batch(step, pending)
-            pending, held, expected = [], 0, step + 1
-    if held:
+            pending, clips, expected = [], 0, step + 1
+    if clips:
         raise CorpusError(
-            f"the stream ended with {held} of the {batch_size} clips of step {expected}: {_ORDER}"
+            f"the stream ended with {clips} of the {batch_size} clips of step {expected}: {_ORDER}"
         )
 
 
 def crop(batch: Batch, crop_samples: int, seed: int) -> Batch:
-    """The same batch, each clip cut to `crop_samples` at a place drawn per (seed, step, clip).
+    """The batch with each clip cut to `crop_samples` at a start drawn per (seed, step, clip).
 
     Raises:
         ConfigError: The clips are shorter than the crop.
@@ -112,7 +110,8 @@ def crop(batch: Batch, crop_samples: int, seed: int) -> Batch:
     clips, samples = batch.audio.shape
     if crop_samples > samples:
         raise ConfigError(
-            f"data.crop_s asks for {crop_samples} samples, but the corpus has clips of {samples}: lower data.crop_s or set it to null"
+            f"data.crop_s asks for {crop_samples} samples, but the corpus has clips of {samples}: "
+            "lower data.crop_s or set it to null"
         )
     start = uniform_integers(
         Key(seed, batch.step, Purpose.CROP), batch.clip_ids, (), samples - crop_samples + 1
@@ -124,7 +123,7 @@ def crop(batch: Batch, crop_samples: int, seed: int) -> Batch:
 def _pieces(
     tables: Iterable[pa.Table], clip_samples: int
 ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int16]]]:
-    """Runs of neighbouring rows of one step: step, clip ids `[n]`, samples `[n, L]`."""
+    """Runs of adjacent rows of one step: step, clip ids `[n]`, samples `[n, L]`."""
     for table in tables:
         for rows in table.to_batches():
             steps, clip_ids = (rows.column(name).to_numpy() for name in ("step", "clip_id"))

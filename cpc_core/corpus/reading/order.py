@@ -1,18 +1,17 @@
-"""Which clips each training step sees: a function of the corpus, the seed and the batch size, and
-of nothing else.
+"""Order of training: a function of the corpus, the seed and the batch size alone.
 
     an epoch:  all row groups, permuted by (seed, epoch)        g7 g2 g9 │ g0 g4 g1 │ …
-    a window:  WINDOW_ROW_GROUPS neighbours of that order,      └ window ┘
+    a window:  WINDOW_ROW_GROUPS of them in a row,              └ window ┘
                their rows permuted by (seed, epoch, window)     r5 r31 r2 r17 …
     a step:    the next batch_size rows of the epoch            [ s ][ s+1 ]…
     a worker:  its equal share of every step, by row group      [0 1 1 0]…
 
-A worker takes the clips of a step that come first, or second, …, in the order of the epoch's row
-groups: so it reads few row groups besides its own, not all of them. The rows that are left when an
-epoch no longer fills a batch are not read in that epoch; they are others each time. A step belongs
-to epoch `step // steps_per_epoch`, so reading can start anywhere. Permutations sort the raw output
-of a bit generator, which NumPy keeps stable over its versions, unlike `Generator.permutation`.
-Nothing here imports torch: the processes that only read start fast.
+A worker takes the first share, or the second, …, of each step in the order of the epoch's row
+groups, so that it reads few row groups beyond its share. The rows left over when an epoch no longer
+fills a batch are not read in that epoch; they differ between epochs. A step belongs to epoch
+`step // steps_per_epoch`, so reading can start at any step. Permutations sort the raw output of a
+bit generator, which NumPy guarantees over its versions, unlike `Generator.permutation`. This module
+does not import torch, so that processes that only read start fast.
 """
 
 from __future__ import annotations
@@ -29,25 +28,22 @@ from cpc_core.corpus.row_groups import RowGroup, read_row_group
 from cpc_core.errors import ConfigError
 
 WINDOW_ROW_GROUPS = 16
-"""Row groups that are shuffled together. A constant, not a setting: it is part of the order, hence
-of the results.
-"""
+"""Row groups that are shuffled together. Not a setting: the order determines the results."""
 
 
 @dataclass(frozen=True)
 class WindowRead:
-    """One unit of reading: the rows of a window that fall to one worker. Small and picklable,
-    whatever the window holds.
+    """Unit of reading: one worker's rows of a window. Small and picklable at any window size.
 
     Attributes:
         row_groups: The window's row groups, in the epoch's order.
         shuffle: (seed, epoch, window), which permutes their rows.
-        first_position: Place of the window's first row in the epoch.
+        first_position: Position of the window's first row in the epoch.
         epoch_step: First step of the epoch.
-        start_step: First step wanted.
-        stop_step: End of the steps wanted, exclusive; never beyond the epoch.
+        start_step: First step to read.
+        stop_step: End of the steps to read, exclusive; never beyond the epoch.
         batch_size: Clips of a step over all workers.
-        rank: The worker.
+        rank: Index of the worker.
         world: Number of workers.
     """
 
@@ -62,9 +58,7 @@ class WindowRead:
     world: int
 
     def rows_and_steps(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows of the concatenated row groups that this worker takes, in order, and the step of
-        each: both `[n]`.
-        """
+        """This worker's rows of the concatenated row groups, in order, and their steps: `[n]`."""
         rows = _permutation(sum(group.rows for group in self.row_groups), self.shuffle)
         position = self.first_position + np.arange(len(rows))
         step = self.epoch_step + position // self.batch_size
@@ -76,7 +70,7 @@ class WindowRead:
 
 @dataclass(frozen=True)
 class ReadPlan:
-    """The order of training for one corpus, seed and batch size.
+    """Order of training for one corpus, seed and batch size.
 
     Attributes:
         row_groups: All row groups of the split, in the manifest's order.
@@ -94,8 +88,8 @@ class ReadPlan:
     def __post_init__(self) -> None:
         if self.batch_size > self.rows:
             raise ConfigError(
-                f"data.batch_size {self.batch_size} is larger than the {self.rows} training clips of the corpus: "
-                f"lower data.batch_size to at most {self.rows} or import more audio"
+                f"data.batch_size {self.batch_size} is larger than the {self.rows} training clips "
+                f"of the corpus: lower data.batch_size to at most {self.rows} or import more audio"
             )
 
     @property
@@ -111,15 +105,17 @@ class ReadPlan:
     def windows(
         self, start_step: int, stop_step: int, rank: int = 0, world: int = 1
     ) -> Iterator[WindowRead]:
-        """What worker `rank` of `world` reads for steps [start_step, stop_step), in step order,
-        made one at a time.
+        """Windows of worker `rank` of `world` for steps [start_step, stop_step), in step order.
 
         Raises:
-            ConfigError: The batch does not divide among the workers.
+            ConfigError: The batch does not divide among the workers; raised by this call, before
+                the first window.
+            ValueError: `rank` is not one of `world`.
         """
         if self.batch_size % world:
             raise ConfigError(
-                f"data.batch_size {self.batch_size} does not divide among {world} workers: make it a multiple of {world}"
+                f"data.batch_size {self.batch_size} does not divide among {world} workers: "
+                f"make it a multiple of {world}"
             )
         if not 0 <= rank < world:
             raise ValueError(f"rank {rank} is not one of {world} workers")
@@ -130,10 +126,8 @@ class ReadPlan:
     ) -> Iterator[WindowRead]:
         for epoch in count(start_step // self.steps_per_epoch):
             epoch_step = epoch * self.steps_per_epoch
-            first, last = (
-                max(start_step, epoch_step),
-                min(stop_step, epoch_step + self.steps_per_epoch),
-            )
+            first = max(start_step, epoch_step)
+            last = min(stop_step, epoch_step + self.steps_per_epoch)
             if first >= last:
                 return
             order = _permutation(len(self.row_groups), (self.seed, epoch))
@@ -147,17 +141,16 @@ class ReadPlan:
                     position < (last - epoch_step) * self.batch_size
                     and end > (first - epoch_step) * self.batch_size
                 ):
-                    shuffle = (self.seed, epoch, window)
                     read = WindowRead(
-                        groups,
-                        shuffle,
-                        position,
-                        epoch_step,
-                        first,
-                        last,
-                        self.batch_size,
-                        rank,
-                        world,
+                        row_groups=groups,
+                        shuffle=(self.seed, epoch, window),
+                        first_position=position,
+                        epoch_step=epoch_step,
+                        start_step=first,
+                        stop_step=last,
+                        batch_size=self.batch_size,
+                        rank=rank,
+                        world=world,
                     )
                     if len(read.rows_and_steps()[0]):
                         yield read
@@ -165,26 +158,29 @@ class ReadPlan:
 
 
 def read_window(read: WindowRead) -> pa.Table:
-    """The clips of one window for one worker: columns `step` int64, `clip_id` int64, `audio`
-    binary, in training order.
+    """Reads the clips of one window for one worker, in training order.
+
+    Returns:
+        Columns `step` int64, `clip_id` int64 and `audio` binary.
 
     Raises:
         CorpusError: A shard is missing or a page of it does not match its checksum; names the shard
             and the row group.
     """
     rows, steps = read.rows_and_steps()
-    ends = np.cumsum([group.rows for group in read.row_groups])
-    places = np.searchsorted(ends, rows, side="right").tolist()
+    sizes = [group.rows for group in read.row_groups]
+    ends = np.cumsum(sizes)
+    groups = np.searchsorted(ends, rows, side="right").tolist()
     tables = {
-        place: read_row_group(read.row_groups[place], ["clip_id", "audio"])
-        for place in sorted(set(places))
+        group: read_row_group(read.row_groups[group], ["clip_id", "audio"])
+        for group in sorted(set(groups))
     }
-    begins = (ends - [group.rows for group in read.row_groups]).tolist()
+    begins = (ends - sizes).tolist()
     clips = [
-        tables[place].slice(row - begins[place], 1)
-        for place, row in zip(places, rows.tolist(), strict=True)
+        tables[group].slice(row - begins[group], 1)
+        for group, row in zip(groups, rows.tolist(), strict=True)
     ]
-    # Joined by one copy; `take` would make two.
+    # Joined by one copy; `take` would need two.
     return pa.concat_tables(clips).combine_chunks().add_column(0, "step", pa.array(steps))
 
 

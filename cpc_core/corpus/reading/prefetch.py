@@ -1,57 +1,30 @@
-"""An iterator that runs ahead in a thread."""
+"""Iteration that prefetches in a thread."""
 
 from __future__ import annotations
 
-import queue
-import threading
+from collections import deque
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
 
+DEPTH = 2
+"""Items that the thread works ahead: bounds memory."""
 
-def read_ahead(source: Iterable[T], depth: int = 1) -> Generator[T, None, None]:
-    """Iterate over `source` in a thread that keeps `depth` items ready and holds one more at most.
 
-    The thread ends with the iteration, also when that is given up half-way, and its error is raised
-    here.
+def prefetch(source: Iterable[T]) -> Generator[T, None, None]:
+    """Iterates over `source` in a thread that works up to `DEPTH` items ahead.
+
+    An error of `source` is raised after the items before it. The thread ends with the iteration,
+    also when that is closed early.
     """
-    ready: queue.Queue[T | _End] = queue.Queue(depth)
-    given_up = threading.Event()
-
-    def read() -> None:
-        end = _End(None)
-        try:
-            for item in source:
-                if not _offer(ready, item, given_up):
-                    return
-        except Exception as error:
-            end = _End(error)
-        _offer(ready, end, given_up)
-
-    thread = threading.Thread(target=read, name="read-ahead", daemon=True)
-    thread.start()
+    items = ((item,) for item in source)
+    thread = ThreadPoolExecutor(1, "prefetch")
     try:
-        while not isinstance(item := ready.get(), _End):
-            yield item
-        if item.error is not None:
-            raise item.error
+        ahead = deque(thread.submit(next, items, None) for _ in range(DEPTH))
+        while (item := ahead.popleft().result()) is not None:
+            ahead.append(thread.submit(next, items, None))
+            yield item[0]
     finally:
-        given_up.set()
-        thread.join()
-
-
-@dataclass(frozen=True)
-class _End:
-    error: Exception | None
-
-
-def _offer(ready: queue.Queue[T | _End], item: T | _End, given_up: threading.Event) -> bool:
-    while not given_up.is_set():
-        try:
-            ready.put(item, timeout=0.1)
-        except queue.Full:
-            continue
-        return True
-    return False
+        thread.shutdown(cancel_futures=True)

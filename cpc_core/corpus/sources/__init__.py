@@ -1,1 +1,1 @@
-"""Where recordings come from: one module per kind of source, each with one class."""
+"""Sources of recordings: one module per format, and `detect.SOURCES`, which lists them."""

@@ -1,6 +1,4 @@
-"""AudioSet (Gemmeke et al. 2017): its segment tables, its class names, and a folder of the audio
-that could be had.
-"""
+"""AudioSet (Gemmeke et al. 2017): segment tables, class names, and the audio that was fetched."""
 
 from __future__ import annotations
 
@@ -18,18 +16,17 @@ from cpc_core.errors import AudioError, CorpusError
 
 CLASSES_NAME = "class_labels_indices.csv"
 
-
 SEGMENTS_PATTERN = "*segments*.csv"
 
-
 _SLACK_S = 1.0
+"""Length beyond its segment from which a file counts as the whole video."""
 
 
 @dataclass(frozen=True)
 class AudioSet:
     """Segments of YouTube videos with any number of labels each.
 
-    The folder holds class_labels_indices.csv and segment tables as they are published; a table
+    The folder contains class_labels_indices.csv and segment tables as they are published; a table
     whose name begins with `eval` is the test split, the others are split by a draw, as section 3.2
     of the paper does. Audio is found anywhere below the folder by its name: the video's id, with or
     without `Y` before it and the segment's start, or start and end, behind it, in seconds or
@@ -39,39 +36,57 @@ class AudioSet:
 
     Attributes:
         folder: The folder.
-        tables: Segment tables; all that are in the folder where empty.
+        tables: Segment tables; if empty, all in the folder.
     """
 
     folder: Path
     tables: tuple[Path, ...] = ()
 
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """True for a folder with segments or class names, and for a segment table beside those."""
+        if path.is_dir():
+            # Segments alone are enough: that their class names are missing is then the message.
+            return (path / CLASSES_NAME).is_file() or any(path.glob(SEGMENTS_PATTERN))
+        return (path.parent / CLASSES_NAME).is_file() and path.match(SEGMENTS_PATTERN)
+
+    @classmethod
+    def at(cls, path: Path) -> AudioSet:
+        """All segment tables of a folder, or one of them."""
+        return cls(path) if path.is_dir() else cls(path.parent, (path,))
+
     def entries(self) -> Iterator[Entry]:
-        """See `Source`. Raises CorpusError also where there is no segment table."""
+        """See `Source`.
+
+        Raises:
+            CorpusError: Also if there is no segment table.
+        """
         names = _class_names(self.folder / CLASSES_NAME)
         tables = self.tables or tuple(sorted(self.folder.glob(SEGMENTS_PATTERN)))
         if not tables:
             raise CorpusError(
-                f"{self.folder} has no segment table: put balanced_train_segments.csv or another one there"
+                f"{self.folder} has no segment table: "
+                "put balanced_train_segments.csv or another one there"
             )
         files: dict[str, list[Path]] = defaultdict(list)
         for path in audio_files(self.folder):
             files[path.stem].append(path)
         for table in tables:
-            for place, row in _segments(table):
-                yield self._entry(table, place, row, names, files)
+            for line, row in _segments(table):
+                yield self._entry(table, line, row, names, files)
 
     def _entry(
         self,
         table: Path,
-        place: str,
+        line: str,
         row: Sequence[str],
         names: Mapping[str, str],
         files: Mapping[str, list[Path]],
     ) -> Entry:
-        video, start_s, end_s, mids = _parsed(place, row)
+        video, start_s, end_s, mids = _parse_segment(line, row)
         if unknown := [mid for mid in mids if mid not in names]:
             raise CorpusError(
-                f"{place}: unknown class {unknown[0]!r}: it is not in {self.folder / CLASSES_NAME}"
+                f"{line}: unknown class {unknown[0]!r}: it is not in {self.folder / CLASSES_NAME}"
             )
         tags = tuple(sorted({names[mid] for mid in mids}))
         path, is_video = self._file(video, start_s, end_s, files)
@@ -89,8 +104,9 @@ class AudioSet:
     def _file(
         self, video: str, start_s: float, end_s: float, files: Mapping[str, list[Path]]
     ) -> tuple[Path, bool]:
-        """The segment's file, and whether it is the whole video; a name that is not there stands
-        for a missing one.
+        """The segment's file, and True if it is the whole video.
+
+        A segment without a file has a path that does not exist.
         """
         for prefix in (video, f"Y{video}"):
             for stem in (f"{prefix}{ending}" for ending in _endings(start_s, end_s)):
@@ -117,7 +133,7 @@ def _class_names(path: Path) -> dict[str, str]:
 
 
 def _segments(table: Path) -> Iterator[tuple[str, list[str]]]:
-    """Rows of a segment table: it has no header but comments, and blanks behind its commas."""
+    """Rows of a segment table, which has comments for a header and spaces after its commas."""
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, skipinitialspace=True)
@@ -130,7 +146,7 @@ def _segments(table: Path) -> Iterator[tuple[str, list[str]]]:
         ) from error
 
 
-def _parsed(place: str, row: Sequence[str]) -> tuple[str, float, float, list[str]]:
+def _parse_segment(line: str, row: Sequence[str]) -> tuple[str, float, float, list[str]]:
     try:
         video, start, end, mids = row
         start_s, end_s = float(start), float(end)
@@ -138,13 +154,14 @@ def _parsed(place: str, row: Sequence[str]) -> tuple[str, float, float, list[str
         start_s, end_s, video, mids = 0.0, 0.0, "", ""
     if not 0 <= start_s < end_s < float("inf"):
         raise CorpusError(
-            f"{place}: {', '.join(row)!r} is not `YTID, start_seconds, end_seconds, positive_labels`: correct the line"
+            f"{line}: {', '.join(row)!r} is not "
+            "`YTID, start_seconds, end_seconds, positive_labels`: correct the line"
         )
     return video, start_s, end_s, [mid for mid in mids.split(",") if mid]
 
 
 def _endings(start_s: float, end_s: float) -> Iterator[str]:
-    """How a file's name may go on behind the video's id."""
+    """Parts of a file's name that may follow the video's id."""
     for write in (lambda s: f"{s:g}", lambda s: f"{s:.3f}", lambda s: f"{round(s * 1000)}"):
         yield f"_{write(start_s)}_{write(end_s)}"
         yield f"_{write(start_s)}"

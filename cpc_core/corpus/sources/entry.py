@@ -1,4 +1,4 @@
-"""What every source says about a recording, and what a source is."""
+"""Entries of a source, and the interfaces of the sources."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class Entry:
     """One recording to import, or one part of a recording.
 
     Attributes:
-        path: Below the source's folder.
+        path: Relative to the source's folder.
         label: Primary label, empty where there is none.
         tags: All labels, sorted, `label` included.
-        split: The split it names; None where the source leaves that to a draw.
-        group: What a drawn split must not separate.
-        start_s: Where the part begins.
-        end_s: Where it ends; None for the end of the recording.
-        source: Where the recording came from, in words.
+        split: Split that the source names; None where it is to be drawn.
+        group: Unit that a drawn split must not separate.
+        start_s: Start of the part.
+        end_s: End of the part; None for the end of the recording.
+        source: Origin of the recording, as text.
         license: Its licence.
     """
 
@@ -42,13 +42,32 @@ class Source(Protocol):
 
     @property
     def folder(self) -> Path:
-        """What the paths of its entries are below."""
+        """Folder to which the paths of the entries are relative."""
 
     def entries(self) -> Iterator[Entry]:
-        """Its recordings, in any order. A file that is missing is an entry, too: the import says
-        so.
+        """Lists the recordings, in any order.
+
+        A missing file is also an entry: the import reports it.
 
         Raises:
-            CorpusError: What it says about them cannot be understood; names the file, the line and
-                the value.
+            CorpusError: A table cannot be understood; names the file, the line and the value.
+        """
+
+
+class SourceFormat(Source, Protocol):
+    """Source that is recognised by its files.
+
+    A new format is one module with a class of this interface, and one line in `detect.SOURCES`.
+    """
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """True if the files at `path`, a folder or a table, are of this format."""
+
+    @classmethod
+    def at(cls, path: Path) -> Source:
+        """The source at `path`, a folder or a table.
+
+        Raises:
+            CorpusError: A table that the format needs is missing.
         """

@@ -1,4 +1,4 @@
-"""ESC-50 (Piczak 2015) as it is published: `meta/esc50.csv` and a folder `audio`."""
+"""ESC-50 (Piczak 2015) as published: `meta/esc50.csv` and a folder `audio`."""
 
 from __future__ import annotations
 
@@ -11,22 +11,31 @@ from cpc_core.corpus.sources.rows import read_rows, require_columns
 
 META = Path("meta") / "esc50.csv"
 
-
 LICENSE = "CC-BY-NC-3.0"
 
 
 @dataclass(frozen=True)
 class Esc50:
-    """Environmental sounds of 5 s in 50 classes; those of ESC-10 carry the tag `esc10`, too.
+    """Environmental sounds of 5 s in 50 classes; those of ESC-10 also carry the tag `esc10`.
 
-    Clips of one Freesound recording are a group, as they are in its own five folds. It names no
-    train and test split.
+    Clips of one Freesound recording are a group, as in the five published folds. There is no
+    published train and test split.
 
     Attributes:
-        folder: Folder that holds `meta` and `audio`.
+        folder: Folder with `meta` and `audio`.
     """
 
     folder: Path
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """True for a folder with `meta/esc50.csv`."""
+        return (path / META).is_file()
+
+    @classmethod
+    def at(cls, path: Path) -> Esc50:
+        """The data set in a folder, or in the folder of a file."""
+        return cls(path if path.is_dir() else path.parent)
 
     def entries(self) -> Iterator[Entry]:
         """See `Source`."""

@@ -1,4 +1,4 @@
-"""A folder of audio with one sub-folder per class, and what counts as audio."""
+"""Folder of audio with one sub-folder per class, and the suffixes that count as audio."""
 
 from __future__ import annotations
 
@@ -11,33 +11,18 @@ from cpc_core.audio import printable
 from cpc_core.corpus.sources.entry import Entry
 from cpc_core.errors import CorpusError
 
-AUDIO_SUFFIXES = frozenset(
-    (
-        ".aac",
-        ".aif",
-        ".aiff",
-        ".au",
-        ".flac",
-        ".m4a",
-        ".mp3",
-        ".oga",
-        ".ogg",
-        ".opus",
-        ".rf64",
-        ".w64",
-        ".wav",
-        ".wma",
-    )
-)
-"""Files that count as recordings where no table names them; what libsndfile cannot read of these is
-reported.
-"""
+# fmt: off
+AUDIO_SUFFIXES = frozenset({
+    ".aac", ".aif", ".aiff", ".au", ".flac", ".m4a", ".mp3",
+    ".oga", ".ogg", ".opus", ".rf64", ".w64", ".wav", ".wma",
+})
+# fmt: on
+"""Files that count as recordings where no table names them; undecodable ones are reported."""
 
 
 @dataclass(frozen=True)
 class ClassFolders:
-    """Every audio file below a folder, labelled with its first sub-folder; a file at the top has no
-    label.
+    """Every audio file below a folder, labelled with its first sub-folder if it is in one.
 
     Attributes:
         folder: The folder.
@@ -45,8 +30,28 @@ class ClassFolders:
 
     folder: Path
 
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """True for any folder."""
+        return path.is_dir()
+
+    @classmethod
+    def at(cls, path: Path) -> ClassFolders:
+        """The recordings of a folder.
+
+        Raises:
+            CorpusError: `path` is a file.
+        """
+        if path.is_file():
+            raise CorpusError(f"{path} is a file: name a folder of recordings or a table of them")
+        return cls(path)
+
     def entries(self) -> Iterator[Entry]:
-        """See `Source`. Raises CorpusError where there is no audio."""
+        """See `Source`.
+
+        Raises:
+            CorpusError: There is no audio.
+        """
         found = False
         for path in audio_files(self.folder):
             found = True
@@ -54,12 +59,13 @@ class ClassFolders:
             yield Entry(path, label, (label,) if label else (), None, printable(path))
         if not found:
             raise CorpusError(
-                f"{self.folder} has neither a labels.csv nor audio files: put recordings into one sub-folder per class"
+                f"{self.folder} has neither a labels.csv nor audio files: "
+                "put recordings into one sub-folder per class"
             )
 
 
 def audio_files(folder: Path) -> Iterator[Path]:
-    """Audio files below a folder, relative to it; hidden files and folders are left out.
+    """Paths of the audio files below a folder, relative to it, without hidden files and folders.
 
     Raises:
         CorpusError: A folder cannot be listed.
@@ -73,5 +79,6 @@ def audio_files(folder: Path) -> Iterator[Path]:
 
 def _refuse(error: OSError) -> None:
     raise CorpusError(
-        f"the folder {error.filename} cannot be listed ({error.strerror}): change its rights or move it away"
+        f"the folder {error.filename} cannot be listed ({error.strerror}): "
+        "change its permissions or move it away"
     ) from error

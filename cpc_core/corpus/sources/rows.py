@@ -14,8 +14,9 @@ from cpc_core.errors import CorpusError
 
 
 def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Rows of a CSV or Parquet file with the place of each, for messages. In CSV every value is
-    text.
+    """Rows of a CSV or Parquet file, each with its file and line for messages.
+
+    In CSV every value is text.
 
     Raises:
         CorpusError: The file is missing or is no such table.
@@ -26,10 +27,10 @@ def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def require_columns(path: Path, row: dict[str, Any], columns: Sequence[str]) -> None:
-    """Check that a row of the file at `path` has them all.
+    """Checks that a row of the file at `path` has all `columns`.
 
     Raises:
-        CorpusError: It has not; names the first that is missing, and those there are.
+        CorpusError: One is missing; names the first of these, and the columns of the row.
     """
     for name in columns:
         if name not in row:

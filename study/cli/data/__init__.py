@@ -1,4 +1,4 @@
-"""`cpc data`: corpora, made and examined."""
+"""`cpc data`: import of audio, and a look at corpora."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ app = App(name="data", help="Import audio into a corpus, and look at one.")
 app.command(
     f"{__name__}.corpus_import:import_",
     name="import",
-    help="Turn recordings into a corpus of Parquet shards. Interrupted, the same command goes on; the result is the same.",
+    help="Turn recordings into a corpus of Parquet shards. Interrupted, the same command resumes; "
+    "the result is the same.",
 )
-app.command(f"{__name__}.info:info", name="info", help="Show what a corpus holds.")
+app.command(f"{__name__}.info:info", name="info", help="Show what a corpus contains.")
 app.command(
     f"{__name__}.audit:audit",
     name="audit",

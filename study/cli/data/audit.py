@@ -1,4 +1,4 @@
-"""`cpc data audit`: what is odd in a corpus, and whether it is still what was imported."""
+"""`cpc data audit`: checks of a corpus."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def audit(
 ) -> None:
     """Check a corpus: damage, leakage, duplicates, silence, clipping, offset, bandwidth, labels.
 
-    Findings do not make the command fail: whether they matter is for you to say. Damage does, with
-    exit code 1.
+    Findings do not make the command fail: whether they matter is for you to decide. Damage does,
+    with exit code 1.
 
     Parameters
     ----------
     corpus
         A corpus folder or URI, or `sample` for the bundled audio.
     json_
-        Print everything that was found as one JSON object, histograms and examples included.
+        Print the whole result as one JSON object, with histograms and examples.
     html
         Write a page with histograms, spectrograms and players of sample clips; it needs no network.
     output
@@ -47,57 +47,58 @@ def audit(
     from cpc_core.errors import DamageError
 
     folder = sample_corpus() if corpus == SAMPLE_NAME else corpus
-    with Progress(
-        *Progress.get_default_columns()[:2], MofNCompleteColumn(), console=stderr, transient=True
-    ) as progress:
-        task = progress.add_task("listening", total=None)
-        info = audit(
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn())
+    with Progress(*columns, console=stderr, transient=True) as progress:
+        task = progress.add_task("auditing", total=None)
+        result = audit(
             folder,
             on_progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     if json_:
-        print(json.dumps(asdict(info), indent=2, ensure_ascii=False))  # noqa: T201
+        print(json.dumps(asdict(result), indent=2, ensure_ascii=False))  # noqa: T201
     else:
-        _show(info, output)
+        _show(result, output)
     if html is not None:
         from dashboards.audit.page import write_audit
 
-        message(f"page: {write_audit(info, read_samples(folder, info), html).absolute()}")
-    if info.is_broken:
-        shards = sorted({damage.shard for damage in info.damages})
+        message(f"page: {write_audit(result, read_samples(folder, result), html).absolute()}")
+    if result.is_broken:
+        shards = sorted({damage.shard for damage in result.damages})
         raise DamageError(
-            f"{corpus} is damaged in {', '.join(shards)}: restore these files or import the corpus again"
+            f"{corpus} is damaged in {', '.join(shards)}: "
+            "restore these files or import the corpus again"
         )
     next_steps(
         f"cpc trial run --corpus {corpus}" if html else f"cpc data audit {corpus} --html audit.html"
     )
 
 
-def _show(info: AuditResult, output: Format) -> None:
+def _show(result: AuditResult, output: Format) -> None:
     message(
-        f"{info.corpus}: {sum(info.rows.values())} clips, {info.audio_s / 60:.1f} minutes of recordings, hash {info.hash[:12]}"
+        f"{result.corpus}: {sum(result.rows.values())} clips, "
+        f"{result.audio_s / 60:.1f} minutes of recordings, hash {result.hash[:12]}"
     )
-    print_rows([_row(finding, output) for finding in info.findings], output)
-    for damage in info.damages:
-        message(
-            f"{damage.shard}{'' if damage.row_group is None else f', row group {damage.row_group}'}: {damage.reason}"
-        )
+    print_rows([_row(finding, output) for finding in result.findings], output)
+    for damage in result.damages:
+        row_group = "" if damage.row_group is None else f", row group {damage.row_group}"
+        message(f"{damage.shard}{row_group}: {damage.reason}")
 
 
 def _row(finding: Finding, output: Format) -> dict[str, str | int]:
-    """A finding; in a table the example stands below the words, because a column of its own would
-    be too narrow for paths.
+    """Columns of a finding.
+
+    A table shows the example below the detail: a column of its own would be too narrow for paths.
     """
     row: dict[str, str | int] = {
         "result": finding.verdict,
         "check": finding.check,
         "count": finding.count,
     }
-    example = " = ".join(map(_place, finding.examples[0])) if finding.examples else ""
+    example = " = ".join(map(_clip, finding.examples[0])) if finding.examples else ""
     if output == "table":
         return row | {"of what": finding.detail + (f"\nfor example {example}" if example else "")}
     return row | {"of what": finding.detail, "for example": example}
 
 
-def _place(clip: ClipRef) -> str:
+def _clip(clip: ClipRef) -> str:
     return f"{clip.path} ({clip.split}, {clip.start_s:g} s)"

@@ -1,4 +1,4 @@
-"""`cpc data`: audio in, and a look at what came of it."""
+"""`cpc data import`: recordings turned into a corpus."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ from cpc_core.errors import ConfigError
 from study.cli.output import message, next_steps, stderr
 
 if TYPE_CHECKING:
-    from cpc_core.corpus.corpus import Corpus
     from cpc_core.corpus.importing.run import ImportSummary, PartRunner
     from cpc_core.corpus.importing.workspace import Workspace
     from cpc_core.corpus.manifest import ImportOptions
+
+FEW_PARTS = 3
+"""Largest number of shards imported without Ray, whose start takes longer than these would: a shard
+is about 50 minutes of audio, imported in less than half a minute.
+"""
 
 
 def import_(
@@ -25,7 +29,7 @@ def import_(
     /,
     *,
     out: Annotated[str, Parameter(name=["--out", "-o"])],
-    kind: Literal["auto", "labels", "audioset", "esc50", "folder"] = "auto",
+    kind: str = "auto",
     clip_s: float = 10.0,
     long: Literal["split", "crop"] = "split",
     pad: Literal["loop", "zero"] = "loop",
@@ -36,7 +40,7 @@ def import_(
     strict: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Turn recordings into a corpus of Parquet shards. Interrupted, the same command goes on; the
+    """Turn recordings into a corpus of Parquet shards. Interrupted, the same command resumes; the
     result is the same.
 
     Parameters
@@ -46,41 +50,35 @@ def import_(
         start_s, end_s, …); AudioSet's or ESC-50's folder; or a folder with one sub-folder of audio
         per class.
     out
-        The corpus to make: a folder, or a URI such as s3://bucket/corpus.
+        The corpus to create: a folder, or a URI such as s3://bucket/corpus.
     kind
-        What the source is; auto tells by the files that are there.
+        Format of the source: labels, audioset, esc50 or folder; auto recognises it by its files.
     clip_s
         Seconds of every clip.
     long
-        What becomes of longer recordings: consecutive clips, or the first one alone.
+        Clips of longer recordings: consecutive ones, or the first one alone.
     pad
-        How shorter recordings are filled: repeated, or with zeros.
+        Filling of shorter recordings: repetition, or zeros.
     dev_fraction
         Share of recordings held out for development where the source names no splits.
     seed
-        Draws that share.
+        Seed of the draw of that share.
     tasks
-        Shards made at the same time by Ray; 0 makes them in this process, without Ray. By default 0
-        for up to three shards, which are about two hours of audio, else as many as there are CPUs.
-        The corpus is the same.
+        Shards imported at the same time by Ray; 0 imports them in this process, without Ray. By
+        default 0 for up to three shards, which are about two hours of audio, else as many as there
+        are CPUs. The corpus is the same.
     address
         Of a running Ray cluster to import on.
     strict
-        End with exit code 1 if a recording could not be used; the corpus is made all the same.
+        End with exit code 1 if a recording could not be used; the corpus is created nevertheless.
     overwrite
-        Replace a corpus that is already there.
+        Replace a corpus that exists already.
     """
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    from cpc_core.corpus.importing.run import import_source
+    from cpc_core.corpus.importing.run import REJECTED_NAME, import_source
     from cpc_core.corpus.sources.detect import open_source
     from cpc_core.errors import RejectedError
-    from study.cli.data.corpus_import import (
-        hint_on_interrupt,
-        import_options,
-        part_runner,
-        print_summary,
-    )
 
     options = import_options(
         clip_s=clip_s, long_files=long, padding=pad, dev_fraction=dev_fraction, seed=seed
@@ -98,25 +96,16 @@ def import_(
             on_progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     print_summary(summary, clip_s)
-    if strict and summary.rejected:
-        listed = summary.corpus / "rejected.csv"
+    if strict and (rejected := summary.corpus.manifest.totals.rejected):
         raise RejectedError(
-            f"recordings that could not be used: {summary.rejected}, and --strict allows none; {listed} says why"
+            f"recordings that could not be used: {rejected}, and --strict allows none; "
+            f"{summary.corpus.folder / REJECTED_NAME} gives the reasons"
         )
     next_steps(f"cpc data info {out}", f"cpc trial run --corpus {out}")
 
 
-FEW_PARTS = 3
-"""A shard is about 50 minutes of audio, made in less than half a minute: for fewer than these,
-Ray's start takes longer.
-"""
-
-
-SHOWN_LABELS = 10
-
-
 def import_options(**settings: object) -> ImportOptions:
-    """The options of an import.
+    """Options of an import.
 
     Raises:
         ConfigError: A value is out of its range; names the option.
@@ -134,12 +123,11 @@ def import_options(**settings: object) -> ImportOptions:
 
 
 def part_runner(tasks: int | None, address: str | None) -> PartRunner:
-    """Ray, or this process where that is asked for or is faster."""
+    """Runner on Ray, or in this process if that is requested or faster."""
     from cpc_core.corpus.importing.run import in_this_process
 
     def run(work: Workspace, names: Sequence[str], on_recordings: Callable[[int], None]) -> None:
-        here = tasks == 0 or (tasks is None and address is None and len(names) <= FEW_PARTS)
-        if here:
+        if tasks == 0 or (tasks is None and address is None and len(names) <= FEW_PARTS):
             in_this_process(work, names, on_recordings)
             return
         from cluster.data.importing import import_with_ray
@@ -151,49 +139,36 @@ def part_runner(tasks: int | None, address: str | None) -> PartRunner:
 
 @contextmanager
 def hint_on_interrupt() -> Iterator[None]:
-    """Says how to go on after Ctrl-C."""
+    """Prints how to resume after Ctrl-C."""
     try:
         yield
     except KeyboardInterrupt:
-        message("interrupted; the same command goes on with the shards that are finished")
+        message("interrupted; the same command resumes with the shards that are finished")
         raise
 
 
 def print_summary(summary: ImportSummary, clip_s: float) -> None:
-    """Says what an import made."""
-    clips = ", ".join(f"{rows} {split}" for split, rows in summary.rows.items())
+    """Prints the result of an import."""
+    from cpc_core.corpus.importing.run import NOTES_NAME, REJECTED_NAME
+
+    folder, manifest, totals = (
+        summary.corpus.folder,
+        summary.corpus.manifest,
+        summary.corpus.manifest.totals,
+    )
+    clips = ", ".join(f"{rows} {split}" for split, rows in manifest.rows.items())
     message(
-        f"{summary.recordings} recordings → {clips} clips of {clip_s:g} s, {summary.audio_s / 60:.1f} minutes of audio, in {summary.corpus}"
+        f"{totals.recordings} recordings → {clips} clips of {clip_s:g} s, "
+        f"{totals.audio_s / 60:.1f} minutes of audio, in {folder}"
     )
     if summary.kept:
-        message(
-            f"{summary.kept} recordings were finished by an earlier import that was interrupted"
-        )
-    if summary.rejected:
-        message(f"{summary.rejected} could not be used: {summary.corpus / 'rejected.csv'} says why")
-    if summary.noted:
-        message(f"{summary.noted} were repaired: {summary.corpus / 'notes.csv'} says how")
+        message(f"{summary.kept} recordings were finished by an earlier, interrupted import")
+    if totals.rejected:
+        message(f"{totals.rejected} could not be used; reasons: {folder / REJECTED_NAME}")
+    if totals.noted:
+        message(f"{totals.noted} were repaired; repairs: {folder / NOTES_NAME}")
     if summary.divided_groups:
         message(
-            f"groups in more than one split: {summary.divided_groups}, as the source asks; what is held out is not unseen"
+            f"groups in more than one split: {summary.divided_groups}, as the source specifies; "
+            "held-out clips are not unseen"
         )
-
-
-def print_corpus(corpus: Corpus) -> None:
-    """Says what stands in a corpus's manifest, its splits apart."""
-    manifest, totals = corpus.manifest, corpus.manifest.totals
-    clip_s = manifest.clip_samples / manifest.sample_rate_hz
-    message(
-        f"{corpus.name}: clips of {clip_s:g} s at {manifest.sample_rate_hz} Hz, in {corpus.folder}"
-    )
-    message(f"hash {corpus.hash} (schema {manifest.schema_version})")
-    message(
-        f"{totals.recordings} recordings, {totals.audio_s / 60:.1f} minutes without padding; "
-        f"{totals.rejected} refused (rejected.csv), {totals.noted} repaired (notes.csv)"
-    )
-    options = manifest.options.model_dump(mode="json")
-    message("imported with " + ", ".join(f"{name} {value}" for name, value in options.items()))
-    frequent = sorted(manifest.label_rows.items(), key=lambda item: (-item[1], item[0]))
-    more = f", and {len(frequent) - SHOWN_LABELS} more" if len(frequent) > SHOWN_LABELS else ""
-    named = ", ".join(f"{name} {rows}" for name, rows in frequent[:SHOWN_LABELS]) + more
-    message(f"labels ({len(frequent)}): {named}\n" if frequent else "no labels\n")

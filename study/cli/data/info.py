@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from study.cli.output import Format, print_rows
+from study.cli.output import Format, message, print_rows
+
+if TYPE_CHECKING:
+    from cpc_core.corpus.corpus import Corpus
+    from cpc_core.corpus.manifest import Split
+
+SHOWN_LABELS = 10
 
 
 def info(
@@ -15,7 +21,7 @@ def info(
     *,
     output: Annotated[Format, Parameter(name=["--output", "-o"])] = "table",
 ) -> None:
-    """Show what a corpus holds.
+    """Show what a corpus contains.
 
     Parameters
     ----------
@@ -25,26 +31,40 @@ def info(
         Format of the result.
     """
     from cpc_core.corpus.sample import open_corpus
-    from study.cli.data.corpus_import import print_corpus
 
     opened = open_corpus(corpus)
     print_corpus(opened)
-    print_rows(
-        [
-            {
-                "split": split,
-                "clips": opened.rows(split),
-                "minutes": opened.rows(split)
-                * opened.clip_samples
-                / opened.manifest.sample_rate_hz
-                / 60,
-                "shards": len(
-                    shards := [shard for shard in opened.manifest.shards if shard.split == split]
-                ),
-                "row_groups": len(opened.row_groups(split)),
-                "mib": sum(shard.bytes for shard in shards) / 2**20,
-            }
-            for split in opened.splits
-        ],
-        output,
+    print_rows([_row(opened, split) for split in opened.splits], output)
+
+
+def print_corpus(corpus: Corpus) -> None:
+    """Prints the contents of a manifest, except for the splits."""
+    manifest, totals = corpus.manifest, corpus.manifest.totals
+    clip_s = manifest.clip_samples / manifest.sample_rate_hz
+    message(
+        f"{corpus.name}: clips of {clip_s:g} s at {manifest.sample_rate_hz} Hz, in {corpus.folder}"
     )
+    message(f"hash {corpus.hash} (schema {manifest.schema_version})")
+    message(
+        f"{totals.recordings} recordings, {totals.audio_s / 60:.1f} minutes without padding; "
+        f"{totals.rejected} refused (rejected.csv), {totals.noted} repaired (notes.csv)"
+    )
+    options = manifest.options.model_dump(mode="json")
+    message("imported with " + ", ".join(f"{name} {value}" for name, value in options.items()))
+    frequent = sorted(manifest.label_rows.items(), key=lambda item: (-item[1], item[0]))
+    named = ", ".join(f"{name} {rows}" for name, rows in frequent[:SHOWN_LABELS])
+    more = f", and {len(frequent) - SHOWN_LABELS} more" if len(frequent) > SHOWN_LABELS else ""
+    message(f"labels ({len(frequent)}): {named}{more}\n" if frequent else "no labels\n")
+
+
+def _row(corpus: Corpus, split: Split) -> dict[str, str | float]:
+    shards = [shard for shard in corpus.manifest.shards if shard.split == split]
+    audio_s = corpus.rows(split) * corpus.clip_samples / corpus.manifest.sample_rate_hz
+    return {
+        "split": split,
+        "clips": corpus.rows(split),
+        "minutes": audio_s / 60,
+        "shards": len(shards),
+        "row_groups": len(corpus.row_groups(split)),
+        "mib": sum(shard.bytes for shard in shards) / 2**20,
+    }
