@@ -1,4 +1,6 @@
-# make demo: a real study on the bundled audio, from nothing to its report.    make test: the test suite.
+# make demo: a real study on the bundled audio, from nothing to its report.
+# make test: the test suite, unit tests beside those that start Ray.    make lint: style, types, import contracts.
+# make clean: removes caches and builds.    make distclean: also .venv.
 # Needs Linux, make, and a Python from 3.11 with venv and pip.
 
 PYTHON ?= python3
@@ -8,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 export RAY_USAGE_STATS_ENABLED := 0
 export UV_NO_CONFIG := 1
 
-.PHONY: demo test lint install lock clean
+.PHONY: demo test lint ruff mypy contracts install lock clean distclean
 
 install: $(INSTALLED)
 
@@ -29,16 +31,26 @@ demo: $(INSTALLED)
 	@$(CPC) study best demo
 
 test: $(INSTALLED)
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
-lint: $(INSTALLED)
+lint: ruff mypy contracts
+
+ruff: $(INSTALLED)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+
+mypy: $(INSTALLED)
 	$(VENV)/bin/mypy
+
+contracts: $(INSTALLED)
 	$(VENV)/bin/lint-imports
 
 lock: $(INSTALLED)
 	$(VENV)/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --quiet --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -path ./$(VENV) -prune -o -name __pycache__ -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf $(VENV)

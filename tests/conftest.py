@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,10 @@ from typing import Any, NoReturn
 import pytest
 
 from tests.helpers.postgres import PASSWORD, Server, binaries, running
+
+# Two workers of pytest-xdist on two cores are slowed down by more threads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 INTEGRATION = Path(__file__).parent / "integration"
 

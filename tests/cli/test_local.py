@@ -140,9 +140,9 @@ def test_an_interrupted_trial_goes_on_from_its_checkpoint(home: Path) -> None:
         text=True,
     )
     log = home / "long" / "trials" / "t00000" / "metrics.jsonl"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not (log.exists() and len(log.read_text().splitlines()) >= 3):
-        assert time.monotonic() < deadline, "no third report in two minutes"
+        assert time.monotonic() < deadline, "no third report in five minutes"
         time.sleep(0.1)
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=60)

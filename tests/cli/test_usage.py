@@ -75,8 +75,9 @@ def test_a_mistake_gives_one_sentence_and_its_exit_code(
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
-    result = cpc("study", "show", "demo", "--debug", cwd=tmp_path)
-    assert "Traceback" in result.err
+    command = [sys.executable, "-m", "study.cli", "study", "show", "demo", "--debug"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "Traceback" in done.stderr
 
 
 def test_validate_says_what_a_spec_holds(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
-"""Runs the command line in a fresh process, as a user does."""
+"""The command line, run as a user runs it."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
-import subprocess
-import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -16,7 +18,7 @@ from study.cli.exit_codes import run
 
 @dataclass(frozen=True)
 class Result:
-    """What a command left behind."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -24,18 +26,20 @@ class Result:
 
 
 def cpc(*arguments: str | Path, cwd: Path) -> Result:
-    """Runs `cpc` in `cwd` with one thread."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120", "NO_COLOR": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "study.cli", *map(str, arguments)],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    return Result(done.returncode, done.stdout, done.stderr)
+    """Runs `cpc` in this process, in the folder `cwd` and for a terminal of 120 columns.
+
+    A process of its own would spend seconds on imports; `python -m study.cli` is run where a test
+    interrupts or kills it.
+    """
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(cwd),
+        patch.dict(os.environ, {"COLUMNS": "120", "NO_COLOR": "1"}),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        code = run(app, [str(argument) for argument in arguments])
+    return Result(code, out.getvalue(), err.getvalue())
 
 
 class Cpc:

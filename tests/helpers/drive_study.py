@@ -1,17 +1,15 @@
-"""Runs a study on a Ray of its own, for tests that end the process: `python -m
-tests.helpers.drive_study SPEC.yaml FOLDER`.
+"""A driver for tests that end the process: `python -m tests.helpers.drive_study SPEC.yaml FOLDER`.
 
-Each event is one JSON line on stdout: kind, trial number, step, outcome. With `--step` the study
-stands still after each of them until a line arrives on stdin; so does an inline trial, which waits
-for its driver at each report. With `--stops N` the first N trials are given up at their first
-report. With `--cpus N` it sees no more of the machine's.
+Each event is one JSON line on stdout: kind, trial number, step, outcome. With `--step` the driver
+waits after each of them until a line arrives on stdin; an inline trial waits for its driver at each
+report. With `--stops N` the first N trials are stopped at their first report. With `--address` the
+driver joins a cluster instead of starting its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -30,10 +28,8 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--step", action="store_true")
     parser.add_argument("--stops", type=int)
-    parser.add_argument("--cpus", type=int)
+    parser.add_argument("--address")
     args = parser.parse_args()
-    if args.cpus is not None:
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.cpus])
 
     def show(event: StudyEvent) -> None:
         sys.stdout.write(
@@ -53,7 +49,7 @@ def main() -> int:
     )
     try:
         with patched:
-            run_study(args.folder, StudySpec.load(args.spec), address=None, on_event=show)
+            run_study(args.folder, StudySpec.load(args.spec), address=args.address, on_event=show)
     except KeyboardInterrupt:
         return 130
     return 0

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,23 +27,25 @@ from study.folders.trial_folder import checkpoint_folder
 from study.results.reader import read_study
 from study.spec.study_spec import StudySpec
 from study.storage.journal_file import JOURNAL
+from tests.helpers.processes import Marked
+from tests.helpers.ray_nodes import TwoNodes, await_that
 from tests.helpers.reference_training import train_reference
 from tests.helpers.trainings import log_without_timing
-from tests.helpers.two_nodes import TwoNodes, await_that
 
 
 class FaultedStudy:
     """One study folder and the processes that drive it, one after the other.
 
     Args:
-        cluster: Where it runs.
-        spec: What it asks.
+        cluster: Cluster of its trials.
+        drivers: Mark of its drivers.
+        spec: The study's spec.
         folder: The study folder, in a folder that is not there yet.
     """
 
-    def __init__(self, cluster: TwoNodes, spec: StudySpec, folder: Path) -> None:
+    def __init__(self, cluster: TwoNodes, drivers: Marked, spec: StudySpec, folder: Path) -> None:
         self.spec, self.folder = spec, folder
-        self._cluster = cluster
+        self._address, self._environment = cluster.address, cluster.environment(drivers)
         folder.parent.mkdir()
         self._file, self._printed = folder.with_suffix(".yaml"), folder.with_suffix(".log")
         self._file.write_text(spec.to_yaml())
@@ -68,12 +70,12 @@ class FaultedStudy:
             "study",
             *what,
             "--address",
-            self._cluster.address,
+            self._address,
         ]
         with self._printed.open("a") as log:
             self.driver = subprocess.Popen(
                 command,
-                env=self._cluster.environment(self._cluster.drivers),
+                env=self._environment,
                 stdout=log,
                 stderr=log,
             )
@@ -214,20 +216,23 @@ class Killing:
 
     def __init__(self, cluster: TwoNodes, begin: Callable[[], FaultedStudy], seed: int) -> None:
         self._cluster, self._begin, self._random = cluster, begin, random.Random(seed)
+        self._phase = self._random.randrange(2)
         self.studies: list[FaultedStudy] = []
         self._next_study()
 
-    def rounds(self, hits: Mapping[Kind, int]) -> None:
-        """Makes so many hits of each kind, in random order, and lets the last study end.
+    def rounds(self, kinds: Sequence[Kind], count: int) -> None:
+        """Kills a victim of each kind `count` times, and waits for the end of the last study.
 
-        A hit is a victim that was alive while trials of the study had not ended.
+        In each round the kinds come in random order. Every other victim dies within `DELAY_S`
+        seconds of a report, the others also while processes start; in the next round it is the
+        other way round. A victim counts if trials of the study had not ended.
         """
-        order = [kind for kind, count in hits.items() for _ in range(count)]
-        self._random.shuffle(order)
-        for kind in order:
-            if self._random.random() < 0.5:
-                self._await_report()
-            self._hit(kind, self._victim(kind))
+        for number in range(count):
+            order = self._random.sample(kinds, len(kinds))
+            for kind in order:
+                if (kinds.index(kind) + number) % 2 == self._phase:
+                    self._await_report()
+                self._hit(kind, self._victim(kind))
         while not self._study.ended:
             self._pass(0.2)
 
@@ -277,11 +282,8 @@ class Killing:
         if kind == "raylet":
             # With a part of the study on its node.
             ours = [title for titles in TITLES.values() for title in titles]
-            return (
-                self._cluster.second_raylets
-                if self._cluster.titled(*ours, second_only=True)
-                else []
-            )
+            busy = self._cluster.titled_on_second(*ours)
+            return self._cluster.second_raylets if busy else []
         return self._cluster.titled(*TITLES[kind])
 
     def _hit(self, kind: Kind, victim: int) -> None:

@@ -1,4 +1,4 @@
-"""Real Ray processes in tests: marked, so that every last one of them can be found again."""
+"""Processes of a test, marked so that each of their descendants can be found, and study drivers."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from study.spec.study_spec import StudySpec
+
+if TYPE_CHECKING:
+    from tests.helpers.ray_nodes import RunningRay
 
 MARK = "CPC_TEST_MARK"
 
 
 AGENTS = (b"ray::DashboardAgent", b"ray::RuntimeEnvAgent")
-"""After a SIGKILL of the driver these two wait a minute for Ray's head node before they end,
-too.
-"""
+"""Agents that, after a SIGKILL of the driver, wait a minute for Ray's head node before they end."""
 
 
 END_S = 20.0
-"""How long processes may take to end after their driver was killed, on a busy machine."""
+"""Longest time that processes take to end after their driver was killed, on a busy machine."""
 
 
 class Marked:
-    """Environment of a process and, because the environment is inherited, a way to find all its
-    descendants.
+    """Processes that share a variable of their environment, which every descendant inherits.
 
     Args:
-        cache: Where the bundled corpus is imported to.
+        cache: Folder that the bundled corpus is imported to.
     """
 
     def __init__(self, cache: Path) -> None:
@@ -66,22 +67,14 @@ class Marked:
         ]
 
     def commands(self) -> list[str]:
-        """What is left, in words."""
+        """Command lines of the living processes."""
         return [
             _read(Path(f"/proc/{pid}/cmdline")).replace(b"\0", b" ").decode()
             for pid in self.processes()
         ]
 
-    def trial_actors(self) -> list[int]:
-        """Processes that train inline trials."""
-        return [
-            pid
-            for pid in self.processes()
-            if _read(Path(f"/proc/{pid}/cmdline")).startswith(b"ray::InlineTrial")
-        ]
-
     def all_ended(self) -> bool:
-        """Whether none is left, soon."""
+        """True if none is left within `END_S` seconds."""
         deadline = time.monotonic() + END_S
         while self.processes() and time.monotonic() < deadline:
             time.sleep(0.1)
@@ -98,23 +91,33 @@ class Marked:
 
 
 class Driver:
-    """A study driven by a process of its own, in a process group of its own, as a shell would start
-    it.
+    """A driver process with a process group of its own, as a shell would start it.
 
     Args:
-        marked: Its environment.
+        marked: Its mark.
         spec: The study.
         folder: The study folder.
-        options: Of `tests.helpers.drive_study`; with `--step` it stands still after each event
-            until `go_on`.
+        options: Of `tests.helpers.drive_study`; with `--step` it waits after each event until
+            `proceed`.
+        ray: A cluster that it joins; without one it starts its own.
     """
 
-    def __init__(self, marked: Marked, spec: StudySpec, folder: Path, *options: str) -> None:
+    def __init__(
+        self,
+        marked: Marked,
+        spec: StudySpec,
+        folder: Path,
+        *options: str,
+        ray: RunningRay | None = None,
+    ) -> None:
+        environment = marked.environment
+        if ray is not None:
+            environment, options = ray.environment(marked), (*options, "--address", ray.address)
         file = folder.with_suffix(".yaml")
         file.write_text(spec.to_yaml())
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.helpers.drive_study", str(file), str(folder), *options],
-            env=marked.environment,
+            env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -129,8 +132,8 @@ class Driver:
             kind, number, step, outcome = json.loads(line)
             yield kind, number, step, outcome
 
-    def go_on(self) -> None:
-        """Lets a driver that stands still go on."""
+    def proceed(self) -> None:
+        """Ends the wait of a driver after an event."""
         assert self.process.stdin is not None
         self.process.stdin.write("\n")
         self.process.stdin.flush()
@@ -140,7 +143,7 @@ class Driver:
         assert any(kind == "report" for kind, *_ in self.events()), self.finish()
 
     def finish(self) -> tuple[int, str]:
-        """Exit code, and what it printed on stderr."""
+        """Exit code, and the text on stderr."""
         _, errors = self.process.communicate(timeout=300)
         return self.process.returncode, errors
 

@@ -1,5 +1,5 @@
-"""Streams clips through a Ray of its own, for tests that end the process: `python -m
-tests.helpers.stream_batches JOBS`.
+"""Streams of clips for tests that end the process: `python -m tests.helpers.stream_batches ADDRESS
+JOBS`, where ADDRESS is that of a running Ray.
 
 JOBS is JSON: a list of [corpus, start_step, stop_step, rank, world]. Each step is one JSON line on
 stdout: its number, the clip ids, a checksum of the audio. After each job comes one line with the
@@ -17,7 +17,6 @@ from cluster.kinds import connected
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.reading.batches import Batch
 from cpc_core.errors import CpcError
-from study.spec.resources import Resources
 
 SEED, BATCH_SIZE = 3, 20
 
@@ -37,8 +36,8 @@ def show(value: object) -> None:
 
 
 if __name__ == "__main__":
-    with connected(None, Resources()):
-        for folder, start, stop, rank, world in json.loads(sys.argv[1]):
+    with connected(sys.argv[1]):
+        for folder, start, stop, rank, world in json.loads(sys.argv[2]):
             try:
                 for batch in batches.ray_batches(
                     Corpus.open(folder), SEED, BATCH_SIZE, start, stop, rank, world

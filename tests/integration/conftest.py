@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.processes import Marked
+from tests.helpers.ray_nodes import QUIET_S, RunningRay, await_that
 from tests.helpers.s3 import S3Server, running_s3
 
 
@@ -23,6 +24,30 @@ def marked(cache: Path) -> Iterator[Marked]:
     left = marked.processes()
     marked.end()
     assert not left
+
+
+@pytest.fixture(scope="session")
+def idle_ray(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningRay]:
+    """A cluster of two CPUs that lives as long as the tests."""
+    ray = RunningRay(cache, tmp_path_factory.mktemp("ray") / "log")
+    try:
+        yield ray
+    finally:
+        ray.end()
+
+
+@pytest.fixture
+def running_ray(idle_ray: RunningRay) -> Iterator[RunningRay]:
+    """That cluster, for a test that leaves nothing in use."""
+    yield idle_ray
+    await_that(lambda: not idle_ray.in_use(), QUIET_S, "everything is released")
+
+
+@pytest.fixture(scope="session")
+def fault_rounds(request: pytest.FixtureRequest) -> int:
+    """Number that `--fault-rounds` gives."""
+    rounds: int = request.config.getoption("--fault-rounds")
+    return rounds
 
 
 @pytest.fixture(scope="session")

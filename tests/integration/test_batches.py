@@ -14,6 +14,7 @@ from cpc_core.corpus.reading.batches import batches_in_process
 from cpc_core.corpus.reading.order import ReadPlan, WindowRead
 from tests.helpers.damage import flip_audio_bit
 from tests.helpers.processes import Marked
+from tests.helpers.ray_nodes import RunningRay
 from tests.helpers.recordings import noise_corpus
 from tests.helpers.stream_batches import BATCH_SIZE, SEED, line
 
@@ -26,16 +27,22 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     return noise_corpus(tmp_path_factory.mktemp("stream"), train=CLIPS, clip_s=0.06)
 
 
-def streaming(marked: Marked, jobs: list[list[object]]) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.helpers.stream_batches", json.dumps(jobs)]
+def streaming(ray: RunningRay, marked: Marked, jobs: list[list[object]]) -> subprocess.Popen[str]:
+    module = "tests.helpers.stream_batches"
     return subprocess.Popen(
-        command, env=marked.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", module, ray.address, json.dumps(jobs)],
+        env=ray.environment(marked),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
-def streamed(marked: Marked, jobs: list[list[object]]) -> tuple[list[list[Any]], list[str | None]]:
+def streamed(
+    ray: RunningRay, marked: Marked, jobs: list[list[object]]
+) -> tuple[list[list[Any]], list[str | None]]:
     """The steps of each job, and how each ended."""
-    out, errors = streaming(marked, jobs).communicate(timeout=300)
+    out, errors = streaming(ray, marked, jobs).communicate(timeout=300)
     steps: list[list[Any]] = [[]]
     endings: list[str | None] = []
     for value in map(json.loads, out.splitlines()):
@@ -72,10 +79,10 @@ def last_window(corpus: Corpus) -> WindowRead:
 
 
 @pytest.fixture(scope="module")
-def before(corpus: Corpus, cache: Path) -> list[list[Any]]:
+def before(corpus: Corpus, cache: Path, idle_ray: RunningRay) -> list[list[Any]]:
     """The first steps of a stream whose process was then killed."""
     marked = Marked(cache)
-    killed = streaming(marked, [[str(corpus.folder), 0, 10**9, 0, 1]])
+    killed = streaming(idle_ray, marked, [[str(corpus.folder), 0, 10**9, 0, 1]])
     assert killed.stdout is not None
     steps = [json.loads(text) for text in islice(killed.stdout, KILLED_AFTER)]
     killed.kill()
@@ -85,7 +92,9 @@ def before(corpus: Corpus, cache: Path) -> list[list[Any]]:
 
 
 @pytest.fixture(scope="module")
-def after(corpus: Corpus, damaged: Corpus, cache: Path) -> tuple[list[list[Any]], list[str | None]]:
+def after(
+    corpus: Corpus, damaged: Corpus, cache: Path, idle_ray: RunningRay
+) -> tuple[list[list[Any]], list[str | None]]:
     """The rest for one worker and for each of two, and the damaged corpus from the beginning; and
     how each of these ended.
     """
@@ -95,7 +104,7 @@ def after(corpus: Corpus, damaged: Corpus, cache: Path) -> tuple[list[list[Any]]
         for rank, world in ((0, 1), (0, 2), (1, 2))
     ]
     try:
-        return streamed(marked, [*rest, [str(damaged.folder), 0, STEPS, 0, 1]])
+        return streamed(idle_ray, marked, [*rest, [str(damaged.folder), 0, STEPS, 0, 1]])
     finally:
         marked.end()
 
@@ -123,9 +132,10 @@ def test_two_workers_see_the_clips_of_one_in_every_step(
     assert joined == [(step, sorted(clip_ids)) for step, clip_ids, _ in alone]
 
 
-def test_a_flipped_byte_ends_the_stream_with_the_shard_and_row_group_named(
+def test_a_flipped_byte_ends_the_stream_and_is_located(
     corpus: Corpus, damaged: Corpus, after: tuple[list[list[Any]], list[str | None]]
 ) -> None:
+    """The error names shard and row group."""
     (*_, steps), (*_, ending) = after
     last = last_window(damaged)
     assert ending is not None

@@ -12,6 +12,7 @@ from study.folders.trial_folder import TrialFolder, checkpoint_folder
 from study.results.reader import read_study
 from study.spec.study_spec import StudySpec
 from tests.helpers.processes import Driver, Marked
+from tests.helpers.ray_nodes import RunningRay
 from tests.helpers.specs import TINY_BASE, tiny_spec
 
 STEPS, FAR = 160, 10**6
@@ -38,9 +39,11 @@ def outcomes(folder: Path) -> list[str]:
     return [trial.outcome for trial in read_study(folder).every_trial]
 
 
-def test_cancel_stop_retry_pause_and_resume(tmp_path: Path, marked: Marked) -> None:
+def test_cancel_stop_retry_pause_and_resume(
+    tmp_path: Path, running_ray: RunningRay, marked: Marked
+) -> None:
     folder = tmp_path / "study"
-    first = Driver(marked, SPEC, folder)
+    first = Driver(marked, SPEC, folder, ray=running_ray)
     first.until_report()
     assert apply_and_wait(folder, ControlRequests(cancel=(0,))).trial(0).outcome == "cancelled"
     request(folder, ControlRequests(wanted="stop"))
@@ -50,7 +53,7 @@ def test_cancel_stop_retry_pause_and_resume(tmp_path: Path, marked: Marked) -> N
     assert outcomes(folder)[:2] == ["cancelled", "running"]
 
     assert apply_and_wait(folder, ControlRequests(retry=(0,))).trial(0).retried_as == 3
-    second = Driver(marked, SPEC, folder)
+    second = Driver(marked, SPEC, folder, ray=running_ray)
     second.until_report()
     request(folder, ControlRequests(wanted="pause"))
     running = {trial.number for trial in read_study(folder).trials if trial.outcome == "running"}
@@ -60,7 +63,7 @@ def test_cancel_stop_retry_pause_and_resume(tmp_path: Path, marked: Marked) -> N
     } == running
     assert study_state(folder, read_study(folder)) == "paused"
 
-    third = Driver(marked, SPEC, folder)
+    third = Driver(marked, SPEC, folder, ray=running_ray)
     assert third.finish() == (0, "")
     record = read_study(folder)
     assert study_state(folder, record) == "ended"
@@ -75,10 +78,10 @@ def test_cancel_stop_retry_pause_and_resume(tmp_path: Path, marked: Marked) -> N
 
 
 def test_a_trial_far_from_its_next_report_is_cancelled_at_once(
-    tmp_path: Path, marked: Marked
+    tmp_path: Path, running_ray: RunningRay, marked: Marked
 ) -> None:
     folder = tmp_path / "study"
-    driver = Driver(marked, DISTANT, folder)
+    driver = Driver(marked, DISTANT, folder, ray=running_ray)
     assert next(driver.events())[:2] == ("started", 0)
     time.sleep(AT_ONCE_S)  # until it trains
     asked = time.monotonic()

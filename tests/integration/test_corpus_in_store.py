@@ -147,9 +147,10 @@ def test_a_store_that_fails_three_times_is_an_error(
         read_row_group(group, ["audio"])
 
 
-def test_what_is_missing_in_a_store_and_what_fails_locally_is_read_once(
+def test_missing_and_local_files_are_read_once(
     stored: str, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Only a store that failed is read again."""
     import_folder(source, tmp_path / "c", OPTIONS)
     local = Corpus.open(tmp_path / "c").row_groups("train")[0]
     monkeypatch.setattr(pq, "ParquetFile", faulty := Faulty(pq.ParquetFile, faults=1))
@@ -179,7 +180,7 @@ def test_an_import_into_a_store_goes_on_after_an_interruption(bucket: str, sourc
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_an_import_into_a_store_goes_on_after_an_interruption_while_it_was_published(
+def test_an_import_interrupted_while_published_resumes(
     bucket: str, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overwrite: bool
 ) -> None:
     if overwrite:

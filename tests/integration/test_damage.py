@@ -10,6 +10,7 @@ from study.results.reader import read_study
 from tests.helpers.configs import tiny_config
 from tests.helpers.damage import flip_audio_bit
 from tests.helpers.processes import Driver, Marked
+from tests.helpers.ray_nodes import RunningRay
 from tests.helpers.recordings import noise_corpus
 from tests.helpers.specs import tiny_spec
 
@@ -35,9 +36,10 @@ def row_groups_of(corpus: Corpus, rank: int) -> set[int]:
     return opened
 
 
-def test_damage_that_one_worker_meets_ends_the_trial_at_once_with_its_place(
-    tmp_path: Path, marked: Marked
+def test_damage_that_one_worker_reads_ends_the_trial(
+    tmp_path: Path, running_ray: RunningRay, marked: Marked
 ) -> None:
+    """At once, and with the place of the damage as the reason."""
     corpus = noise_corpus(tmp_path / "made", train=BATCH, dev=8, clip_s=0.06)
     row_group = min(row_groups_of(corpus, 1) - row_groups_of(corpus, 0))
     flip_audio_bit(Path(corpus.folder) / "train-00000.parquet", [row_group])
@@ -50,7 +52,7 @@ def test_damage_that_one_worker_meets_ends_the_trial_at_once_with_its_place(
     )
 
     begin = time.monotonic()
-    driver = Driver(marked, spec, tmp_path / "study")
+    driver = Driver(marked, spec, tmp_path / "study", ray=running_ray)
     ended = [event for event in driver.events() if event[0] == "ended"]
     assert driver.finish() == (0, "")
     assert time.monotonic() - begin < BOUND_S < COLLECTIVE_TIMEOUT_S

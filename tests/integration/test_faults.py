@@ -10,15 +10,16 @@ import itertools
 import logging
 import os
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from study.spec.study_spec import StudySpec
 from tests.helpers.fault_injection import FaultedStudy, Killing, Kind
+from tests.helpers.processes import Marked
+from tests.helpers.ray_nodes import QUIET_S, TwoNodes, await_that
 from tests.helpers.specs import TINY_BASE, tiny_spec
-from tests.helpers.two_nodes import QUIET_S, TwoNodes, await_that
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -82,26 +83,32 @@ def cluster(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[T
 
 
 @pytest.mark.parametrize(
-    ("spec", "hits"),
+    ("spec", "kinds"),
     [
-        (NESTED, {"worker": 5, "controller": 2, "trial": 2, "driver": 2, "raylet": 2}),
-        (INLINE, {"trial": 6, "driver": 6, "raylet": 5}),
+        (NESTED, ("worker", "controller", "trial", "driver", "raylet")),
+        (INLINE, ("trial", "driver", "raylet")),
     ],
     ids=["nested", "inline"],
 )
 def test_killed_study_ends_as_if_nothing_had_happened(
-    spec: StudySpec, hits: Mapping[Kind, int], cluster: TwoNodes, cache: Path, tmp_path: Path
+    spec: StudySpec,
+    kinds: Sequence[Kind],
+    cluster: TwoNodes,
+    cache: Path,
+    marked: Marked,
+    tmp_path: Path,
+    fault_rounds: int,
 ) -> None:
+    """Kills each kind of process once a round."""
     logging.getLogger(__name__).warning("CPC_FAULTS_SEED=%d", SEED)
-    # Each study has a folder to itself: beside another one it would take over what that has
-    # trained.
-    begun = (tmp_path / str(number) / "study" for number in itertools.count())
-    killing = Killing(cluster, lambda: FaultedStudy(cluster, spec, next(begun)), SEED)
+    # Each study has a folder to itself: in one parent folder it would reuse the trials of another.
+    folders = (tmp_path / str(number) / "study" for number in itertools.count())
+    killing = Killing(cluster, lambda: FaultedStudy(cluster, marked, spec, next(folders)), SEED)
     try:
-        killing.rounds(hits)
+        killing.rounds(kinds, fault_rounds)
     finally:
         killing.end()
-    await_that(lambda: not cluster.held(), QUIET_S, "everything is free again")
-    assert not cluster.drivers.processes()
+    await_that(lambda: not cluster.in_use(), QUIET_S, "everything is released")
+    assert not marked.processes()
     for study in killing.studies:
         study.check(cache)

@@ -47,9 +47,10 @@ def on_ray(marked: Marked, source: Path, out: Path, kill_at: int) -> int:
     ).returncode
 
 
-def test_an_import_killed_on_ray_goes_on_and_gives_the_bytes_of_one_process(
+def test_an_import_killed_on_ray_resumes(
     tmp_path: Path, source: Path, marked: Marked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It gives the bytes of an import in one process."""
     assert on_ray(marked, source, tmp_path / "c", kill_at=RECORDINGS // 2) == -signal.SIGKILL
     assert marked.all_ended()
     assert not (tmp_path / "c").exists()

@@ -12,6 +12,7 @@ from cpc_core.corpus.sample import open_corpus
 from study.results.reader import read_study
 from study.spec.study_spec import StudySpec
 from tests.helpers.processes import Driver, Marked
+from tests.helpers.ray_nodes import RunningRay
 from tests.helpers.specs import TINY_BASE, tiny_spec
 from tests.helpers.trainings import log_without_timing
 
@@ -41,22 +42,26 @@ def alone(cache: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         torch.set_num_threads(threads)
 
 
-def test_one_process_serves_all_trials_and_another_takes_over_when_it_dies(
-    tmp_path: Path, cache: Path, marked: Marked, monkeypatch: pytest.MonkeyPatch
+def test_one_process_serves_all_trials_until_it_dies(
+    tmp_path: Path,
+    cache: Path,
+    running_ray: RunningRay,
+    marked: Marked,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It is killed twice: in the middle of the last trial, and before that while it waits between
     two trials.
     """
     folder = tmp_path / "study"
-    driver = Driver(marked, SPEC, folder, "--step")
+    driver = Driver(marked, SPEC, folder, "--step", ray=running_ray)
     actors: list[list[int]] = []
     for kind, number, step, _ in driver.events():
         if kind == "ended":
-            actors.append(marked.trial_actors())
+            actors.append(running_ray.titled("ray::InlineTrial"))
         if (kind, number) == ("ended", 1) or (kind, number, step) == ("report", FINE, 10):
-            for pid in marked.trial_actors():
+            for pid in running_ray.titled("ray::InlineTrial"):
                 os.kill(pid, signal.SIGKILL)
-        driver.go_on()
+        driver.proceed()
     assert driver.finish() == (0, "")
     first, second, third, fourth = actors
     assert first == second

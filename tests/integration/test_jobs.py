@@ -1,16 +1,11 @@
 from __future__ import annotations
 
-import os
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import requests
 
 from cluster import jobs
 from cpc_core.errors import CpcError
@@ -18,11 +13,9 @@ from study.dispatch.dispatcher import Dispatcher
 from study.errors import NotFoundError, UnreachableError
 from study.results.reader import read_study
 from tests.helpers.processes import END_S, Marked
+from tests.helpers.ray_nodes import RunningRay, free_ports
 from tests.helpers.recordings import noise, write_recording
 from tests.helpers.specs import TINY_BASE, tiny_spec
-
-START_S = 60.0
-
 
 SHORT = tiny_spec(name="short", space={"temperature": [0.05]})
 
@@ -34,84 +27,10 @@ LONG = tiny_spec(
 )
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """A running cluster.
-
-    Attributes:
-        jobs: Address of its job server.
-        address: What drivers connect to.
-        environment: Of its processes.
-    """
-
-    jobs: str
-    address: str
-    environment: dict[str, str]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@pytest.fixture(scope="module")
-def cluster(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A head node, started as a user starts it: `ray start --head`."""
-    marked = Marked(cache)
-    binaries = Path(sys.executable).parent
-    environment = {
-        **marked.environment,
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_AUTH_MODE": "disabled",
-    }
-    environment["PATH"] = f"{binaries}{os.pathsep}{environment['PATH']}"
-    dashboard, port = free_port(), free_port()
-    arguments = f"--num-cpus=2 --object-store-memory={200 * 2**20} --temp-dir={marked.folder}"
-    # Without a port of its own the agent that starts jobs gives up where that of another Ray has
-    # not quite ended.
-    agent = f"--dashboard-agent-listen-port={free_port()}"
-    ports = (
-        f"--port={port} --dashboard-port={dashboard} --ray-client-server-port={free_port()} {agent}"
-    )
-    command = [
-        str(binaries / "ray"),
-        "start",
-        "--head",
-        "--block",
-        *arguments.split(),
-        *ports.split(),
-    ]
-    with (tmp_path_factory.mktemp("head") / "log").open("w") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    address = f"http://127.0.0.1:{dashboard}"
-    try:
-        await_answer(f"{address}/api/version")
-        yield Cluster(address, f"127.0.0.1:{port}", environment)
-    finally:
-        marked.end()
-        process.wait()
-    assert not marked.processes()
-
-
 @pytest.fixture
-def head(cluster: Cluster) -> str:
-    """Address of its job server."""
-    return cluster.jobs
-
-
-def await_answer(url: str) -> None:
-    deadline = time.monotonic() + START_S
-    while True:
-        try:
-            requests.get(url, timeout=5).raise_for_status()
-        except requests.exceptions.RequestException:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
-        else:
-            return
+def head(running_ray: RunningRay) -> str:
+    """Address of the job server of a running cluster."""
+    return running_ray.dashboard
 
 
 def opened_soon(folder: Path) -> Dispatcher:
@@ -165,8 +84,8 @@ def test_stopped_study_ends_and_can_be_resumed(head: str, tmp_path: Path) -> Non
         store.close()
 
 
-def test_an_import_runs_on_the_cluster_and_gives_the_bytes_of_one_process(
-    cluster: Cluster, tmp_path: Path
+def test_an_import_on_a_cluster_gives_the_bytes_of_one_process(
+    running_ray: RunningRay, marked: Marked, tmp_path: Path
 ) -> None:
     for index in range(6):
         write_recording(
@@ -191,7 +110,7 @@ def test_an_import_runs_on_the_cluster_and_gives_the_bytes_of_one_process(
         ]
         done = subprocess.run(
             command,
-            env=cluster.environment,
+            env=running_ray.environment(marked),
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -201,7 +120,7 @@ def test_an_import_runs_on_the_cluster_and_gives_the_bytes_of_one_process(
         assert done.returncode == 0, done.stderr
         return {path.name: path.read_bytes() for path in (tmp_path / out).iterdir()}
 
-    assert imported("there", "--address", cluster.address) == imported("here", "--tasks", "0")
+    assert imported("there", "--address", running_ray.address) == imported("here", "--tasks", "0")
 
 
 def test_a_submission_waits_for_a_node_that_has_just_started(
@@ -233,6 +152,7 @@ def test_unknown_job_is_not_found(head: str) -> None:
 
 
 def test_address_where_nothing_answers_is_named_with_what_to_do() -> None:
-    address = f"http://127.0.0.1:{free_port()}"
+    (port,) = free_ports(1)
+    address = f"http://127.0.0.1:{port}"
     with pytest.raises(UnreachableError, match=f"{address}: start one with `ray start --head`"):
         jobs.jobs(address=address)

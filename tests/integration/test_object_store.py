@@ -109,7 +109,7 @@ def test_log_on_s3_grows_and_is_rewound(bucket: str) -> None:
 
 
 @pytest.mark.parametrize("store", ["s3", "memory"])
-def test_checkpoint_is_there_once_it_is_complete_and_the_newest_two_stay(
+def test_only_complete_checkpoints_exist_and_two_stay(
     bucket: str, place: StoragePath, monkeypatch: pytest.MonkeyPatch, store: str
 ) -> None:
     study = StoragePath.of(f"{bucket}/tiny") if store == "s3" else place
@@ -255,9 +255,8 @@ def test_sleep_while_a_lease_is_renewed_does_not_revive_it(
         held.close()
 
 
-def test_killed_driver_on_s3_is_followed_at_once_on_the_same_machine(
-    bucket: str, tmp_path: Path
-) -> None:
+def test_killed_driver_on_s3_has_a_successor_at_once(bucket: str, tmp_path: Path) -> None:
+    """On the same machine."""
     uri, file = f"{bucket}/tiny", tmp_path / "spec.yaml"
     file.write_text(tiny_spec(seeds=[0, 1]).to_yaml())
     command = [sys.executable, "-m", "tests.helpers.simulated_driver", uri, str(file), "2"]

@@ -58,9 +58,8 @@ def test_drivers_at_the_same_time_share_a_grid(tmp_path: Path, postgres: Server)
     assert len(read_study(tmp_path).trials) == 24
 
 
-def test_drivers_at_the_same_time_propose_no_point_twice_and_none_too_many(
-    tmp_path: Path, postgres: Server
-) -> None:
+def test_drivers_at_the_same_time_propose_each_point_once(tmp_path: Path, postgres: Server) -> None:
+    """And no point too many."""
     spec = tiny_spec(
         store=postgres.url(), space=SEARCH, sampler={"kind": "random", "trials": 6}, seeds=[0, 1]
     )
@@ -87,7 +86,7 @@ def test_pruner_sees_the_trials_of_every_driver(tmp_path: Path, postgres: Server
         assert two.should_prune(bad.number)
 
 
-def test_running_trial_is_taken_only_from_a_driver_that_has_ended(
+def test_running_trial_is_acquired_only_from_an_ended_driver(
     tmp_path: Path, postgres: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = tiny_spec(store=postgres.url())
@@ -110,7 +109,7 @@ def test_running_trial_is_taken_only_from_a_driver_that_has_ended(
     assert [trial.outcome for trial in read_study(tmp_path).trials] == ["complete"] * 2
 
 
-def test_whoever_takes_a_trial_holds_it_however_busy_its_lock_was(postgres: Server) -> None:
+def test_a_driver_that_waited_for_a_trial_lock_owns_it(postgres: Server) -> None:
     with (
         closing(PostgresLocks(postgres.url(), "turn")) as driver,
         connect(postgres.url()) as observer,
@@ -178,7 +177,7 @@ class Process:
 
 
 @pytest.mark.parametrize("kind", ["grid", "search"])
-def test_one_of_two_drivers_is_killed_and_the_other_finishes_its_trials(
+def test_a_driver_finishes_the_trials_of_a_killed_one(
     tmp_path: Path, postgres: Server, kind: str
 ) -> None:
     changes: dict[str, Any] = (
@@ -230,9 +229,8 @@ def test_other_place_for_the_trials_is_refused(tmp_path: Path, postgres: Server)
         )
 
 
-def test_revision_changes_when_a_trial_begins_or_ends_and_reading_makes_no_tables(
-    tmp_path: Path, postgres: Server
-) -> None:
+def test_revision_changes_when_a_trial_begins_or_ends(tmp_path: Path, postgres: Server) -> None:
+    """Reading creates no tables."""
     with psycopg.connect(postgres.url(), autocommit=True) as connection:
         connection.execute("CREATE DATABASE fresh")
     spec = tiny_spec(store=postgres.url("fresh"))
@@ -256,9 +254,8 @@ def test_revision_changes_when_a_trial_begins_or_ends_and_reading_makes_no_table
         assert PostgresJournal(connection, study_name(spec, read_provenance(tmp_path))).length > 0
 
 
-def test_driver_whose_connection_is_cut_stops_before_others_take_its_trials(
-    tmp_path: Path, postgres: Server
-) -> None:
+def test_driver_whose_connection_is_cut_stops(tmp_path: Path, postgres: Server) -> None:
+    """It stops before other drivers acquire its trials."""
     spec = tiny_spec(store=postgres.url())
     with (
         pytest.raises(UnreachableError, match="nothing of the study is lost"),
@@ -295,9 +292,10 @@ def test_what_lies_behind_wrapped_errors_is_said(tmp_path: Path, postgres: Serve
 
 
 @pytest.mark.usefixtures("postgres_server")
-def test_server_that_does_not_answer_is_one_sentence_and_exit_code_4(
+def test_server_that_does_not_answer_is_exit_code_4(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """And one sentence."""
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     with running() as server:
         spec = tiny_spec(store=server.url())

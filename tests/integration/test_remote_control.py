@@ -36,9 +36,10 @@ def test_orders_to_a_study_in_an_object_store(bucket: str) -> None:
     assert apply_and_wait(folder, ControlRequests(retry=(1,))).trial(1).retried_as == 2
 
 
-def test_trials_in_a_database_are_ended_by_their_driver_as_long_as_there_is_one(
+def test_trials_in_a_database_are_cancelled_by_their_driver(
     tmp_path: Path, postgres: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """As long as there is one."""
     monkeypatch.setattr(postgres_backend, "GRACE_S", 0.0)
     monkeypatch.setattr(apply, "POLL_S", 0.01)
     spec = tiny_spec(store=postgres.url(), seeds=[0, 1])

@@ -122,9 +122,10 @@ def test_study_beside_a_finished_one_takes_its_trials_over(
         assert log_without_timing(beside, number) == log_without_timing(uninterrupted, number)
 
 
-def test_killed_and_interrupted_ray_train_runs_end_with_the_log_of_inline_trials_left_in_peace(
+def test_killed_and_interrupted_runs_end_with_the_same_log(
     uninterrupted: Path, tmp_path: Path, marked: Marked
 ) -> None:
+    """Ray Train runs end with the log of inline trials that nothing interrupted."""
     folder = tmp_path / "study"
     killed = Driver(marked, NESTED, folder)
     killed.until_report()
@@ -174,7 +175,7 @@ def test_killed_and_interrupted_ray_train_runs_end_with_the_log_of_inline_trials
     )
 
 
-def test_more_workers_than_the_machine_has_are_refused_before_anything_starts(
+def test_more_workers_than_cpus_are_refused_before_any_start(
     tmp_path: Path, marked: Marked
 ) -> None:
     spec = tiny_spec(resources={"concurrent_trials": 1, "workers": 500, "cpus_per_worker": 1})
