@@ -19,8 +19,9 @@ from ray.job_submission import JobDetails, JobSubmissionClient
 
 from cluster.kinds.capacity import ClusterError
 from cpc_core.corpus.sample import SAMPLE_NAME
-from cpc_core.storage_path import Place, StoragePath
+from cpc_core.storage_path import StoragePath
 from study.errors import NotFoundError, UnreachableError
+from study.folders.study_folder import StudyFolder
 from study.spec.study_spec import StudySpec
 
 Status = Literal["PENDING", "RUNNING", "STOPPED", "SUCCEEDED", "FAILED"]
@@ -91,7 +92,7 @@ class Submission:
     is_new: bool
 
 
-def submit(spec: StudySpec, folder: Place, *, address: str) -> Submission:
+def submit(spec: StudySpec, folder: StudyFolder, *, address: str) -> Submission:
     """Starts `cpc study run` on a cluster. It needs the dependencies only: our packages travel with
     the job.
 
@@ -104,7 +105,7 @@ def submit(spec: StudySpec, folder: Place, *, address: str) -> Submission:
         UnreachableError: No cluster answers at the address.
         ClusterError: It refuses the job.
     """
-    folder = StoragePath.of(folder)
+    folder = StudyFolder(folder.path)
     if spec.corpus != SAMPLE_NAME:
         spec = spec.model_copy(update={"corpus": str(StoragePath.of(spec.corpus))})
     base = f"cpc-{spec.name}-{spec.hash}"

@@ -12,9 +12,9 @@ from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.report import Report
 from cpc_core.step import StepMetrics
-from cpc_core.storage_path import Place
 from study.control.requests import ControlReader, clear_stale
 from study.dispatch.dispatcher import Dispatcher
+from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.results.records import StudyRecord
 from study.spec.study_spec import StudySpec
@@ -26,7 +26,7 @@ OnReport = Callable[[Report], None]
 
 
 def run_trial(
-    folder: Place,
+    folder: StudyFolder,
     spec: StudySpec,
     corpus: Corpus,
     *,

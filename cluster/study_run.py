@@ -21,9 +21,9 @@ from cluster.tune.train_trial import ray_train_trainable
 from cpc_core.calibrate import seconds_per_step
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.sample import open_corpus
-from cpc_core.storage_path import Place
 from study.control.requests import clear_stale
 from study.dispatch.dispatcher import Dispatcher
+from study.folders.study_folder import StudyFolder
 from study.planning import keep_prediction
 from study.results.reader import read_study
 from study.results.records import StudyRecord
@@ -32,7 +32,7 @@ from study.storage.backends import storage_errors
 
 
 def run_study(
-    folder: Place,
+    folder: StudyFolder,
     spec: StudySpec,
     *,
     address: str | None,
@@ -113,7 +113,7 @@ def _train(
     search = StudySearcher(store, resources.concurrent_trials, on_event)
     steering, inline = ControlLoop(store, search, asked, on_notice), resources.trains_inline
     with (
-        scratch_folder(store.folder, shared=store.spec.store is not None) as scratch,
+        scratch_folder(store.folder.path, shared=store.spec.store is not None) as scratch,
         without_known_errors(steering),
     ):
         tune.Tuner(

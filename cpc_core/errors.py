@@ -17,16 +17,16 @@ class AudioError(CpcError):
     """A recording that cannot be read or that holds no usable samples."""
 
 
+class PathError(CpcError):
+    """A URI of no usable store, or one where a local path is needed."""
+
+
 class CorpusError(CpcError):
-    """A corpus folder that is missing, empty, damaged or of another schema; and any location in no
-    usable store, a study's as well.
-    """
+    """A corpus folder that is missing, empty, damaged or of another schema."""
 
 
 class StorageError(CorpusError):
-    """A place that cannot be written or does not answer: a full disk, a missing right, a store that
-    is away.
-    """
+    """A path that cannot be written: a full disk, a missing permission, a store that is away."""
 
 
 class RejectedError(CorpusError):

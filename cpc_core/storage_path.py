@@ -1,13 +1,12 @@
-"""Folders and files of corpora and of studies: on this machine, or in any store that pyarrow or
-fsspec reaches by a URI.
+"""Paths of corpora and studies: on this machine, or in any store that pyarrow or fsspec reaches.
 
-The one place that knows file systems. A location is text, so that it travels to other processes;
+The one module that uses file systems. A path is text, so that it travels to other processes;
 connections are made where they are used, one for each store. What a store needs beside its address
 comes from where its own tools look (`AWS_ACCESS_KEY_ID`, `~/.aws`), or from the URI
 (`s3://bucket/folder?region=eu-west-1&endpoint_override=…`).
 
-A location, a study's as well, that names no usable store or stands where a path is needed is a
-`CorpusError`; what fails in a store is an `OSError`.
+A URI of no usable store, and a URI where a local path is needed, are a `PathError`; a fault of a
+store is an `OSError`.
 """
 
 from __future__ import annotations
@@ -27,18 +26,18 @@ from urllib.parse import SplitResult, urlsplit
 import pyarrow as pa
 from pyarrow import fs
 
-from cpc_core.errors import CorpusError
+from cpc_core.errors import PathError
 
 _T = TypeVar("_T")
 
 
 PAUSES_S = (0.5, 2.0)
-"""Before what could not be read from a store is read again."""
+"""Seconds before each further attempt at reading from a store."""
 
 
 @dataclass(frozen=True)
 class StoragePath:
-    """A folder or a file. A local one can stand wherever a path can.
+    """Path of a folder or a file, which may not exist. A local one is an `os.PathLike`.
 
     Attributes:
         text: Absolute path, or URI.
@@ -47,39 +46,37 @@ class StoragePath:
     text: str
 
     @classmethod
-    def of(cls, place: str | Path | StoragePath) -> StoragePath:
-        """The location that a path or a URI names; a `file://` URI and a relative path become an
-        absolute path.
-        """
-        if isinstance(place, StoragePath):
-            return place
-        text = str(place)
+    def of(cls, path: str | os.PathLike[str]) -> StoragePath:
+        """The path that a path or a URI names, absolute; a `file://` URI becomes a local path."""
+        if isinstance(path, StoragePath):
+            return path
+        text = os.fspath(path)
         if text.startswith("file://"):
             text = urlsplit(text).path
         return cls(text if "://" in text else str(Path(text).absolute()))
 
     @property
     def is_local(self) -> bool:
-        """Whether it is a path on this machine."""
+        """True if this is a path on this machine."""
         return "://" not in self.text
 
     @property
     def name(self) -> str:
-        """Its last component."""
+        """The last component."""
         return self.path.rstrip("/").rpartition("/")[2]
 
     @property
     def filesystem(self) -> fs.FileSystem:
-        """The file system it is in.
+        """The file system of this path.
 
         Raises:
-            CorpusError: The URI names a store that is unknown, or whose package is not installed.
+            PathError: The URI names a store that is unknown, or whose package is not installed.
         """
         return fs.LocalFileSystem() if self.is_local else _store(*self._store_uri)[0]
 
     @property
     def path(self) -> str:
-        """Its path in that file system."""
+        """The path within that file system."""
         return (
             self.text
             if self.is_local
@@ -101,8 +98,8 @@ class StoragePath:
             self._parts._replace(path=f"{self._parts.path.rstrip('/')}/{name}").geturl()
         )
 
-    def beside(self, name: str) -> StoragePath:
-        """The location of that name in the same folder."""
+    def sibling(self, name: str) -> StoragePath:
+        """The path of that name in the same folder."""
         if self.is_local:
             return StoragePath(str(Path(self.text).with_name(name)))
         return StoragePath(
@@ -116,21 +113,19 @@ class StoragePath:
 
     def __fspath__(self) -> str:
         if not self.is_local:
-            raise CorpusError(f"{self} is not on this machine: name a local path here")
+            raise PathError(f"{self} is not on this machine: name a local path here")
         return self.text
 
     def is_file(self) -> bool:
-        """Whether there is a file."""
+        """True if this is a file."""
         return bool(self.filesystem.get_file_info(self.path).type == fs.FileType.File)
 
     def is_folder(self) -> bool:
-        """Whether there is a folder; where folders are only prefixes of names, whether anything is
-        below it.
-        """
+        """True if this is a folder, or in a store without folders a prefix of names."""
         return bool(self.filesystem.get_file_info(self.path).type == fs.FileType.Directory)
 
     def exists(self) -> bool:
-        """Whether there is anything."""
+        """True if there is a file or a folder."""
         return bool(self.filesystem.get_file_info(self.path).type != fs.FileType.NotFound)
 
     def file_sizes(self) -> dict[str, int]:
@@ -138,7 +133,7 @@ class StoragePath:
         found = self.filesystem.get_file_info(fs.FileSelector(self.path, allow_not_found=True))
         return {info.base_name: info.size for info in found if info.type == fs.FileType.File}
 
-    def files_below(self) -> dict[str, fs.FileInfo]:
+    def walk_files(self) -> dict[str, fs.FileInfo]:
         """Every file in the folder and the folders in it, by its path from here; empty where there
         is no folder.
         """
@@ -165,15 +160,33 @@ class StoragePath:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def write_bytes(self, content: bytes) -> None:
-        """Put a file there, whole or not at all."""
+        """Writes the file so that a reader sees the old content or the new, whole."""
         with self.writing() as file:
             file.write(content)
 
+    def write_text(self, content: str) -> None:
+        """Writes the file like `write_bytes`, in UTF-8."""
+        self.write_bytes(content.encode())
+
+    def append(self, line: bytes) -> None:
+        """Adds to the end of the file, on the disk or in the store before this returns.
+
+        Objects cannot grow: one in a store is written again.
+        """
+        if self.is_local:
+            with Path(self).open("ab") as file:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+            return
+        before = b""
+        with suppress(FileNotFoundError):
+            before = self.read_bytes()
+        self.write_bytes(before + line)
+
     @contextmanager
     def writing(self) -> Iterator[IO[bytes] | Any]:
-        """A file to write that is on the disk, whole, where the block ends well. Locally nothing is
-        seen of it before.
-        """
+        """Opens a file to write, which appears whole when the block ends without an error."""
         if not self.is_local:
             with self.filesystem.open_output_stream(self.path) as stream:
                 yield stream
@@ -190,20 +203,21 @@ class StoragePath:
             partial.unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Delete the file, or the folder with all that is in it, if there is one."""
+        """Deletes the file, or the folder with all that is in it, if there is one."""
         if self.is_file():
             self.filesystem.delete_file(self.path)
         elif self.is_folder():
             self.filesystem.delete_dir(self.path)
 
     def copy_to(self, target: StoragePath) -> None:
-        """Copy the file within its store, which does that by itself."""
+        """Copies the file within its store, which does that by itself."""
         self.filesystem.copy_file(self.path, target.path)
 
 
 def with_retries(place: StoragePath, read: Callable[[], _T]) -> _T:
-    """What `read` gives; in a store it is called again after each of `PAUSES_S`, because many of a
-    store's faults pass.
+    """Returns `read()`; in a store, after a fault, calls it again after each of `PAUSES_S`.
+
+    Many faults of a store pass.
 
     Raises:
         OSError: It failed each time, or what it reads is not there.
@@ -226,9 +240,9 @@ def _store(uri: str, query: str) -> tuple[fs.FileSystem, str]:
         return store, root.rstrip("/")
     except pa.ArrowInvalid as error:
         if "Unrecognized filesystem type" not in str(error):
-            raise CorpusError(f"{uri} cannot be used ({error}): correct the URI") from error
+            raise PathError(f"{uri} cannot be used ({error}): correct the URI") from error
     except OSError as error:
-        raise CorpusError(
+        raise PathError(
             f"{uri} does not answer ({error}): check the address and the credentials"
         ) from error
     try:
@@ -237,38 +251,13 @@ def _store(uri: str, query: str) -> tuple[fs.FileSystem, str]:
         spec, root = url_to_fs(f"{uri}/")
         return fs.PyFileSystem(fs.FSSpecHandler(spec)), root.rstrip("/")
     except (ValueError, ImportError) as error:
-        raise CorpusError(f"{uri} is in no store that pyarrow or fsspec knows ({error})") from error
+        raise PathError(f"{uri} is in no store that pyarrow or fsspec knows ({error})") from error
 
 
 def sync(path: Path) -> None:
-    """Has the content of a file, or the names in a folder, on the disk before this returns."""
+    """Flushes the content of a file, or the names in a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-Place = Path | StoragePath
-"""Where a study or a file of it is: a path, or a URI."""
-
-
-def write_atomically(place: Place, content: str | bytes) -> None:
-    """Writes a file so that a reader sees the old content or the new, whole."""
-    StoragePath.of(place).write_bytes(content.encode() if isinstance(content, str) else content)
-
-
-def append(place: StoragePath, line: bytes) -> None:
-    """Adds to the end of a file, on the disk or in the store before this returns. Objects cannot
-    grow, so that one is written anew.
-    """
-    if place.is_local:
-        with Path(place).open("ab") as file:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
-        return
-    before = b""
-    with suppress(FileNotFoundError):
-        before = place.read_bytes()
-    place.write_bytes(before + line)

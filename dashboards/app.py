@@ -14,11 +14,11 @@ from dash.exceptions import PreventUpdate
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from cpc_core.errors import CpcError
-from cpc_core.storage_path import Place
 from dashboards.study_page import FIRST_SORT, page
 from dashboards.tables import Sort, trial_table
 from study.analysis.cells import NotShown
 from study.analysis.tables import trial_table_info
+from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.results.watcher import LiveStudy
 
@@ -46,7 +46,7 @@ class ListenError(CpcError):
     """An address at which this machine cannot listen."""
 
 
-def create_app(study_folder: Place) -> dash.Dash:
+def create_app(study_folder: StudyFolder) -> dash.Dash:
     """The app of one study, which only reads the folder and serves all its files itself.
 
     Raises:
@@ -161,7 +161,7 @@ def open_server(app: dash.Dash, host: str, port: int) -> BaseWSGIServer:
 
 
 def serve(
-    study_folder: Place,
+    study_folder: StudyFolder,
     host: str = "127.0.0.1",
     port: int = 8050,
     *,

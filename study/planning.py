@@ -4,17 +4,15 @@ what it did cost.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import fmean
 
 from cpc_core.adversary.base import SizedAdversary
 from cpc_core.config import CpcConfig, canonical_json
-from cpc_core.storage_path import Place, write_atomically
 from search_spaces.pruners.base import Rung
 from study.analysis.labels import cell_name
-from study.folders.study_folder import PREDICTION, Prediction
+from study.folders.study_folder import Prediction, StudyFolder
 from study.folders.trial_folder import CHECKPOINTS_KEPT
 from study.spec.study_spec import StudySpec
 
@@ -129,16 +127,14 @@ def checkpoint_bytes(spec: StudySpec, parameters: Callable[[CpcConfig], int]) ->
 
 
 def keep_prediction(
-    folder: Place, spec: StudySpec, clip_samples: int, seconds_per_step: SecondsPerStep
+    folder: StudyFolder, spec: StudySpec, clip_samples: int, seconds_per_step: SecondsPerStep
 ) -> None:
     """Predicts a study's cost into its folder. The first run's prediction stays: that is what the
     plan had promised.
     """
-    if not (folder / PREDICTION).exists():
-        prediction = predicted(spec, planned_cells(spec, clip_samples, seconds_per_step))
-        write_atomically(
-            folder / PREDICTION, json.dumps(asdict(prediction), indent=2, ensure_ascii=False) + "\n"
-        )
+    if folder.prediction() is None:
+        cells = planned_cells(spec, clip_samples, seconds_per_step)
+        folder.write_prediction(predicted(spec, cells))
 
 
 def _alike(config: CpcConfig) -> CpcConfig:

@@ -12,13 +12,11 @@ from typing import Any
 from cpc_core.config import PROBE_METRICS, CpcConfig
 from cpc_core.errors import ConfigError
 from cpc_core.report import Report
-from cpc_core.storage_path import Place
 from search_spaces.samplers.grid import GridSampler
 from search_spaces.space import SearchSpace
 from study.errors import NotFoundError
 from study.folders.provenance import attempts
-from study.folders.study_folder import read_provenance, read_spec
-from study.folders.trial_folder import TrialFolder
+from study.folders.study_folder import StudyFolder
 from study.spec.study_spec import StudySpec
 
 TIMING_METRICS = ("clips_per_s",)
@@ -123,7 +121,7 @@ class Comparison:
         return f"differs first at step {self.step}, in {', '.join(each.metric for each in self.differences)}; {before}"
 
 
-def reproduction(study: Place, number: int, steps: int | None) -> Reproduction:
+def reproduction(study: StudyFolder, number: int, steps: int | None) -> Reproduction:
     """Plans the training of a trial from what its folder records.
 
     Args:
@@ -136,7 +134,7 @@ def reproduction(study: Place, number: int, steps: int | None) -> Reproduction:
         ConfigError: The study's files are damaged, or `steps` ends before the first report.
         CheckpointError: The trial's configuration cannot be read.
     """
-    stored, folder = read_spec(study), TrialFolder(study, number)
+    stored, folder = study.spec(), study.trial(number)
     log = folder.log()
     if not log:
         raise NotFoundError(
@@ -145,7 +143,7 @@ def reproduction(study: Place, number: int, steps: int | None) -> Reproduction:
     config = folder.config()
     length = _length(log[-1], config, steps)
     recorded_attempts = attempts(folder)
-    provenance = read_provenance(study)
+    provenance = study.provenance()
     last: Mapping[str, Any] = recorded_attempts[-1] if recorded_attempts else provenance
     workers, threads = (
         last.get("workers", stored.resources.workers),

@@ -33,6 +33,7 @@ from dashboards.export.screenshot import ScreenshotError
 from study.cli import app
 from study.cli.exit_codes import run
 from study.control.requests import ControlRequests, request
+from study.folders.study_folder import StudyFolder
 from study.planning import keep_prediction
 from study.spec.presets import preset_names, scales
 from study.spec.study_spec import StudySpec
@@ -145,8 +146,8 @@ def files() -> Pins:
         trial = f"{GIVEN['trial']} --threads {torch.get_num_threads()} --out {study}"
         assert run(app, trial.split()) == 0
         assert run(app, ["export", str(study), "--best", "--out", str(model)]) == 0
-        request(study, ControlRequests(wanted="stop"))
-        keep_prediction(study, StudySpec.load("demo"), 32_000, lambda *_: 1.0)
+        request(StudyFolder(study), ControlRequests(wanted="stop"))
+        keep_prediction(StudyFolder(study), StudySpec.load("demo"), 32_000, lambda *_: 1.0)
         for path in Path(home).rglob("*"):
             if path.is_file() and path.suffix != ".diff":  # of a checkout with changes
                 yield path.relative_to(home).as_posix(), sorted(set(keys(content(path))))

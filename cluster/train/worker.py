@@ -15,7 +15,7 @@ from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.reading.batches import Batch
 from cpc_core.distributed import world
-from study.folders.trial_folder import TrialFolder
+from study.folders.study_folder import StudyFolder
 
 
 def train_worker(task: Mapping[str, Any]) -> None:
@@ -35,7 +35,7 @@ def train_worker(task: Mapping[str, Any]) -> None:
         # The workers of a node see each other's GPUs, which NCCL wants; this one's is chosen per
         # thread.
         torch.cuda.set_device(get_device())
-    trial = TrialFolder(task["study"], task["number"])
+    trial = StudyFolder(task["study"]).trial(task["number"])
     # The trial's log is where the reports are read: Ray Train is told of none.
     deque(run_attempt(trial, Corpus.open(task["corpus"]), _share), maxlen=0)
 

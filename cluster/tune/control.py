@@ -12,10 +12,10 @@ from ray.tune.experiment import Trial
 
 from cluster.events import Notice
 from cluster.tune.searcher import StudySearcher
-from cpc_core.storage_path import Place
 from study.control.apply import apply
 from study.control.requests import ControlReader, ControlRequests, Wanted
 from study.dispatch.dispatcher import Dispatcher
+from study.folders.study_folder import StudyFolder
 
 if TYPE_CHECKING:
     from ray.tune.execution.tune_controller import TuneController
@@ -40,7 +40,7 @@ class ControlSource:
         signalled: Whether a signal has come. It asks to stop.
     """
 
-    def __init__(self, study: Place) -> None:
+    def __init__(self, study: StudyFolder) -> None:
         self._follower, self.signalled = ControlReader(study), False
 
     def latest(self) -> ControlRequests:

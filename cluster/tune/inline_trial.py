@@ -16,12 +16,12 @@ from cluster.tune.train_trial import worker_resources
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.errors import CpcError
 from cpc_core.report import Report
-from cpc_core.storage_path import Place, StoragePath
-from study.folders.trial_folder import TrialFolder
+from cpc_core.storage_path import StoragePath
+from study.folders.study_folder import StudyFolder
 from study.spec.resources import Resources
 
 
-def inline_trainable(study: Place, corpus: StoragePath, resources: Resources) -> Any:
+def inline_trainable(study: StudyFolder, corpus: StoragePath, resources: Resources) -> Any:
     """The trainable of trials that their own actors train, to be used with `reuse_actors=True`.
 
     Args:
@@ -43,7 +43,7 @@ class InlineTrial(ray.tune.Trainable):
     """
 
     def setup(  # type: ignore[override]  # Tune's way to hand a class its parameters
-        self, config: dict[str, Any], study: Place, corpus: StoragePath, threads: int
+        self, config: dict[str, Any], study: StudyFolder, corpus: StoragePath, threads: int
     ) -> None:
         """Prepares the process, and its first trial.
 
@@ -81,6 +81,4 @@ class InlineTrial(ray.tune.Trainable):
         self.give_up()
 
     def _training(self, number: int) -> Generator[Report, None, None]:
-        yield from run_attempt(
-            TrialFolder(self._study, number), Corpus.open(self._corpus), in_process
-        )
+        yield from run_attempt(self._study.trial(number), Corpus.open(self._corpus), in_process)

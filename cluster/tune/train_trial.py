@@ -15,7 +15,8 @@ from ray.train.v2.api.config import FailureConfig, RunConfig, ScalingConfig
 from cluster.train.run import TrainRun
 from cluster.train.trainer import ProcessGroup, TrialTrainer, final_error
 from cluster.tune.results import as_result, failed, finished
-from cpc_core.storage_path import Place, StoragePath
+from cpc_core.storage_path import StoragePath
+from study.folders.study_folder import StudyFolder
 from study.folders.trial_folder import TrialFolder
 from study.spec.resources import Resources
 
@@ -42,7 +43,7 @@ request.
 
 
 def ray_train_trainable(
-    study: Place, corpus: StoragePath, resources: Resources, scratch: str
+    study: StudyFolder, corpus: StoragePath, resources: Resources, scratch: str
 ) -> Any:
     """The trainable of trials that are Ray Train runs, to be used with `reuse_actors=True`.
 
@@ -66,7 +67,7 @@ class RayTrainTrial(ray.tune.Trainable):
     def setup(  # type: ignore[override]  # Tune's way to hand a class its parameters
         self,
         config: dict[str, Any],
-        study: Place,
+        study: StudyFolder,
         corpus: StoragePath,
         resources: Resources,
         scratch: str,
@@ -81,7 +82,7 @@ class RayTrainTrial(ray.tune.Trainable):
             scratch: Where Ray Train may write.
         """
         self._study, self._corpus, self._resources, self._scratch = (
-            StoragePath.of(study),
+            study,
             corpus,
             resources,
             scratch,
@@ -108,11 +109,11 @@ class RayTrainTrial(ray.tune.Trainable):
         self.give_up()
 
     def _begin(self, number: int) -> None:
-        trial = TrialFolder(self._study, number)
+        trial = self._study.trial(number)
         told = last_reported_step(trial)
         self._run = TrainRun(_trainer(trial, self._corpus, self._resources, self._scratch))
         self._results = results(
-            trial, told, self._run, POLL_S if self._study.is_local else STORED_POLL_S
+            trial, told, self._run, POLL_S if self._study.path.is_local else STORED_POLL_S
         )
 
 

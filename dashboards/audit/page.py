@@ -13,7 +13,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from cpc_core.corpus.audit.findings import AuditResult, ClipRef, Finding
-from cpc_core.storage_path import write_atomically
+from cpc_core.storage_path import StoragePath
 from dashboards.audit.figures import LABELS_SHOWN, SPLIT_COLOURS, draw_histogram, draw_labels
 from dashboards.audit.png import png
 from dashboards.drawing.sections import graph
@@ -40,8 +40,8 @@ def write_audit(info: AuditResult, samples: Sequence[ClipSample], out: Path) -> 
         `out`.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(
-        out, self_contained(f"{info.corpus} – audit", _headline(info), audit_page(info, samples))
+    StoragePath.of(out).write_text(
+        self_contained(f"{info.corpus} – audit", _headline(info), audit_page(info, samples))
     )
     return out
 

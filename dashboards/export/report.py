@@ -9,7 +9,7 @@ from pathlib import Path
 from dash.development.base_component import Component
 from plotly.offline import get_plotlyjs
 
-from cpc_core.storage_path import write_atomically
+from cpc_core.storage_path import StoragePath
 from dashboards.drawing.theme import PLOTLY_CONFIG
 from dashboards.export.html import to_html
 from dashboards.study_page import page
@@ -75,5 +75,5 @@ def write_report(record: StudyRecord, out: Path) -> Path:
         `out`.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(out, report_html(record))
+    StoragePath.of(out).write_text(report_html(record))
     return out

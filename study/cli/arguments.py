@@ -7,57 +7,54 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from cpc_core.storage_path import Place, StoragePath
 from search_spaces.fields import nearest
 from study.cli.output import Format
 from study.control.state import State
 from study.errors import NotFoundError
-from study.folders.study_folder import SPEC
+from study.folders.study_folder import SPEC, StudyFolder
 from study.storage.backends import storage_errors
 
 HOME = Path("studies")
 """Where studies are kept unless told otherwise."""
 
 
-def study_folder(name_or_place: str) -> Place:
+def study_folder(name_or_path: str) -> StudyFolder:
     """The folder of a study, given as a path or a URI, or by the name of a folder in `studies/`.
 
     Raises:
         NotFoundError: There is none.
         UnreachableError: The URI's store does not answer.
     """
-    if "://" in name_or_place:
-        return _stored(name_or_place)
-    for folder in (Path(name_or_place), HOME / name_or_place):
+    if "://" in name_or_path:
+        return _stored(name_or_path)
+    for folder in (Path(name_or_path), HOME / name_or_path):
         if (folder / SPEC).is_file():
-            return folder
+            return StudyFolder(folder)
     raise NotFoundError(
-        f"there is no study '{name_or_place}' here{nearest(name_or_place, [folder.name for folder in list_studies()])}"
+        f"there is no study '{name_or_path}' here{nearest(name_or_path, [folder.name for folder in list_studies()])}"
     )
 
 
-def target_path(given: str | None, name: str) -> Place:
+def target_path(given: str | None, name: str) -> StudyFolder:
     """Where a study is to be kept: the path or URI that was given, or a folder of its name in
     `studies/`.
     """
-    if given is None:
-        return HOME / name
-    return StoragePath.of(given) if "://" in given else Path(given)
+    return StudyFolder(HOME / name if given is None else given)
 
 
-def _stored(uri: str) -> StoragePath:
-    folder = StoragePath.of(uri)
+def _stored(uri: str) -> StudyFolder:
+    folder = StudyFolder(uri)
     with storage_errors(folder, None):
-        if not (folder / SPEC).is_file():
+        if not folder.holds_study():
             raise NotFoundError(
                 f"there is no study {uri}: start one with `cpc study run SPEC.yaml -o {uri}`, or correct the address"
             )
     return folder
 
 
-def list_studies() -> list[Path]:
+def list_studies() -> list[StudyFolder]:
     """The studies kept in `studies/`."""
-    return sorted(path.parent for path in HOME.glob(f"*/{SPEC}"))
+    return [StudyFolder(path.parent) for path in sorted(HOME.glob(f"*/{SPEC}"))]
 
 
 def state_words(state: State, study: object) -> str:

@@ -11,6 +11,7 @@ from cpc_core.errors import (
     CorpusError,
     CpcError,
     DamageError,
+    PathError,
     RejectedError,
     StorageError,
 )
@@ -56,7 +57,7 @@ def _code(error: CpcError) -> int:
             return UNREACHABLE
         case StudyFailedError() | RejectedError() | DamageError() | StorageError():
             return FAILED
-        case NotFoundError() | CheckpointError() | CorpusError():
+        case NotFoundError() | CheckpointError() | CorpusError() | PathError():
             return NOT_FOUND
         case _:
             return USAGE

@@ -12,7 +12,6 @@ from study.cli.arguments import study_folder
 from study.cli.output import Format, message, next_steps, print_rows
 from study.errors import NotFoundError
 from study.folders.provenance import attempts
-from study.folders.trial_folder import TrialFolder, checkpoint_folder
 from study.results.reader import read_study
 from study.results.records import StudyRecord, TrialRecord
 
@@ -61,9 +60,9 @@ def export(
     provenance |= {
         "metrics": dict(chosen.metrics),
         **record.provenance,
-        "attempts": attempts(TrialFolder(folder, chosen.number)),
+        "attempts": attempts(folder.trial(chosen.number)),
     }
-    export_model(checkpoint_folder(folder, chosen.number), out, provenance)
+    export_model(folder.trial(chosen.number).require_checkpoint(), out, provenance)
     setting = ", ".join(f"{name} {value}" for name, value in chosen.knobs.items())
     message(
         f"exported trial {chosen.number} ({setting + ', ' if setting else ''}seed {chosen.seed}) to {out}"

@@ -14,10 +14,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from cpc_core.storage_path import Place
 from study.analysis.cost import duration_text
 from study.analysis.labels import cell_name, count_text
 from study.cli.output import message, stderr
+from study.folders.study_folder import StudyFolder
 
 if TYPE_CHECKING:
     from cluster.events import Notice, StudyEvent
@@ -44,7 +44,7 @@ class TrialProgress:
         folder: Named where the run is interrupted.
     """
 
-    def __init__(self, folder: Place) -> None:
+    def __init__(self, folder: StudyFolder) -> None:
         self.folder, self.steps_taken = folder, 0
         self._bar = Progress(
             TextColumn("step"), MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn(),
@@ -103,7 +103,7 @@ class StudyProgress:
         folder: Named where it is said how to go on.
     """
 
-    def __init__(self, reference: Sample | None, folder: Place) -> None:
+    def __init__(self, reference: Sample | None, folder: StudyFolder) -> None:
         self._reference, self._folder = reference, folder
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[state]}"),
@@ -159,7 +159,7 @@ class StudyProgress:
         message(notice_text(notice, self._folder))
 
 
-def notice_text(notice: Notice, folder: Place) -> str:
+def notice_text(notice: Notice, folder: StudyFolder) -> str:
     """What a study is asked to do, what that means for its running trials, and how to go on."""
     trials = f"{count_text(notice.running, 'running trial')} {'goes' if notice.running == 1 else 'go'} on"
     resume = f"`cpc study resume {folder}`"

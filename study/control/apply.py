@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 
 from cpc_core.errors import CpcError
-from cpc_core.storage_path import Place
 from study.control.requests import ControlRequests, request
 from study.dispatch.dispatcher import Dispatcher
-from study.folders.study_folder import read_provenance, read_spec
+from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.results.records import StudyRecord
 from study.storage.backends import driver_of, storage_errors
@@ -32,7 +31,7 @@ def apply(orders: ControlRequests, store: Dispatcher) -> None:
         store.retry(number, fresh=True)
 
 
-def apply_and_wait(study: Place, orders: ControlRequests) -> StudyRecord:
+def apply_and_wait(study: StudyFolder, orders: ControlRequests) -> StudyRecord:
     """Cancels and retries trials, and returns the study once that is in its store.
 
     Raises:
@@ -53,8 +52,8 @@ def apply_and_wait(study: Place, orders: ControlRequests) -> StudyRecord:
     return record
 
 
-def _carry_out_here(study: Place, orders: ControlRequests, deadline: float) -> None:
-    spec, provenance = read_spec(study), read_provenance(study)
+def _carry_out_here(study: StudyFolder, orders: ControlRequests, deadline: float) -> None:
+    spec, provenance = study.spec(), study.provenance()
     with storage_errors(study, spec.store):
         store = Dispatcher.create_or_open(
             study, spec, provenance["corpus_hash"], provenance["corpus"]

@@ -16,11 +16,8 @@ from pydantic import ValidationError
 
 from cpc_core.config import Section
 from cpc_core.errors import ConfigError
-from cpc_core.storage_path import Place, StoragePath, write_atomically
+from study.folders.study_folder import CONTROL, StudyFolder
 from study.storage.backends import driver_of
-
-CONTROL = "control.json"
-
 
 POLL_S = 1.0
 """Seconds between two looks at the file."""
@@ -48,13 +45,13 @@ class ControlRequests(Section):
     """Trials to train again from scratch."""
 
 
-def read_requests(study: Place) -> ControlRequests:
+def read_requests(study: StudyFolder) -> ControlRequests:
     """What is asked of a study; to run, where nothing is.
 
     Raises:
         ConfigError: The file is damaged.
     """
-    path = StoragePath.of(study) / CONTROL
+    path = study.path / CONTROL
     try:
         return ControlRequests.model_validate_json(path.read_bytes())
     except FileNotFoundError:
@@ -65,7 +62,7 @@ def read_requests(study: Place) -> ControlRequests:
         ) from error
 
 
-def request(study: Place, asked: ControlRequests) -> None:
+def request(study: StudyFolder, asked: ControlRequests) -> None:
     """Adds orders to those that stand; `run` leaves what the whole study is to do as it is.
 
     Raises:
@@ -82,18 +79,18 @@ def request(study: Place, asked: ControlRequests) -> None:
         _write(study, orders)
 
 
-def clear_pause(study: Place) -> None:
+def clear_pause(study: StudyFolder) -> None:
     """Lets a paused study go on."""
     _write(study, read_requests(study).model_copy(update={"wanted": "run"}))
 
 
-def clear_stale(study: Place) -> None:
+def clear_stale(study: StudyFolder) -> None:
     """Drops orders to an earlier driver, so that they do not stop the one that is about to begin.
 
     Called before it begins: from then on orders may be meant for it. Where a driver is running, the
     orders are that one's.
     """
-    if (StoragePath.of(study) / CONTROL).exists() and driver_of(study) is None:
+    if (study.path / CONTROL).exists() and driver_of(study) is None:
         _write(study, ControlRequests())
 
 
@@ -104,7 +101,7 @@ class ControlReader:
         study: The study folder.
     """
 
-    def __init__(self, study: Place) -> None:
+    def __init__(self, study: StudyFolder) -> None:
         self._study, self._orders, self._looked_s = study, ControlRequests(), -POLL_S
 
     def latest(self) -> ControlRequests:
@@ -118,5 +115,5 @@ class ControlReader:
         return self._orders
 
 
-def _write(study: Place, orders: ControlRequests) -> None:
-    write_atomically(StoragePath.of(study) / CONTROL, orders.model_dump_json() + "\n")
+def _write(study: StudyFolder, orders: ControlRequests) -> None:
+    (study.path / CONTROL).write_text(orders.model_dump_json() + "\n")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cpc_core.storage_path import Place
 from study.control.requests import read_requests
+from study.folders.study_folder import StudyFolder
 from study.results.records import StudyRecord
 from study.storage.backends import driver_of
 
@@ -15,7 +15,7 @@ interrupted where it was not.
 """
 
 
-def study_state(study: Place, record: StudyRecord) -> State:
+def study_state(study: StudyFolder, record: StudyRecord) -> State:
     """How a study stands at this moment.
 
     Raises:

@@ -10,7 +10,6 @@ database for it <study>/trials/t00000/     one folder a trial: metrics log and c
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +22,6 @@ from pydantic import ValidationError
 from cpc_core.config import trajectory
 from cpc_core.errors import ConfigError
 from cpc_core.report import FinalOutcome
-from cpc_core.storage_path import Place, StoragePath, write_atomically
 from search_spaces.samplers.base import POINT, draw
 from search_spaces.samplers.replicate_mean import ReplicateMeanSampler
 from study.dispatch.enqueue import Enqueuer
@@ -33,7 +31,7 @@ from study.dispatch.trial_index import TrialIndex, wilcoxon_verdict
 from study.dispatch.trial_recorder import TrialRecorder
 from study.dispatch.trial_spec import TrialSpec
 from study.folders.provenance import collect
-from study.folders.study_folder import PROVENANCE, SPEC, read_provenance, refuse_another
+from study.folders.study_folder import StudyFolder
 from study.folders.trial_folder import Identity, TrialFolder
 from study.folders.usage import RunClock, UsageReader, usage_of
 from study.spec.budget import Budget
@@ -62,7 +60,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        folder: StoragePath,
+        folder: StudyFolder,
         spec: StudySpec,
         corpus_hash: str,
         study: optuna.Study,
@@ -90,7 +88,7 @@ class Dispatcher:
         self._roster, self._queue = TrialIndex(), Enqueuer(study, spec, corpus_hash)
         # Studies in an object store do not look at each other: each question would be a request.
         self._shared = (
-            TrialReuse(Path(folder)) if spec.resources.share and folder.is_local else None
+            TrialReuse(Path(folder.path)) if spec.resources.share and folder.path.is_local else None
         )
         for interrupted in self._frozen(TrialState.RUNNING):
             # One may be taken that has had no driver for a while, which is counted from here, where
@@ -101,7 +99,7 @@ class Dispatcher:
 
     @classmethod
     def create_or_open(
-        cls, folder: Place, spec: StudySpec, corpus_hash: str, corpus_caption: str
+        cls, folder: StudyFolder, spec: StudySpec, corpus_hash: str, corpus_caption: str
     ) -> Dispatcher:
         """Opens the study in `folder`, made if it is not there yet.
 
@@ -115,29 +113,28 @@ class Dispatcher:
             ConfigError: The folder holds a study of another spec or corpus, or cannot be written.
             CpcError: Another driver is running the study.
         """
-        place = StoragePath.of(folder)
-        if place.is_local:
+        if folder.path.is_local:
             try:
-                Path(place).mkdir(parents=True, exist_ok=True)
+                Path(folder.path).mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise ConfigError(
                     f"the study folder {folder} cannot be made ({error.strerror}): choose another one with -o"
                 ) from error
-        with storage_errors(place, spec.store):
-            held = tenure(place, spec, corpus_hash)
+        with storage_errors(folder, spec.store):
+            held = tenure(folder, spec, corpus_hash)
             try:
                 with held.alone():
-                    if (place / SPEC).exists():
-                        refuse_another(place, spec, corpus_hash)
+                    if folder.holds_study():
+                        folder.require_same(spec, corpus_hash)
                     else:
                         content = {
-                            **collect(place, spec.hash, corpus_hash, corpus_caption),
+                            **collect(folder.path, spec.hash, corpus_hash, corpus_caption),
                             "study_id": uuid.uuid4().hex[:12],
                         }
-                        write_atomically(place / PROVENANCE, json.dumps(content, indent=2) + "\n")
-                    write_atomically(place / SPEC, spec.to_yaml())
+                        folder.write_provenance(content)
+                    folder.write_spec(spec)
                     return cls(
-                        place, spec, corpus_hash, opened(held, spec, read_provenance(place)), held
+                        folder, spec, corpus_hash, opened(held, spec, folder.provenance()), held
                     )
             except BaseException:
                 held.close()
@@ -189,7 +186,7 @@ class Dispatcher:
 
     def trial_folder(self, number: int) -> TrialFolder:
         """Where a trial keeps its files."""
-        return TrialFolder(self.folder, number)
+        return self.folder.trial(number)
 
     def ask(self) -> TrialSpec | None:
         """The next trial to train, or None while there is none: all are running, here or elsewhere,

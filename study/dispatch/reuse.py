@@ -17,6 +17,7 @@ from pathlib import Path
 
 from cpc_core.config import CpcConfig, trajectory
 from cpc_core.report import Report
+from study.folders.study_folder import StudyFolder
 from study.folders.trial_folder import Identity, TrialFolder
 
 _TRIAL = re.compile(r"t\d+")
@@ -79,7 +80,7 @@ class TrialReuse:
         # A trial that is in training drops old checkpoints: then the next best is taken. An error
         # of the disk is this study's own.
         for _ in range(3):
-            donor = self.donor(trajectory_id, config, own.path)
+            donor = self.donor(trajectory_id, config, Path(own.path))
             if donor is None:
                 return False
             with suppress(FileNotFoundError, ValueError, TypeError):
@@ -128,7 +129,9 @@ class ReuseForecast:
         return f"of these trials {listed}, from studies beside it" if listed else ""
 
 
-def forecast_reuse(study: Path, configs: Iterable[CpcConfig], corpus_hash: str) -> ReuseForecast:
+def forecast_reuse(
+    study: StudyFolder, configs: Iterable[CpcConfig], corpus_hash: str
+) -> ReuseForecast:
     """What a study in that folder would find trained in the studies beside it.
 
     Args:
@@ -136,8 +139,10 @@ def forecast_reuse(study: Path, configs: Iterable[CpcConfig], corpus_hash: str) 
         configs: Its trials.
         corpus_hash: Hash of its corpus manifest.
     """
-    own, shared = TrialFolder(study.absolute(), 0), TrialReuse(study)
-    donors = [shared.donor(trajectory(config, corpus_hash), config, own.path) for config in configs]
+    own, shared = study.trial(0), TrialReuse(Path(study.path))
+    donors = [
+        shared.donor(trajectory(config, corpus_hash), config, Path(own.path)) for config in configs
+    ]
     ended = [
         donor.ended for donor in donors if donor is not None and donor.folder.study != own.study
     ]

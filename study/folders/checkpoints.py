@@ -82,7 +82,7 @@ class StoredCheckpoints:
     def steps(self) -> list[int]:
         folders = [
             path.removesuffix(f"/{COMPLETE}")
-            for path in self._trial.files_below()
+            for path in self._trial.walk_files()
             if path.endswith(f"/{COMPLETE}")
         ]
         return sorted(checkpoint_step(Path(folder)) for folder in folders)

@@ -16,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from cpc_core.storage_path import StoragePath, write_atomically
+from cpc_core.storage_path import StoragePath
 from study.folders.code_version import code_state
 from study.folders.trial_folder import PROVENANCE, TrialFolder
 
@@ -74,7 +74,7 @@ def record_attempt(
         **_surroundings(folder.study),
     }
     content = {"attempts": [*attempts(folder), attempt]}
-    write_atomically(folder.place / PROVENANCE, json.dumps(content, indent=2) + "\n")
+    (folder.path / PROVENANCE).write_text(json.dumps(content, indent=2) + "\n")
 
 
 def attempts(folder: TrialFolder) -> list[dict[str, Any]]:
@@ -82,7 +82,7 @@ def attempts(folder: TrialFolder) -> list[dict[str, Any]]:
     before its own.
     """
     try:
-        recorded: list[dict[str, Any]] = json.loads((folder.place / PROVENANCE).read_bytes())[
+        recorded: list[dict[str, Any]] = json.loads((folder.path / PROVENANCE).read_bytes())[
             "attempts"
         ]
     except FileNotFoundError:
@@ -100,7 +100,7 @@ def _surroundings(study: StoragePath) -> dict[str, Any]:
     if state.changes is not None:
         git |= {"diff": state.changes.name, "diff_sha256": state.changes.sha256}
         if not (study / state.changes.name).exists():
-            write_atomically(study / state.changes.name, state.changes.text)
+            (study / state.changes.name).write_text(state.changes.text)
     return {"git": git, "source": state.source, **_machine()}
 
 

@@ -1,75 +1,35 @@
-"""Whether a spec may go on in a folder that holds a study."""
+"""The folder of a study: its files, and the study that it may hold."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
 import yaml
 from pydantic import ValidationError
 
 from cpc_core.errors import ConfigError
-from cpc_core.storage_path import Place, StoragePath
+from cpc_core.storage_path import StoragePath
+from study.folders.trial_folder import TrialFolder
 from study.spec.study_spec import StudySpec
 
 SPEC, PROVENANCE, PREDICTION = "spec.yaml", "provenance.json", "prediction.json"
-
-
-def read_spec(folder: Place) -> StudySpec:
-    """The spec that the study was started with.
-
-    Raises:
-        ConfigError: It is missing or damaged.
-    """
-    path = folder / SPEC
-    try:
-        return StudySpec.model_validate(yaml.safe_load(path.read_bytes()))
-    except FileNotFoundError as error:
-        raise ConfigError(
-            f"{folder} holds no study: it has no {SPEC}; start one with `cpc study run SPEC.yaml -o {folder}`"
-        ) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
-        first = str(error).splitlines()[0]
-        raise ConfigError(
-            f"{path} cannot be read ({first}): restore it, or start the study again in another folder"
-        ) from error
-
-
-def read_provenance(folder: Place) -> dict[str, Any]:
-    """Versions, hardware and hashes of the study's first run.
-
-    Raises:
-        ConfigError: They are missing or damaged.
-    """
-    return _json(folder / PROVENANCE)
-
-
-def _prediction(folder: StoragePath) -> Prediction | None:
-    path = folder / PREDICTION
-    return Prediction(**_json(path)) if path.exists() else None
-
-
-def _json(path: Place) -> dict[str, Any]:
-    try:
-        return cast(dict[str, Any], json.loads(path.read_bytes()))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ConfigError(
-            f"{path} cannot be read ({error}): restore it, or start the study again in another folder"
-        ) from error
+CONTROL, JOURNAL = "control.json", "journal.log"
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a study was expected to cost when it was first run.
+    """Predicted cost of a study, from before its first run.
 
     Attributes:
-        training_s: Cell in words → seconds that one of its trials trains; of a search, the corners
-            of its space.
+        training_s: Label of a cell → seconds of training of one of its trials; of a search, the
+            corners of its space.
         mean_training_s: Mean over those.
         wall_s: Seconds of the whole study.
-        gpus_per_trial: GPUs that a trial holds while it trains.
+        gpus_per_trial: GPUs that a trial occupies while it trains.
     """
 
     training_s: Mapping[str, float]
@@ -78,33 +38,135 @@ class Prediction:
     gpus_per_trial: float
 
 
-def refuse_another(folder: StoragePath, spec: StudySpec, corpus_hash: str) -> None:
-    """Makes sure that the folder's study is the spec's.
+@dataclass(frozen=True, init=False)
+class StudyFolder:
+    """Folder of one study, on this machine or in an object store.
 
-    Raises:
-        ConfigError: It is of another spec, corpus or store.
+    <study>/spec.yaml          the spec that the study was started with
+    <study>/provenance.json    versions, hardware and corpus of its first run
+    <study>/prediction.json    its predicted cost
+    <study>/journal.log        its trials, unless the spec names a database for them
+    <study>/control.json       requests to its driver
+    <study>/trials/t00000/     one folder a trial: configuration, metrics log, checkpoints
+
+    Attributes:
+        path: Path or URI of the folder, which need not exist.
+        given: The same as the user wrote it, for messages.
     """
-    stored = read_spec(folder)
-    if stored.hash != spec.hash:
-        raise ConfigError(
-            f"{folder} holds the study '{stored.name}' with spec {stored.hash}, not {spec.hash}: choose another folder with -o, "
-            f"or restore the spec that it was started with{_continuation(stored, spec)}"
+
+    path: StoragePath
+    given: str = field(compare=False)
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        object.__setattr__(self, "path", StoragePath.of(path))
+        object.__setattr__(self, "given", str(path))
+
+    def __str__(self) -> str:
+        return self.given
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.path.name
+
+    def holds_study(self) -> bool:
+        """True if a study was started here."""
+        return (self.path / SPEC).is_file()
+
+    def spec(self) -> StudySpec:
+        """The spec that the study was started with.
+
+        Raises:
+            ConfigError: It is missing or damaged.
+        """
+        path = self.path / SPEC
+        try:
+            return StudySpec.model_validate(yaml.safe_load(path.read_bytes()))
+        except FileNotFoundError as error:
+            raise ConfigError(
+                f"{self} holds no study: it has no {SPEC}; "
+                f"start one with `cpc study run SPEC.yaml -o {self}`"
+            ) from error
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
+            raise _unreadable(path, str(error).splitlines()[0]) from error
+
+    def provenance(self) -> dict[str, Any]:
+        """Versions, hardware and hashes of the study's first run.
+
+        Raises:
+            ConfigError: They are missing or damaged.
+        """
+        return _json(self.path / PROVENANCE)
+
+    def prediction(self) -> Prediction | None:
+        """Predicted cost of the study; None where none was made.
+
+        Raises:
+            ConfigError: It is damaged.
+        """
+        path = self.path / PREDICTION
+        return Prediction(**_json(path)) if path.exists() else None
+
+    def write_spec(self, spec: StudySpec) -> None:
+        """Writes the spec."""
+        (self.path / SPEC).write_text(spec.to_yaml())
+
+    def write_provenance(self, content: Mapping[str, Any]) -> None:
+        """Writes the provenance of the first run."""
+        (self.path / PROVENANCE).write_text(json.dumps(content, indent=2) + "\n")
+
+    def write_prediction(self, prediction: Prediction) -> None:
+        """Writes the predicted cost."""
+        (self.path / PREDICTION).write_text(
+            json.dumps(asdict(prediction), indent=2, ensure_ascii=False) + "\n"
         )
-    stored_corpus = read_provenance(folder)["corpus_hash"]
-    if stored_corpus != corpus_hash:
-        raise ConfigError(
-            f"{folder} was started on a corpus with hash {stored_corpus[:12]}, but {spec.corpus} has {corpus_hash[:12]}: "
-            "choose another folder with -o, or restore the corpus"
-        )
-    if stored.store != spec.store:
-        raise ConfigError(
-            f"{folder} keeps its trials in {stored.store or 'its journal'}, not in {spec.store or 'its journal'}: go on with "
-            f"`cpc study resume {folder}`, or edit store in {folder / SPEC} where the database has moved"
-        )
+
+    def trial(self, number: int) -> TrialFolder:
+        """Folder of a trial, which need not exist."""
+        return TrialFolder(self.path, number)
+
+    def require_same(self, spec: StudySpec, corpus_hash: str) -> None:
+        """Checks that the folder's study is of this spec and this corpus.
+
+        Raises:
+            ConfigError: It is of another spec, corpus or storage backend.
+        """
+        stored = self.spec()
+        if stored.hash != spec.hash:
+            raise ConfigError(
+                f"{self} holds the study '{stored.name}' with spec {stored.hash}, "
+                f"not {spec.hash}: choose another folder with -o, or restore the spec that it was "
+                f"started with{_continuation(stored, spec)}"
+            )
+        stored_corpus = self.provenance()["corpus_hash"]
+        if stored_corpus != corpus_hash:
+            raise ConfigError(
+                f"{self} was started on a corpus with hash {stored_corpus[:12]}, but {spec.corpus} "
+                f"has {corpus_hash[:12]}: choose another folder with -o, or restore the corpus"
+            )
+        if stored.store != spec.store:
+            raise ConfigError(
+                f"{self} keeps its trials in {stored.store or 'its journal'}, not in "
+                f"{spec.store or 'its journal'}: resume it with `cpc study resume {self}`, or edit "
+                f"store in {self.path / SPEC} where the database has moved"
+            )
+
+
+def _unreadable(path: StoragePath, problem: object) -> ConfigError:
+    return ConfigError(
+        f"{path} cannot be read ({problem}): restore it, or start the study again in another folder"
+    )
+
+
+def _json(path: StoragePath) -> dict[str, Any]:
+    try:
+        return cast(dict[str, Any], json.loads(path.read_bytes()))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise _unreadable(path, error) from error
 
 
 def _continuation(stored: StudySpec, spec: StudySpec) -> str:
-    """What to do where the specs differ in nothing but how long they train."""
+    """Advice where the specs differ in the length of the training alone."""
 
     def split(given: StudySpec) -> tuple[StudySpec, bool]:
         training = {
@@ -117,8 +179,12 @@ def _continuation(stored: StudySpec, spec: StudySpec) -> str:
     if shorter.hash != longer.hash:
         return ""
     if decays:
-        return ". To train longer, keep both: in a folder beside this one, every trial goes on from its last checkpoint here"
+        return (
+            ". To train longer, keep both: in a folder beside this one, every trial resumes from its "
+            "last checkpoint here"
+        )
     return (
-        ". Only training.steps differs, but the learning rate falls over as many steps, so that no step would be the same: name "
-        "optimizer.decay_steps in both specs, and in a folder beside this one every trial goes on from its last checkpoint here"
+        ". Only training.steps differs, but the learning rate falls over as many steps, so that no "
+        "step would be the same: name optimizer.decay_steps in both specs, and in a folder beside "
+        "this one every trial resumes from its last checkpoint here"
     )

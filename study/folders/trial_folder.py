@@ -25,7 +25,7 @@ from pydantic import ValidationError
 from cpc_core.config import PROBE_METRICS, CpcConfig, canonical_json
 from cpc_core.errors import CheckpointError
 from cpc_core.report import Report
-from cpc_core.storage_path import Place, StoragePath, append, write_atomically
+from cpc_core.storage_path import StoragePath
 from study.folders.checkpoints import checkpoints
 
 CHECKPOINTS_KEPT = 2
@@ -86,28 +86,19 @@ class TrialFolder:
         number: The trial's.
     """
 
-    def __init__(self, study: str | Place, number: int) -> None:
+    def __init__(self, study: str | os.PathLike[str], number: int) -> None:
         self.study, self.number = StoragePath.of(study), number
-        self.place = self.study / "trials" / self.name
-        self._checkpoints = checkpoints(self.place)
+        self.path = self.study / "trials" / self.name
+        self._checkpoints = checkpoints(self.path)
 
     @property
     def name(self) -> str:
         """The folder's name."""
         return f"t{self.number:05d}"
 
-    @property
-    def path(self) -> Path:
-        """The folder on this machine.
-
-        Raises:
-            CorpusError: It is in an object store.
-        """
-        return Path(self.place)
-
     def create(self, config: CpcConfig) -> None:
         """Makes the folder and records the configuration."""
-        write_atomically(self.place / CONFIG, canonical_json(config) + "\n")
+        (self.path / CONFIG).write_text(canonical_json(config) + "\n")
 
     def config(self) -> CpcConfig:
         """The configuration that was recorded.
@@ -115,7 +106,7 @@ class TrialFolder:
         Raises:
             CheckpointError: There is none, or it is not one of this version.
         """
-        path = self.place / CONFIG
+        path = self.path / CONFIG
         try:
             return CpcConfig.model_validate_json(path.read_bytes())
         except (FileNotFoundError, ValidationError) as error:
@@ -125,16 +116,16 @@ class TrialFolder:
 
     def identify(self, identity: Identity) -> None:
         """Makes the folder and records what the trial is."""
-        write_atomically(self.place / IDENTITY, json.dumps(asdict(identity)) + "\n")
+        (self.path / IDENTITY).write_text(json.dumps(asdict(identity)) + "\n")
 
     def identity(self) -> Identity | None:
         """What the trial is, None where that was not recorded."""
-        content = _json(self.place / IDENTITY)
+        content = _json(self.path / IDENTITY)
         return None if content is None else Identity(**content)
 
     def origin(self) -> Origin | None:
         """Where its first steps were trained, None where all of them were trained here."""
-        content = _json(self.place / ORIGIN)
+        content = _json(self.path / ORIGIN)
         return None if content is None else Origin(**content)
 
     def adopt(self, donor: TrialFolder, config: CpcConfig, step: int, *, ended: bool) -> None:
@@ -163,10 +154,10 @@ class TrialFolder:
             else Origin(donor.study.name, donor.number, step)
         )
         # First, so that whatever else is here is known to be another's, should this end half-way.
-        write_atomically(self.place / ORIGIN, json.dumps(asdict(origin)) + "\n")
-        if (donor.place / PROVENANCE).exists():
-            write_atomically(self.place / PROVENANCE, (donor.place / PROVENANCE).read_bytes())
-        write_atomically(self.place / LOG, "".join(map(_line, entries)))
+        (self.path / ORIGIN).write_text(json.dumps(asdict(origin)) + "\n")
+        if (donor.path / PROVENANCE).exists():
+            (self.path / PROVENANCE).write_bytes((donor.path / PROVENANCE).read_bytes())
+        (self.path / LOG).write_text("".join(map(_line, entries)))
         if checkpoint is not None:
             source = donor.checkpoint_at(checkpoint)
             self.save_checkpoint(checkpoint, lambda folder: _linked(source, folder, config))
@@ -176,7 +167,7 @@ class TrialFolder:
         and left out.
         """
         try:
-            text = (self.place / LOG).read_bytes().decode()
+            text = (self.path / LOG).read_bytes().decode()
         except FileNotFoundError:
             return ()
         return tuple(
@@ -187,7 +178,7 @@ class TrialFolder:
 
     def append(self, entry: Report) -> None:
         """Adds one line, on disk before this returns."""
-        append(self.place / LOG, _line(entry).encode())
+        (self.path / LOG).append(_line(entry).encode())
 
     def rewind(self, step: int) -> None:
         """Forgets the lines after `step`: those steps are about to be taken again. A start from
@@ -196,10 +187,10 @@ class TrialFolder:
         origin = self.origin()
         if origin is not None and origin.step > step:
             if step < 0:
-                (self.place / PROVENANCE).remove()
-            (self.place / ORIGIN).remove()
+                (self.path / PROVENANCE).remove()
+            (self.path / ORIGIN).remove()
         kept = [entry for entry in self.log() if entry.step <= step]
-        write_atomically(self.place / LOG, "".join(_line(entry) for entry in kept))
+        (self.path / LOG).write_text("".join(_line(entry) for entry in kept))
 
     def save_checkpoint(self, step: int, save: Callable[[Path], object]) -> None:
         """Lets `save` fill a folder, keeps it as a checkpoint once it is whole, and drops all but
@@ -227,6 +218,19 @@ class TrialFolder:
         step = self.newest_step()
         return None if step is None else self.checkpoint_at(step)
 
+    def require_checkpoint(self) -> Path:
+        """The newest complete checkpoint, on this machine.
+
+        Raises:
+            CheckpointError: The trial has none.
+        """
+        checkpoint = self.checkpoint()
+        if checkpoint is None:
+            raise CheckpointError(
+                f"trial {self.number} of {self.study} has no checkpoint: run it, or choose a complete trial"
+            )
+        return checkpoint
+
     def newest_step(self) -> int | None:
         """Optimizer steps of the newest complete checkpoint."""
         return max(self.steps(), default=None)
@@ -241,22 +245,6 @@ class TrialFolder:
         if entry is None or entry.outcome == "running":
             return None
         return entry if entry.outcome == "diverged" or entry.step == self.newest_step() else None
-
-
-def checkpoint_folder(study: Place, number: int) -> Path:
-    """Where the newest checkpoint of a trial lies, on this machine: the final one if the trial is
-    complete.
-
-    Raises:
-        CheckpointError: The trial has none.
-    """
-    folder = TrialFolder(study, number)
-    checkpoint = folder.checkpoint()
-    if checkpoint is None:
-        raise CheckpointError(
-            f"trial {number} of {study} has no checkpoint: run it, or choose a complete trial"
-        )
-    return checkpoint
 
 
 def _adopted(entry: Report, *, ended: bool) -> Report:

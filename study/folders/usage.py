@@ -11,8 +11,7 @@ from typing import Any
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from cpc_core.storage_path import Place
-from study.folders.trial_folder import TrialFolder
+from study.folders.study_folder import StudyFolder
 from study.spec.budget import Spent
 
 _RUN = "run "
@@ -85,7 +84,7 @@ class UsageReader:
         study: The study folder.
     """
 
-    def __init__(self, study: Place) -> None:
+    def __init__(self, study: StudyFolder) -> None:
         self._study = study
         self._ended: dict[int, tuple[int, float]] = {}
 
@@ -99,10 +98,7 @@ class UsageReader:
         for trial in trials:
             if trial.state == TrialState.WAITING:
                 continue
-            used = (
-                self._ended.get(trial.number)
-                or TrialFolder(self._study, trial.number).trained_here()
-            )
+            used = self._ended.get(trial.number) or self._study.trial(trial.number).trained_here()
             if trial.state.is_finished():
                 self._ended[trial.number] = used
             if used[0] or trial.state == TrialState.RUNNING:

@@ -9,9 +9,8 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from cpc_core.report import Report
-from cpc_core.storage_path import Place, StoragePath
-from study.folders.study_folder import _prediction, read_provenance, read_spec
-from study.folders.trial_folder import Origin, TrialFolder
+from study.folders.study_folder import StudyFolder
+from study.folders.trial_folder import Origin
 from study.folders.usage import elapsed_s, usage_of
 from study.results.records import StudyRecord, TrialRecord
 from study.spec.study_spec import StudySpec
@@ -22,20 +21,19 @@ REQUESTS = 16
 """To an object store at the same time."""
 
 
-def read_study(folder: Place) -> StudyRecord:
+def read_study(folder: StudyFolder) -> StudyRecord:
     """Everything known of a study at this moment.
 
     Raises:
         ConfigError: The folder holds no study, or its files are damaged.
         UnreachableError: Its database does not answer.
     """
-    place = StoragePath.of(folder)
-    spec = read_spec(place)
-    with storage_errors(place, spec.store):
-        provenance = read_provenance(place)
-        stored, attributes = stored_trials(place, spec, provenance)
-        trials = _records(place, [trial for trial in stored if has_attributes(trial)])
-        prediction = _prediction(place)
+    spec = folder.spec()
+    with storage_errors(folder, spec.store):
+        provenance = folder.provenance()
+        stored, attributes = stored_trials(folder, spec, provenance)
+        trials = _records(folder, [trial for trial in stored if has_attributes(trial)])
+        prediction = folder.prediction()
     wall_s = elapsed_s(attributes)
     return StudyRecord(
         name=spec.name,
@@ -69,12 +67,12 @@ def _budget_spent(spec: StudySpec, trials: Sequence[TrialRecord], wall_s: float)
     return spec.budget.exhausted_by(usage_of(progress, spec.resources.gpus_per_trial, wall_s))
 
 
-def _records(folder: StoragePath, trials: Sequence[FrozenTrial]) -> tuple[TrialRecord, ...]:
+def _records(folder: StudyFolder, trials: Sequence[FrozenTrial]) -> tuple[TrialRecord, ...]:
     """A record of each. A store answers many requests at the same time, and one after the other
     slowly.
     """
     retries = successors(trials)
-    if folder.is_local:
+    if folder.path.is_local:
         return tuple(_record(folder, trial, retries.get(trial.number)) for trial in trials)
     with ThreadPoolExecutor(REQUESTS) as pool:
         return tuple(
@@ -82,8 +80,8 @@ def _records(folder: StoragePath, trials: Sequence[FrozenTrial]) -> tuple[TrialR
         )
 
 
-def _record(folder: StoragePath, trial: FrozenTrial, retried_as: int | None) -> TrialRecord:
-    own = TrialFolder(folder, trial.number)
+def _record(folder: StudyFolder, trial: FrozenTrial, retried_as: int | None) -> TrialRecord:
+    own = folder.trial(trial.number)
     log, origin = own.log(), own.origin()
     ending: dict[str, Any] = (
         trial.user_attrs["ending"] if trial.state.is_finished() else {"reason": "", "metrics": {}}
@@ -107,7 +105,7 @@ def _record(folder: StoragePath, trial: FrozenTrial, retried_as: int | None) -> 
     )
 
 
-def _origin_words(folder: StoragePath, origin: Origin | None, log: tuple[Report, ...]) -> str:
+def _origin_words(folder: StudyFolder, origin: Origin | None, log: tuple[Report, ...]) -> str:
     if origin is None:
         return ""
     where = f"trial {origin.trial}" + (

@@ -8,29 +8,28 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
-from cpc_core.storage_path import Place, StoragePath
-from study.folders.study_folder import SPEC, read_provenance, read_spec
+from cpc_core.storage_path import StoragePath
+from study.folders.study_folder import JOURNAL, StudyFolder
 from study.folders.trial_folder import LOG
 from study.results.records import StudyRecord
 from study.storage.backends import database_revision, storage_errors
-from study.storage.journal_file import JOURNAL
 from study.storage.object_store import FOLDER
 
 
-def revision(folder: Place) -> str:
+def revision(folder: StudyFolder) -> str:
     """Changes whenever a trial changes: a hash of size and time of the journal and of every metrics
     log, and of the database's own.
 
     Raises:
         UnreachableError: The study's database or object store does not answer.
     """
-    digest, place = hashlib.sha256(), StoragePath.of(folder)
-    with storage_errors(place, None):
-        spec = read_spec(place) if (place / SPEC).is_file() else None
-    with storage_errors(place, spec.store if spec else None):
+    digest = hashlib.sha256()
+    with storage_errors(folder, None):
+        spec = folder.spec() if folder.holds_study() else None
+    with storage_errors(folder, spec.store if spec else None):
         if spec is not None:
-            digest.update(database_revision(spec, read_provenance(place)).encode())
-        for name, stamp in _stamps(place):
+            digest.update(database_revision(spec, folder.provenance()).encode())
+        for name, stamp in _stamps(folder.path):
             digest.update(f"{name}\0{stamp}\n".encode())
     return digest.hexdigest()[:16]
 
@@ -38,7 +37,7 @@ def revision(folder: Place) -> str:
 def _stamps(place: StoragePath) -> Iterator[tuple[str, str]]:
     """Time and size of the files that tell of trials, by their name."""
     if not place.is_local:
-        for name, info in sorted(place.files_below().items()):
+        for name, info in sorted(place.walk_files().items()):
             if name.startswith(f"{FOLDER}/") or name.endswith(f"/{LOG}"):
                 yield name, f"{info.mtime_ns} {info.size}"
         return
@@ -57,7 +56,7 @@ class LiveStudy:
         read: Reads it.
     """
 
-    def __init__(self, folder: Place, read: Callable[[Place], StudyRecord]) -> None:
+    def __init__(self, folder: StudyFolder, read: Callable[[StudyFolder], StudyRecord]) -> None:
         self._folder, self._read, self._lock = folder, read, Lock()
         self._latest: tuple[str, StudyRecord] | None = None
 

@@ -21,16 +21,15 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
 from cpc_core.errors import ConfigError, CpcError
-from cpc_core.storage_path import Place, StoragePath
 from study.errors import UnreachableError
-from study.folders.study_folder import read_spec
+from study.folders.study_folder import StudyFolder
 from study.spec.study_spec import StudySpec
 from study.storage.base import Tenure, _content, study_name
 from study.storage.journal_file import JOURNAL, FolderLock, _of_lock
 from study.storage.object_store import Lease, ObjectJournal, _of_lease
 
 
-def tenure(folder: StoragePath, spec: StudySpec, corpus_hash: str) -> Tenure:
+def tenure(folder: StudyFolder, spec: StudySpec, corpus_hash: str) -> Tenure:
     """What lets a driver work on the study in `folder`.
 
     Raises:
@@ -43,7 +42,7 @@ def tenure(folder: StoragePath, spec: StudySpec, corpus_hash: str) -> Tenure:
         from study.storage.postgres import PostgresLocks
 
         return PostgresLocks(spec.store, f"turn of {spec.hash} {corpus_hash}")
-    return FolderLock(Path(folder)) if folder.is_local else Lease(folder)
+    return FolderLock(Path(folder.path)) if folder.path.is_local else Lease(folder.path)
 
 
 def opened(held: Tenure, spec: StudySpec, provenance: Mapping[str, Any]) -> optuna.Study:
@@ -64,7 +63,7 @@ def opened(held: Tenure, spec: StudySpec, provenance: Mapping[str, Any]) -> optu
 
 
 def stored_trials(
-    folder: StoragePath, spec: StudySpec, provenance: Mapping[str, Any]
+    folder: StudyFolder, spec: StudySpec, provenance: Mapping[str, Any]
 ) -> tuple[list[FrozenTrial], Mapping[str, Any]]:
     """The trials in the store, and what it remembers of the study itself. Changes nothing.
 
@@ -78,9 +77,9 @@ def stored_trials(
         with closing(connect(spec.store)) as connection:
             journal = PostgresJournal(connection, name)
             return _content(JournalStorage(journal), name) if journal.length else ([], {})
-    if not folder.is_local:
-        return _content(JournalStorage(ObjectJournal(folder)), name)
-    file = Path(folder) / JOURNAL
+    if not folder.path.is_local:
+        return _content(JournalStorage(ObjectJournal(folder.path)), name)
+    file = Path(folder.path) / JOURNAL
     if not file.exists():
         return [], {}
     try:
@@ -103,7 +102,7 @@ def database_revision(spec: StudySpec, provenance: Mapping[str, Any]) -> str:
         return str(PostgresJournal(connection, study_name(spec, provenance)).length)
 
 
-def driver_of(study: Place) -> str | None:
+def driver_of(folder: StudyFolder) -> str | None:
     """The process that is running a study, in words; None while nobody is.
 
     Of drivers that share a database only those are seen that are training a trial. Below a URI a
@@ -113,17 +112,17 @@ def driver_of(study: Place) -> str | None:
         ConfigError: The folder holds no study, or one that is damaged or not to be read.
         UnreachableError: Its store does not answer.
     """
-    folder, spec = StoragePath.of(study), read_spec(study)
+    spec = folder.spec()
     with storage_errors(folder, spec.store):
         if spec.store is not None:
             from study.storage.postgres import _in_database
 
             return _in_database(folder, spec, spec.store)
-        return _of_lock(Path(folder)) if folder.is_local else _of_lease(folder)
+        return _of_lock(Path(folder.path)) if folder.path.is_local else _of_lease(folder.path)
 
 
 @contextmanager
-def storage_errors(folder: Place, store: str | None) -> Iterator[None]:
+def storage_errors(folder: StudyFolder, store: str | None) -> Iterator[None]:
     """Says readably that a store cannot be reached, whatever the block's libraries have wrapped
     that in: Ray Tune wraps everything.
 
@@ -147,7 +146,7 @@ def storage_errors(folder: Place, store: str | None) -> Iterator[None]:
             (
                 said
                 for cause in _causes(error)
-                if (said := translate(StoragePath.of(folder), store, cause)) is not None
+                if (said := translate(folder, store, cause)) is not None
             ),
             None,
         )
@@ -163,11 +162,11 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         following = following.__cause__ or following.__context__
 
 
-def translate(folder: StoragePath, store: str | None, cause: BaseException) -> CpcError | None:
+def translate(folder: StudyFolder, store: str | None, cause: BaseException) -> CpcError | None:
     """The error of ours that says what `cause` means for a user; None for one that is no storage's."""
     if isinstance(cause, CpcError):
         return cause
-    if not folder.is_local and isinstance(cause, OSError):
+    if not folder.path.is_local and isinstance(cause, OSError):
         return UnreachableError(
             f"{folder} cannot be used ({cause.strerror or cause}): check the address, the credentials and that the bucket exists; "
             "nothing of a study there is lost"

@@ -154,7 +154,7 @@ def has_ended(holder: dict[str, object]) -> bool:
 
 def _of_lease(study: StoragePath) -> str | None:
     drivers = study / "drivers"
-    for name, info in drivers.files_below().items():
+    for name, info in drivers.walk_files().items():
         with suppress(FileNotFoundError):
             holder = json.loads((drivers / name).read_bytes())
             if not has_ended(holder) and time.time() - info.mtime_ns / 1e9 < LEASE_S:

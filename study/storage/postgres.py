@@ -24,9 +24,8 @@ from optuna.trial import TrialState
 from psycopg import sql
 
 from cpc_core.errors import ConfigError, CpcError
-from cpc_core.storage_path import StoragePath
 from study.errors import NotFoundError, UnreachableError
-from study.folders.study_folder import read_provenance
+from study.folders.study_folder import StudyFolder
 from study.spec.study_spec import StudySpec
 from study.storage.backends import stored_trials
 from study.storage.base import study_name, trial_lock
@@ -150,10 +149,10 @@ def explain(url: str, error: psycopg.Error) -> CpcError:
     return CpcError(f"{url} refuses what the study asks for ({said})")
 
 
-def _in_database(folder: StoragePath, spec: StudySpec, store: str) -> str | None:
+def _in_database(folder: StudyFolder, spec: StudySpec, store: str) -> str | None:
     from study.storage.postgres import connect, is_taken
 
-    provenance = read_provenance(folder)
+    provenance = folder.provenance()
     running = [
         trial.number
         for trial in stored_trials(folder, spec, provenance)[0]

@@ -20,6 +20,7 @@ from statistics import median
 from typing import Any
 
 from study.dispatch.dispatcher import Dispatcher
+from study.folders.study_folder import StudyFolder
 from tests.benchmarks.surface import SPACE
 from tests.helpers.fake_tune import Tune
 from tests.helpers.specs import tiny_spec
@@ -95,7 +96,7 @@ def run(case: str, trials: int) -> tuple[Stopwatch, int]:
     )
     watch, noise = Stopwatch(), random.Random(0)
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        store = Dispatcher.create_or_open(Path(folder), spec, "c" * 64, "")
+        store = Dispatcher.create_or_open(StudyFolder(Path(folder)), spec, "c" * 64, "")
         tune = Tune(store, concurrent=2)
         running: dict[str, int] = {}
         started = reports = 0

@@ -25,6 +25,7 @@ from typing import Any
 
 from cluster.events import StudyEvent
 from cluster.study_run import run_study
+from study.folders.study_folder import StudyFolder
 from study.folders.trial_folder import TrialFolder
 from study.spec.study_spec import StudySpec
 from tests.helpers.specs import TINY_BASE, tiny_spec
@@ -94,7 +95,7 @@ def study(folder: Path, base: dict[str, Any], trials: int, **resources: Any) -> 
         elif event.kind == "ended":
             ended.append((time.monotonic(), event.assignment.number))
 
-    record = run_study(folder, spec, address=None, on_event=note)
+    record = run_study(StudyFolder(folder), spec, address=None, on_event=note)
     assert [trial.outcome for trial in record.trials] == ["complete"] * trials
     loops = [TrialFolder(folder, number).log()[-1].elapsed_s for _, number in ended]
     return Timed(begun[0], [when for when, _ in ended], loops)

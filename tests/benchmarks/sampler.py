@@ -19,6 +19,7 @@ import optuna
 from search_spaces.samplers.base import draw
 from study.analysis.statistics import paired_difference
 from study.dispatch.dispatcher import Dispatcher
+from study.folders.study_folder import StudyFolder
 from study.spec.study_spec import StudySpec
 from tests.benchmarks.surface import BEST, SPACE, response
 from tests.helpers.specs import tiny_spec
@@ -42,7 +43,7 @@ def ours(spec: StudySpec, noise: random.Random, deviation: float) -> float:
     """True response of the point with the best measured mean, found by the store."""
     measured: dict[str, tuple[float, list[float]]] = {}
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        store = Dispatcher.create_or_open(Path(folder), spec, "c" * 64, "")
+        store = Dispatcher.create_or_open(StudyFolder(Path(folder)), spec, "c" * 64, "")
         while (assignment := store.ask()) is not None:
             true = response(assignment.sample)
             value = true + noise.gauss(0, deviation)

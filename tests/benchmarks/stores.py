@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 from cpc_core.report import Report
-from cpc_core.storage_path import Place, StoragePath
 from study.dispatch.dispatcher import Dispatcher
+from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.spec.study_spec import StudySpec
 from tests.helpers.postgres import PASSWORD, running
@@ -25,7 +25,7 @@ from tests.helpers.specs import tiny_spec
 REPORTS = 10
 
 
-def measure(name: str, folder: Place, spec: StudySpec) -> None:
+def measure(name: str, folder: StudyFolder, spec: StudySpec) -> None:
     began = time.monotonic()
     store = Dispatcher.create_or_open(folder, spec, "c" * 64, "")
     opened, trials = time.monotonic(), 0
@@ -58,13 +58,17 @@ def grid(trials: int, store: str | None = None) -> StudySpec:
 
 def main(trials: int) -> None:
     with tempfile.TemporaryDirectory() as temporary:
-        measure("journal file", Path(temporary) / "file", grid(trials))
+        measure("journal file", StudyFolder(Path(temporary) / "file"), grid(trials))
         os.environ["PGPASSWORD"] = PASSWORD
         with running(durable=True) as database:
-            measure("PostgreSQL", Path(temporary) / "database", grid(trials, database.url()))
+            measure(
+                "PostgreSQL",
+                StudyFolder(Path(temporary) / "database"),
+                grid(trials, database.url()),
+            )
         with running_s3() as server:
             os.environ.update(server.settings)
-            folder = StoragePath.of(f"{server.empty_bucket()}/bench")
+            folder = StudyFolder(f"{server.empty_bucket()}/bench")
             measure("S3 protocol, in Python", folder, grid(max(1, trials // 10)))
 
 

@@ -17,6 +17,7 @@ import pytest
 from study.cli.progress import notice_text
 from study.cli.study.watch import _followed
 from study.control.requests import ControlRequests, read_requests, request
+from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.storage.journal_file import FolderLock
 from tests.helpers.cli import Cpc
@@ -59,16 +60,16 @@ def test_pause_and_resume_of_a_running_study(folder: Path, cpc: Cpc, driver: Fol
         "starts no new trial of tiny; 0 running trials go on to the end"
         in cpc("study", "pause", "tiny")[1]
     )
-    assert read_requests(folder).wanted == "pause"
+    assert read_requests(StudyFolder(folder)).wanted == "pause"
     assert "the pause of tiny is lifted" in cpc("study", "resume", "tiny")[1]
-    assert read_requests(folder).wanted == "run"
+    assert read_requests(StudyFolder(folder)).wanted == "run"
 
 
 def test_a_study_that_is_being_stopped_cannot_be_resumed_yet(
     folder: Path, cpc: Cpc, driver: FolderLock
 ) -> None:
     assert "is asked to stop" in cpc("study", "stop", "tiny")[1]
-    assert read_requests(folder).wanted == "stop"
+    assert read_requests(StudyFolder(folder)).wanted == "stop"
     assert "tiny is being stopped by process" in cpc("study", "resume", "tiny", code=2)[1]
 
 
@@ -78,7 +79,7 @@ def test_a_study_that_is_being_stopped_cannot_be_resumed_yet(
 def test_lists_tell_a_paused_study_from_an_interrupted_one(
     folder: Path, cpc: Cpc, wanted: str, state: str
 ) -> None:
-    request(folder, ControlRequests.model_validate({"wanted": wanted}))
+    request(StudyFolder(folder), ControlRequests.model_validate({"wanted": wanted}))
     (row,) = json.loads(cpc("study", "ls", "-o", "json")[0])
     assert (row["study"], row["state"], row["ended"], row["planned"]) == ("tiny", state, 1, 4)
     assert f"state: {state}" in cpc("study", "show", "tiny")[1]
@@ -94,9 +95,9 @@ def test_watching_ends_where_a_study_was_paused(folder: Path, cpc: Cpc) -> None:
     def wait(seconds: float) -> None:
         nonlocal waits
         waits += 1
-        request(folder, ControlRequests(wanted="pause"))
+        request(StudyFolder(folder), ControlRequests(wanted="pause"))
 
-    assert not _followed(folder, 1.0, wait).finished
+    assert not _followed(StudyFolder(folder), 1.0, wait).finished
     assert waits == 1
     assert "state: paused: `cpc study resume tiny` goes on" in cpc("study", "watch", "tiny")[1]
 
@@ -114,7 +115,7 @@ def test_cancel_then_retry(folder: Path, cpc: Cpc, output: str) -> None:
     rows = json.loads(out) if output == "json" else list(csv.DictReader(io.StringIO(out)))
     assert [(int(row["trial"]), int(row["retried_as"])) for row in rows] == [(1, 4), (2, 5)]
     assert "cpc study resume tiny" in err
-    assert [trial.outcome for trial in read_study(folder).trials] == [
+    assert [trial.outcome for trial in read_study(StudyFolder(folder)).trials] == [
         "complete",
         "waiting",
         "waiting",
@@ -130,7 +131,7 @@ def test_cancel_then_retry(folder: Path, cpc: Cpc, output: str) -> None:
 def test_cancelling_all_ends_what_waits(folder: Path, cpc: Cpc) -> None:
     rows = json.loads(cpc("study", "cancel", "tiny", "-o", "json")[0])
     assert [row["trial"] for row in rows] == [1, 2, 3]
-    assert read_study(folder).finished
+    assert read_study(StudyFolder(folder)).finished
     assert "state: ended" in cpc("study", "show", "tiny")[1]
 
 
@@ -216,4 +217,6 @@ def test_a_job_is_asked_to_stop_through_its_folder_where_that_is_here(
     monkeypatch.setattr(jobs, "stop", lambda job_id, address: replace(job, status="STOPPED"))
     err = cpc("study", "stop", "cpc-tiny", "--address", "http://127.0.0.1:1", "--grace-s", "5")[1]
     assert f"cpc-tiny: STOPPED; `cpc study resume {where}`" in err
-    assert (calls, read_requests(folder).wanted) == (([5.0], "stop") if visible else ([], "run"))
+    assert (calls, read_requests(StudyFolder(folder)).wanted) == (
+        ([5.0], "stop") if visible else ([], "run")
+    )

@@ -16,6 +16,7 @@ from rich.console import Console
 from study.analysis.export import json_text
 from study.cli.study.watch import _followed, _view
 from study.dispatch.trial_spec import TrialSpec
+from study.folders.study_folder import StudyFolder
 from study.planning import keep_prediction
 from study.results.reader import read_study
 from tests.helpers.cli import Cpc
@@ -172,7 +173,7 @@ def test_best_with_the_bootstrap_has_other_intervals(home: Path, cpc: Cpc) -> No
 
 
 def test_show_sets_time_beside_the_prediction(home: Path, cpc: Cpc) -> None:
-    keep_prediction(home / "studies" / "tiny", tiny_spec(), 16_000, lambda *_: 1.0)
+    keep_prediction(StudyFolder(home / "studies" / "tiny"), tiny_spec(), 16_000, lambda *_: 1.0)
     out, err = cpc("study", "show", "tiny", "-o", "csv")
     rows = read(out, "csv")
     assert [(row["minutes"], row["predicted_minutes"]) for row in rows] == [("1.0", "0.5")] * 12
@@ -193,7 +194,7 @@ def test_export_gives_every_number_in_every_format(home: Path, cpc: Cpc, file_fo
     )
     assert len(rows) == 12
     assert [path.name for path in out.parent.iterdir()] == [out.name]
-    record = read_study(home / "studies" / "tiny")
+    record = read_study(StudyFolder(home / "studies" / "tiny"))
     for row, trial in zip(rows, record.trials, strict=True):
         assert (int(row["trial"]), row["trial_id"], int(row["seed"])) == (
             trial.number,
@@ -240,7 +241,7 @@ def test_watch_tells_each_change_and_ends_with_the_study(
             ended_study(folder, spec, measured, trials=1)
 
     ended_study(folder, spec, measured, trials=1)
-    record = _followed(folder, 0.5, wait)
+    record = _followed(StudyFolder(folder), 0.5, wait)
     assert record.finished
     assert waits == 5
     told = capsys.readouterr().err.splitlines()
@@ -255,7 +256,7 @@ def test_watch_tells_each_change_and_ends_with_the_study(
 
 def test_on_a_terminal_watch_shows_the_latest_trials(home: Path) -> None:
     console = Console(file=io.StringIO(), width=100)
-    console.print(_view(read_study(home / "studies" / "tiny"), "ended"))
+    console.print(_view(read_study(StudyFolder(home / "studies" / "tiny")), "ended"))
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     assert "tiny, ended: 12 of 12 trials ended" in shown
     assert "Best: τ = 0.05." in shown

@@ -35,7 +35,7 @@ def new_trial(study: Path, config: CpcConfig | None = None) -> TrialFolder:
 def checkpoints(trial: TrialFolder) -> list[int]:
     return [
         int(path.name.removeprefix("checkpoint-"))
-        for path in sorted(trial.path.glob("checkpoint-*"))
+        for path in sorted(Path(trial.path).glob("checkpoint-*"))
     ]
 
 
@@ -81,7 +81,7 @@ def test_ended_training_says_its_last_word_again_and_takes_no_step(
 def test_seconds_of_earlier_attempts_count(tmp_path: Path, corpus: Corpus) -> None:
     trial = new_trial(tmp_path)
     attempt(trial, corpus, reports=1)
-    log = trial.path / "metrics.jsonl"
+    log = Path(trial.path) / "metrics.jsonl"
     log.write_text(log.read_text().replace('"elapsed_s": ', '"elapsed_s": 1000'))
     attempt(trial, corpus)
     assert [entry.elapsed_s > 1000 for entry in trial.log()] == [True] * 3

@@ -11,6 +11,7 @@ from cluster.local_trial import run_trial
 from cpc_core.config import PROBE_METRICS
 from cpc_core.corpus.corpus import Corpus
 from study.folders.provenance import attempts
+from study.folders.study_folder import StudyFolder
 from study.folders.trial_folder import TrialFolder
 from study.spec.study_spec import StudySpec
 from tests.helpers.corpus import one_trial, tones
@@ -26,7 +27,7 @@ def trained(folder: Path, spec: StudySpec, corpus: Corpus) -> list[int]:
     """Trains, and gives the steps that were taken."""
     taken: list[int] = []
     run_trial(
-        folder,
+        StudyFolder(folder),
         spec,
         corpus,
         on_step=lambda config, step, measured: taken.append(step),

@@ -13,6 +13,7 @@ from cluster.tune.control import without_known_errors
 from study.control import requests
 from study.control.requests import ControlRequests, clear_pause, request
 from study.dispatch.dispatcher import Dispatcher
+from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.storage.attributes import CANCELLED_BY_USER
 from tests.helpers.fake_tune import ControlledTune
@@ -22,7 +23,7 @@ from tests.helpers.specs import tiny_spec
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dispatcher]:
     monkeypatch.setattr(requests, "POLL_S", 0.0)
-    opened = Dispatcher.create_or_open(tmp_path, tiny_spec(seeds=[0, 1]), "c" * 64, "")
+    opened = Dispatcher.create_or_open(StudyFolder(tmp_path), tiny_spec(seeds=[0, 1]), "c" * 64, "")
     yield opened
     opened.close()
 

@@ -10,6 +10,7 @@ import torch
 from cluster.tune.inline_trial import InlineTrial
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
+from study.folders.study_folder import StudyFolder
 from study.folders.trial_folder import TrialFolder
 from tests.helpers.damage import flip_audio_bit
 from tests.helpers.recordings import noise_corpus
@@ -41,7 +42,10 @@ def actor(study: Path, corpus: Corpus, number: int) -> InlineTrial:
     """What Tune makes in a process of its own."""
     made = InlineTrial.__new__(InlineTrial)
     made.setup(
-        {"number": number}, study=study, corpus=corpus.folder, threads=torch.get_num_threads()
+        {"number": number},
+        study=StudyFolder(study),
+        corpus=corpus.folder,
+        threads=torch.get_num_threads(),
     )
     return made
 

@@ -12,6 +12,7 @@ from cpc_core.report import Report
 from study.control import requests
 from study.control.apply import apply_and_wait
 from study.control.requests import ControlRequests, request
+from study.folders.study_folder import StudyFolder
 from study.folders.trial_folder import TrialFolder
 from study.results.reader import read_study
 from study.spec.study_spec import StudySpec
@@ -27,9 +28,15 @@ def trained(folder: Path, spec: StudySpec, asked: ControlRequests | None = None)
     def report(progress: Report) -> None:
         steps.append(progress.step)
         if asked is not None and len(steps) == 1:
-            request(folder, asked)
+            request(StudyFolder(folder), asked)
 
-    run_trial(folder, spec, open_corpus(spec.corpus), on_step=lambda *_: None, on_report=report)
+    run_trial(
+        StudyFolder(folder),
+        spec,
+        open_corpus(spec.corpus),
+        on_step=lambda *_: None,
+        on_report=report,
+    )
     return steps
 
 
@@ -39,16 +46,19 @@ def test_a_single_trial_stops_at_a_report_ends_when_cancelled_and_can_be_retried
     monkeypatch.setattr(requests, "POLL_S", 0.0)
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path, SPEC, ControlRequests(wanted="stop"))
-    assert read_study(tmp_path).trials[0].outcome == "running"
+    assert read_study(StudyFolder(tmp_path)).trials[0].outcome == "running"
     assert [entry.step for entry in TrialFolder(tmp_path, 0).log()] == [10]
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path, SPEC, ControlRequests(cancel=(0,)))
     assert [entry.step for entry in TrialFolder(tmp_path, 0).log()] == [10, 20]
-    assert apply_and_wait(tmp_path, ControlRequests(cancel=(0,))).trials[0].outcome == "cancelled"
+    assert (
+        apply_and_wait(StudyFolder(tmp_path), ControlRequests(cancel=(0,))).trials[0].outcome
+        == "cancelled"
+    )
     assert trained(tmp_path, SPEC) == []
-    apply_and_wait(tmp_path, ControlRequests(retry=(0,)))
+    apply_and_wait(StudyFolder(tmp_path), ControlRequests(retry=(0,)))
     assert trained(tmp_path, SPEC) == [30]
-    record = read_study(tmp_path)
+    record = read_study(StudyFolder(tmp_path))
     assert (record.trials[0].number, record.trials[0].outcome, record.finished) == (
         1,
         "complete",

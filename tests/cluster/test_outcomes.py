@@ -23,6 +23,7 @@ from cpc_core.errors import ConfigError
 from search_spaces.samplers.replicate_mean import observations
 from study.analysis.cells import group_cells
 from study.dispatch.dispatcher import Dispatcher
+from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from tests.helpers.fake_tune import Tune
 from tests.helpers.specs import problems, tiny_spec
@@ -45,7 +46,9 @@ def our_tune(folder: Path, trials: int = 8, **changes: Any) -> Iterator[Tune]:
         "sampler": {"kind": "tpe", "trials": trials, "startup_trials": 4},
         "objective": {"metric": "dev_accuracy"},
     }
-    store = Dispatcher.create_or_open(folder, tiny_spec(**{**settings, **changes}), "c" * 64, "")
+    store = Dispatcher.create_or_open(
+        StudyFolder(folder), tiny_spec(**{**settings, **changes}), "c" * 64, ""
+    )
     try:
         yield Tune(store, concurrent=4)
     finally:
@@ -97,7 +100,7 @@ def test_what_was_stopped_early_is_never_the_best(tmp_path: Path) -> None:
         ours.returned("good")
         assert ours.store._study.best_value == 0.5
         assert best_of_sampler(ours) == [0.5]
-    record = read_study(tmp_path)
+    record = read_study(StudyFolder(tmp_path))
     assert [cell.metrics["dev_accuracy"].mean for cell in group_cells(record) if cell.metrics] == [
         0.5
     ]
@@ -143,7 +146,10 @@ def test_a_value_that_is_no_number_ends_the_trial(tmp_path: Path, value: float) 
             ours.returned(trial_id)
         assert [trial.state for trial in trials_of(ours)] == [TrialState.FAIL] * 2
         assert [trial.intermediate_values[1] for trial in trials_of(ours)] == [0.5] * 2
-    assert [trial.outcome for trial in read_study(tmp_path).trials] == ["failed", "diverged"]
+    assert [trial.outcome for trial in read_study(StudyFolder(tmp_path)).trials] == [
+        "failed",
+        "diverged",
+    ]
 
 
 def test_a_new_driver_does_not_repeat_the_first_suggestions(tmp_path: Path) -> None:
@@ -267,7 +273,7 @@ def test_only_complete_values_enter_a_mean(tmp_path: Path) -> None:
             ours.store.report(assignment.number, 10, {"dev_accuracy": value})
             ours.store.tell(assignment.number, ends[assignment.seed], {"dev_accuracy": value}, "")  # type: ignore[arg-type]
         assert best_of_sampler(ours) == [0.6]
-    (cell,) = group_cells(read_study(tmp_path))
+    (cell,) = group_cells(read_study(StudyFolder(tmp_path)))
     assert (cell.metrics["dev_accuracy"].mean, cell.metrics["dev_accuracy"].n) == (0.6, 1)
     assert sorted(cell.outcomes) == sorted(ends.values())
 

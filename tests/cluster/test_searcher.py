@@ -8,6 +8,7 @@ import pytest
 from ray.tune.search import Searcher
 
 from study.dispatch.dispatcher import Dispatcher
+from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.results.records import TrialRecord
 from tests.helpers.fake_tune import Tune
@@ -21,7 +22,7 @@ def store(tmp_path: Path) -> Iterator[Dispatcher]:
     spec = tiny_spec(
         space={"temperature": [0.05, 0.1, 0.2]}, objective={"metric": "dev_accuracy"}, pruner=MEDIAN
     )
-    opened = Dispatcher.create_or_open(tmp_path, spec, "c" * 64, "")
+    opened = Dispatcher.create_or_open(StudyFolder(tmp_path), spec, "c" * 64, "")
     yield opened
     opened.close()
 
@@ -52,7 +53,7 @@ def test_trial_finds_its_configuration_in_its_folder(store: Dispatcher) -> None:
     Tune(store).start("a")
     assert (
         '"temperature":0.05'
-        in (store.folder / "trials" / "t00000" / "config.json").read_bytes().decode()
+        in (store.folder.path / "trials" / "t00000" / "config.json").read_bytes().decode()
     )
 
 

@@ -10,8 +10,8 @@ from dash import Dash
 
 import dashboards.app
 from cpc_core.errors import ConfigError, CpcError
-from cpc_core.storage_path import Place
 from dashboards.app import POLL_MS, ListenError, PortTakenError, create_app, open_server
+from study.folders.study_folder import StudyFolder
 from study.results.records import StudyRecord
 from study.results.watcher import LiveStudy, revision
 from tests.helpers import records
@@ -27,48 +27,48 @@ def folder_with_logs(folder: Path) -> Path:
 
 def test_revision_changes_with_every_log_and_with_nothing_else(tmp_path: Path) -> None:
     folder = folder_with_logs(tmp_path)
-    seen = {revision(folder)}
-    assert revision(folder) in seen
+    seen = {revision(StudyFolder(folder))}
+    assert revision(StudyFolder(folder)) in seen
     (folder / "report.html").write_text("not part of it")
-    assert revision(folder) in seen
+    assert revision(StudyFolder(folder)) in seen
     (folder / "journal.log").write_text("ab")
-    seen.add(revision(folder))
+    seen.add(revision(StudyFolder(folder)))
     with (folder / "trials" / "t00000" / "metrics.jsonl").open("a") as log:
         log.write("{}\n")
-    seen.add(revision(folder))
+    seen.add(revision(StudyFolder(folder)))
     (folder / "trials" / "t00001").mkdir()
     (folder / "trials" / "t00001" / "metrics.jsonl").write_text("")
-    seen.add(revision(folder))
+    seen.add(revision(StudyFolder(folder)))
     os.utime(folder / "journal.log", ns=(1, 1))
-    seen.add(revision(folder))
+    seen.add(revision(StudyFolder(folder)))
     assert len(seen) == 5
 
 
 def test_study_is_read_again_only_when_it_changed(tmp_path: Path) -> None:
-    folder, reads = folder_with_logs(tmp_path), list[Place]()
+    folder, reads = folder_with_logs(tmp_path), list[StudyFolder]()
 
-    def read(path: Place) -> StudyRecord:
+    def read(path: StudyFolder) -> StudyRecord:
         reads.append(path)
         return records.running_study()
 
-    live = LiveStudy(folder, read)
+    live = LiveStudy(StudyFolder(folder), read)
     assert live.latest()[1] is live.latest()[1]
     assert len(reads) == 1
     (folder / "journal.log").write_text("abc")
     live.latest()
-    assert reads == [folder, folder]
+    assert reads == [StudyFolder(folder)] * 2
 
 
 def test_what_is_written_while_reading_is_read_next_time(tmp_path: Path) -> None:
     folder, reads = folder_with_logs(tmp_path), list[int]()
 
-    def read(path: Place) -> StudyRecord:
+    def read(path: StudyFolder) -> StudyRecord:
         reads.append(1)
         if len(reads) == 1:
             (folder / "journal.log").write_text("written meanwhile")
         return records.running_study()
 
-    live = LiveStudy(folder, read)
+    live = LiveStudy(StudyFolder(folder), read)
     live.latest()
     live.latest()
     assert len(reads) == 2
@@ -78,7 +78,7 @@ def app_of(
     monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], StudyRecord], folder: Path
 ) -> Dash:
     monkeypatch.setattr(dashboards.app, "read_study", read)
-    return create_app(folder)
+    return create_app(StudyFolder(folder))
 
 
 def test_a_taken_port_is_one_sentence_with_the_way_out(
@@ -112,7 +112,7 @@ def test_an_impossible_address_is_one_sentence(
 
 def test_a_folder_without_a_study_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no study"):
-        create_app(tmp_path)
+        create_app(StudyFolder(tmp_path))
 
 
 def test_files_come_from_the_app_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

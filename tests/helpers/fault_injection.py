@@ -22,8 +22,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from study.folders.checkpoints import checkpoint_step
-from study.folders.study_folder import SPEC
-from study.folders.trial_folder import checkpoint_folder
+from study.folders.study_folder import SPEC, StudyFolder
+from study.folders.trial_folder import TrialFolder
 from study.results.reader import read_study
 from study.spec.study_spec import StudySpec
 from study.storage.journal_file import JOURNAL
@@ -121,14 +121,16 @@ class FaultedStudy:
                     f"trial {trial.number} ended twice"
                 )
                 assert ending["outcome"] in ("complete", "cancelled"), ending["reason"]
-        self.finished = (self.folder / SPEC).is_file() and read_study(self.folder).finished
+        self.finished = (self.folder / SPEC).is_file() and read_study(
+            StudyFolder(self.folder)
+        ).finished
 
     def check(self, cache: Path) -> None:
         """All that must hold of a study that has ended; `cache` is where the bundled corpus is
         imported to.
         """
         self.look()
-        record, stored = read_study(self.folder), self._stored()
+        record, stored = read_study(StudyFolder(self.folder)), self._stored()
         assert record.finished and len(stored) == len(record.trials) == self.spec.planned_trials
         assert [trial.number for trial in stored] == list(range(len(stored)))
         assert {trial.state for trial in stored} <= {TrialState.COMPLETE, TrialState.FAIL}
@@ -157,7 +159,10 @@ class FaultedStudy:
         assert (trial.state, trial.value) == (TrialState.COMPLETE, bare[-1]["metrics"][metric])
         assert trial.value is not None and math.isfinite(trial.value)
         assert trial.user_attrs["ending"]["outcome"] == bare[-1]["outcome"] == "complete"
-        assert checkpoint_step(checkpoint_folder(self.folder, trial.number)) == bare[-1]["step"]
+        assert (
+            checkpoint_step(TrialFolder(self.folder, trial.number).require_checkpoint())
+            == bare[-1]["step"]
+        )
 
     def _stored(self) -> list[FrozenTrial]:
         """The trials in the Optuna storage."""

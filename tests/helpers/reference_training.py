@@ -19,7 +19,7 @@ from cpc_core.checkpoint import read_config
 from cpc_core.corpus.reading.batches import batches_in_process
 from cpc_core.corpus.sample import open_corpus
 from cpc_core.training import training_reports
-from study.folders.study_folder import read_spec
+from study.folders.study_folder import StudyFolder
 from study.folders.trial_folder import TrialFolder
 
 BARE_S = 300
@@ -55,7 +55,7 @@ def _train(study: Path, out: Path, rank: int, world: int) -> None:
         dist.init_process_group(
             "gloo", init_method=f"file://{out}/rendezvous", rank=rank, world_size=world
         )
-    corpus = open_corpus(read_spec(study).corpus)
+    corpus = open_corpus(StudyFolder(study).spec().corpus)
     for log in sorted(study.glob("trials/t*/metrics.jsonl")):
         config, bare = (
             read_config(log.parent),

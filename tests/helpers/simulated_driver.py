@@ -12,9 +12,9 @@ import sys
 import time
 
 from cpc_core.report import Report
-from cpc_core.storage_path import Place, StoragePath
 from study.dispatch.dispatcher import Dispatcher
 from study.dispatch.trial_spec import TrialSpec
+from study.folders.study_folder import StudyFolder
 from study.spec.study_spec import StudySpec
 from study.storage import postgres
 
@@ -35,7 +35,7 @@ def train(store: Dispatcher, assignments: list[TrialSpec]) -> None:
         store.tell(assignment.number, "complete", {"dev_map": 0.5})
 
 
-def main(folder: Place, spec: StudySpec, at_a_time: int) -> None:
+def main(folder: StudyFolder, spec: StudySpec, at_a_time: int) -> None:
     store = Dispatcher.create_or_open(folder, spec, "c" * 64, "sample (3 clips)")
     try:
         while not store.finished:
@@ -59,4 +59,4 @@ def main(folder: Place, spec: StudySpec, at_a_time: int) -> None:
 
 if __name__ == "__main__":
     postgres.GRACE_S = 0.5
-    main(StoragePath.of(sys.argv[1]), StudySpec.load(sys.argv[2]), int(sys.argv[3]))
+    main(StudyFolder(sys.argv[1]), StudySpec.load(sys.argv[2]), int(sys.argv[3]))

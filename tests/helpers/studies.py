@@ -11,9 +11,10 @@ from pathlib import Path
 from optuna.trial import TrialState
 
 from cpc_core.report import Outcome, Report
-from cpc_core.storage_path import Place
+from cpc_core.storage_path import StoragePath
 from study.dispatch.dispatcher import Dispatcher
 from study.dispatch.trial_spec import TrialSpec
+from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.results.records import StudyRecord
 from study.spec.study_spec import StudySpec
@@ -31,7 +32,7 @@ def ended_study(
     """Runs a study without training: the first `trials` of it end complete with what `measured`
     gives.
     """
-    store = Dispatcher.create_or_open(folder, spec, "c" * 64, "sample (3 clips)")
+    store = Dispatcher.create_or_open(StudyFolder(folder), spec, "c" * 64, "sample (3 clips)")
     try:
         for _ in range(spec.planned_trials if trials is None else trials):
             assignment = store.ask()
@@ -43,7 +44,7 @@ def ended_study(
             store.tell(assignment.number, "complete", metrics)
     finally:
         store.close()
-    return read_study(folder)
+    return read_study(StudyFolder(folder))
 
 
 def train(folder: Path, spec: StudySpec) -> int:
@@ -73,8 +74,10 @@ CORPUS = "c" * 64
 
 
 @contextmanager
-def opened(folder: Place, spec: StudySpec, corpus_hash: str = CORPUS) -> Iterator[Dispatcher]:
-    store = Dispatcher.create_or_open(folder, spec, corpus_hash, "sample (3 clips)")
+def opened(
+    folder: Path | StoragePath, spec: StudySpec, corpus_hash: str = CORPUS
+) -> Iterator[Dispatcher]:
+    store = Dispatcher.create_or_open(StudyFolder(folder), spec, corpus_hash, "sample (3 clips)")
     try:
         yield store
     finally:

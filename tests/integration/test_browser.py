@@ -14,6 +14,7 @@ from cpc_core.corpus.audit.samples import COLUMNS
 from dashboards.app import create_app, open_server
 from dashboards.audit.page import write_audit
 from dashboards.export.report import write_report
+from study.folders.study_folder import StudyFolder
 from study.results.records import StudyRecord
 from tests.helpers import records
 from tests.helpers.audits import AUDIT, SAMPLES
@@ -52,7 +53,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
 
 @pytest.fixture
 def url(study: Study) -> Iterator[str]:
-    server = open_server(create_app(study.folder), "127.0.0.1", 0)
+    server = open_server(create_app(StudyFolder(study.folder)), "127.0.0.1", 0)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.port}/"

@@ -8,7 +8,8 @@ from pathlib import Path
 from study.control.apply import apply_and_wait
 from study.control.requests import ControlRequests, request
 from study.control.state import study_state
-from study.folders.trial_folder import TrialFolder, checkpoint_folder
+from study.folders.study_folder import StudyFolder
+from study.folders.trial_folder import TrialFolder
 from study.results.reader import read_study
 from study.spec.study_spec import StudySpec
 from tests.helpers.processes import Driver, Marked
@@ -36,7 +37,7 @@ AT_ONCE_S = 15.0
 
 
 def outcomes(folder: Path) -> list[str]:
-    return [trial.outcome for trial in read_study(folder).every_trial]
+    return [trial.outcome for trial in read_study(StudyFolder(folder)).every_trial]
 
 
 def test_cancel_stop_retry_pause_and_resume(
@@ -45,28 +46,37 @@ def test_cancel_stop_retry_pause_and_resume(
     folder = tmp_path / "study"
     first = Driver(marked, SPEC, folder, ray=running_ray)
     first.until_report()
-    assert apply_and_wait(folder, ControlRequests(cancel=(0,))).trial(0).outcome == "cancelled"
-    request(folder, ControlRequests(wanted="stop"))
+    assert (
+        apply_and_wait(StudyFolder(folder), ControlRequests(cancel=(0,))).trial(0).outcome
+        == "cancelled"
+    )
+    request(StudyFolder(folder), ControlRequests(wanted="stop"))
     assert first.finish() == (0, "")
-    stopped = read_study(folder)
-    assert study_state(folder, stopped) == "stopped"
+    stopped = read_study(StudyFolder(folder))
+    assert study_state(StudyFolder(folder), stopped) == "stopped"
     assert outcomes(folder)[:2] == ["cancelled", "running"]
 
-    assert apply_and_wait(folder, ControlRequests(retry=(0,))).trial(0).retried_as == 3
+    assert apply_and_wait(StudyFolder(folder), ControlRequests(retry=(0,))).trial(0).retried_as == 3
     second = Driver(marked, SPEC, folder, ray=running_ray)
     second.until_report()
-    request(folder, ControlRequests(wanted="pause"))
-    running = {trial.number for trial in read_study(folder).trials if trial.outcome == "running"}
+    request(StudyFolder(folder), ControlRequests(wanted="pause"))
+    running = {
+        trial.number
+        for trial in read_study(StudyFolder(folder)).trials
+        if trial.outcome == "running"
+    }
     assert second.finish() == (0, "")
     assert {
-        trial.number for trial in read_study(folder).trials if trial.outcome == "complete"
+        trial.number
+        for trial in read_study(StudyFolder(folder)).trials
+        if trial.outcome == "complete"
     } == running
-    assert study_state(folder, read_study(folder)) == "paused"
+    assert study_state(StudyFolder(folder), read_study(StudyFolder(folder))) == "paused"
 
     third = Driver(marked, SPEC, folder, ray=running_ray)
     assert third.finish() == (0, "")
-    record = read_study(folder)
-    assert study_state(folder, record) == "ended"
+    record = read_study(StudyFolder(folder))
+    assert study_state(StudyFolder(folder), record) == "ended"
     assert [(trial.number, trial.outcome) for trial in record.trials] == [
         (number, "complete") for number in (1, 2, 3)
     ]
@@ -74,7 +84,7 @@ def test_cancel_stop_retry_pause_and_resume(
         assert [entry.step for entry in TrialFolder(folder, number).log()] == list(
             range(20, STEPS + 1, 20)
         )
-        assert checkpoint_folder(folder, number).name == f"checkpoint-{STEPS:09d}"
+        assert TrialFolder(folder, number).require_checkpoint().name == f"checkpoint-{STEPS:09d}"
 
 
 def test_a_trial_far_from_its_next_report_is_cancelled_at_once(
@@ -85,10 +95,10 @@ def test_a_trial_far_from_its_next_report_is_cancelled_at_once(
     assert next(driver.events())[:2] == ("started", 0)
     time.sleep(AT_ONCE_S)  # until it trains
     asked = time.monotonic()
-    apply_and_wait(folder, ControlRequests(cancel=(0,)))
+    apply_and_wait(StudyFolder(folder), ControlRequests(cancel=(0,)))
     assert time.monotonic() - asked < AT_ONCE_S
     assert next(driver.events())[:2] == ("ended", 0)
     assert next(driver.events())[:2] == ("started", 1)
-    apply_and_wait(folder, ControlRequests(wanted="cancel"))
+    apply_and_wait(StudyFolder(folder), ControlRequests(wanted="cancel"))
     assert driver.finish() == (0, "")
     assert outcomes(folder) == ["cancelled", "cancelled"]

@@ -55,7 +55,7 @@ def test_a_corpus_in_a_store_has_the_bytes_of_a_local_one(
     local = {path.name: path.read_bytes() for path in (tmp_path / "c").iterdir()}
     place = StoragePath.of(uri)
     assert {name: (place / name).read_bytes() for name in place.file_sizes()} == local
-    assert not place.beside(".mine.importing").exists()
+    assert not place.sibling(".mine.importing").exists()
 
 
 def test_a_corpus_in_a_store_is_read_as_a_local_one(
@@ -298,7 +298,7 @@ def test_a_relative_path_is_made_absolute(tmp_path: Path, monkeypatch: pytest.Mo
 def test_what_a_store_needs_to_be_told_stays_behind_the_name() -> None:
     place = StoragePath.of("s3://bucket/a/b?region=eu-west-1")
     assert str(place / "c") == "s3://bucket/a/b/c?region=eu-west-1"
-    assert str(place.beside("c")) == "s3://bucket/a/c?region=eu-west-1"
+    assert str(place.sibling("c")) == "s3://bucket/a/c?region=eu-west-1"
     assert (place / "c").name == "c"
 
 

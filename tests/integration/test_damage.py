@@ -6,6 +6,7 @@ from pathlib import Path
 from cluster.tune.train_trial import COLLECTIVE_TIMEOUT_S
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.reading.order import ReadPlan
+from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from tests.helpers.configs import tiny_config
 from tests.helpers.damage import flip_audio_bit
@@ -57,5 +58,5 @@ def test_damage_that_one_worker_reads_ends_the_trial(
     assert driver.finish() == (0, "")
     assert time.monotonic() - begin < BOUND_S < COLLECTIVE_TIMEOUT_S
     assert ended == [("ended", 0, 0, "failed")]
-    (trial,) = read_study(tmp_path / "study").trials
+    (trial,) = read_study(StudyFolder(tmp_path / "study")).trials
     assert trial.reason.startswith(f"row group {row_group} of shard {corpus.folder}")

@@ -9,6 +9,7 @@ import torch
 
 from cluster.local_trial import run_trial
 from cpc_core.corpus.sample import open_corpus
+from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.spec.study_spec import StudySpec
 from tests.helpers.processes import Driver, Marked
@@ -32,7 +33,7 @@ def alone(cache: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(1)
     try:
         run_trial(
-            folder,
+            StudyFolder(folder),
             spec,
             open_corpus(spec.corpus),
             on_step=lambda *_: None,
@@ -67,7 +68,7 @@ def test_one_process_serves_all_trials_until_it_dies(
     assert first == second
     assert len({*first, *third, *fourth}) == 3
 
-    record = read_study(folder)
+    record = read_study(StudyFolder(folder))
     assert [trial.outcome for trial in record.trials] == [
         "failed",
         "failed",

@@ -11,6 +11,7 @@ from cluster import jobs
 from cpc_core.errors import CpcError
 from study.dispatch.dispatcher import Dispatcher
 from study.errors import NotFoundError, UnreachableError
+from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from tests.helpers.processes import END_S, Marked
 from tests.helpers.ray_nodes import RunningRay, free_ports
@@ -41,7 +42,10 @@ def opened_soon(folder: Path) -> Dispatcher:
     while True:
         try:
             return Dispatcher.create_or_open(
-                folder, LONG, read_study(folder).provenance["corpus_hash"], ""
+                StudyFolder(folder),
+                LONG,
+                read_study(StudyFolder(folder)).provenance["corpus_hash"],
+                "",
             )
         except CpcError as error:
             assert "is being run by process" in str(error)
@@ -50,31 +54,33 @@ def opened_soon(folder: Path) -> Dispatcher:
 
 
 def test_submitted_study_runs_to_its_end_on_the_cluster(head: str, tmp_path: Path) -> None:
-    submission = jobs.submit(SHORT, tmp_path / "study", address=head)
+    submission = jobs.submit(SHORT, StudyFolder(tmp_path / "study"), address=head)
     assert submission.is_new
     job_id = submission.job.job_id
     assert job_id == f"cpc-short-{SHORT.hash}"
-    again = jobs.submit(SHORT, tmp_path / "study", address=head)
+    again = jobs.submit(SHORT, StudyFolder(tmp_path / "study"), address=head)
     assert (again.job.job_id, again.is_new) == (job_id, False)
     text = "".join(jobs.logs(job_id, address=head, follow=True))
     job = jobs.status(job_id, address=head)
     assert (job.status, job.folder) == ("SUCCEEDED", str(tmp_path / "study")), text
     assert "trial 0" in text
-    record = read_study(tmp_path / "study")
+    record = read_study(StudyFolder(tmp_path / "study"))
     assert [trial.outcome for trial in record.trials] == ["complete"]
     assert record.finished
     assert [each.job_id for each in jobs.jobs(address=head)] == [job_id]
 
 
 def test_stopped_study_ends_and_can_be_resumed(head: str, tmp_path: Path) -> None:
-    job_id = jobs.submit(LONG, tmp_path / "study", address=head).job.job_id
+    job_id = jobs.submit(LONG, StudyFolder(tmp_path / "study"), address=head).job.job_id
     for text in jobs.logs(job_id, address=head, follow=True):
         if "trial 0" in text:
             break
     assert jobs.status(job_id, address=head).status == "RUNNING"
     assert jobs.stop(job_id, address=head).status == "STOPPED"
     assert jobs.stop(job_id, address=head).status == "STOPPED"
-    assert [trial.outcome for trial in read_study(tmp_path / "study").trials] == ["running"]
+    assert [trial.outcome for trial in read_study(StudyFolder(tmp_path / "study")).trials] == [
+        "running"
+    ]
     store = opened_soon(tmp_path / "study")
     try:
         resumed = store.ask()

@@ -22,7 +22,8 @@ from cpc_core.errors import CheckpointError, CpcError
 from cpc_core.storage_path import StoragePath
 from study.errors import UnreachableError
 from study.folders.checkpoints import checkpoint_step
-from study.folders.trial_folder import TrialFolder, checkpoint_folder
+from study.folders.study_folder import StudyFolder
+from study.folders.trial_folder import TrialFolder
 from study.results.reader import read_study
 from study.results.watcher import revision
 from study.storage import object_store
@@ -68,12 +69,12 @@ def test_study_on_s3_is_driven_read_and_shown(bucket: str, tmp_path: Path) -> No
         first = asked(store)
         log_up_to(store, first, 10, 20, outcome="complete")
         store.trial_folder(first.number).save_checkpoint(20, writes(b"weights"))
-    before = revision(StoragePath.of(uri))
+    before = revision(StudyFolder(StoragePath.of(uri)))
     with opened(StoragePath.of(uri), tiny_spec()) as store:
         assert asked(store).number == 1
         store.tell(1, "complete", {"dev_map": 0.25})
-    assert revision(StoragePath.of(uri)) != before
-    record = read_study(StoragePath.of(uri))
+    assert revision(StudyFolder(StoragePath.of(uri))) != before
+    record = read_study(StudyFolder(StoragePath.of(uri)))
     assert [trial.outcome for trial in record.trials] == ["complete"] * 2
     assert [report.step for report in record.trials[0].history] == [10, 20]
     shown = cpc("study", "show", uri, "-o", "json", cwd=tmp_path)
@@ -115,7 +116,7 @@ def test_only_complete_checkpoints_exist_and_two_stay(
     study = StoragePath.of(f"{bucket}/tiny") if store == "s3" else place
     trial = TrialFolder(study, 3)
     with pytest.raises(CheckpointError, match="trial 3"):
-        checkpoint_folder(study, 3)
+        TrialFolder(study, 3).require_checkpoint()
 
     def killed(place: StoragePath, content: bytes) -> None:
         raise KeyboardInterrupt
@@ -123,17 +124,15 @@ def test_only_complete_checkpoints_exist_and_two_stay(
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(StoragePath, "write_bytes", killed)
         trial.save_checkpoint(10, writes(b"half"))
-    assert trial.place.files_below().keys() == {"checkpoint-000000010/state.pt"}
+    assert trial.path.walk_files().keys() == {"checkpoint-000000010/state.pt"}
     assert trial.checkpoint() is None
     for step, content in ((990, b"a"), (1000, b"b"), (1010, b"c"), (1010, b"again")):
         trial.save_checkpoint(step, writes(content))
-    newest = checkpoint_folder(study, 3)
+    newest = TrialFolder(study, 3).require_checkpoint()
     assert checkpoint_step(newest) == 1010
     assert (newest / "state.pt").read_bytes() == b"again"
     complete = {
-        name.partition("/")[0]
-        for name in trial.place.files_below()
-        if name.endswith("complete.json")
+        name.partition("/")[0] for name in trial.path.walk_files() if name.endswith("complete.json")
     }
     assert complete == {"checkpoint-000001000", "checkpoint-000001010"}
 
@@ -202,7 +201,10 @@ def test_driver_that_lost_its_lease_writes_nothing_more(
             store.hold()
         with pytest.raises(UnreachableError):
             store.tell(0, "complete", {"dev_map": 0.5})
-    assert {trial.outcome for trial in read_study(place).trials} == {"running", "waiting"}
+    assert {trial.outcome for trial in read_study(StudyFolder(place)).trials} == {
+        "running",
+        "waiting",
+    }
 
 
 class Suspended:
@@ -237,7 +239,7 @@ def test_sleep_while_a_lease_is_renewed_does_not_revive_it(
 
     def sleeps(location: StoragePath) -> bool:
         found = is_file(location)
-        if location.beside("").name == "drivers" and not looked.is_set():
+        if location.sibling("").name == "drivers" and not looked.is_set():
             suspended.seconds = 3600.0
             looked.set()
         return found
@@ -270,7 +272,7 @@ def test_killed_driver_on_s3_has_a_successor_at_once(bucket: str, tmp_path: Path
     seen = [json.loads(line)[0] for line in resumed.stdout.splitlines()]
     assert begun in seen
     assert len(seen) == len(set(seen))
-    record = read_study(StoragePath.of(uri))
+    record = read_study(StudyFolder(StoragePath.of(uri)))
     assert [trial.outcome for trial in record.trials] == ["complete"] * 4
     for trial in record.trials:
         assert [report.step for report in trial.history] == [10, 20, 30]

@@ -18,7 +18,7 @@ import pytest
 from cpc_core.errors import ConfigError, CpcError
 from study.dispatch import dispatcher
 from study.errors import NotFoundError, UnreachableError
-from study.folders.study_folder import read_provenance
+from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.results.watcher import revision
 from study.spec.study_spec import StudySpec
@@ -55,7 +55,7 @@ def test_drivers_at_the_same_time_share_a_grid(tmp_path: Path, postgres: Server)
         assert one.finished and two.finished
     assert sorted(given.number for _, given in turns) == list(range(24))
     assert len({given.trial_id for _, given in turns}) == 24
-    assert len(read_study(tmp_path).trials) == 24
+    assert len(read_study(StudyFolder(tmp_path)).trials) == 24
 
 
 def test_drivers_at_the_same_time_propose_each_point_once(tmp_path: Path, postgres: Server) -> None:
@@ -68,7 +68,7 @@ def test_drivers_at_the_same_time_propose_each_point_once(tmp_path: Path, postgr
         assert one.ask() is None and two.ask() is None
     assert len({each.sample["epsilon_db"] for each in given}) == 6
     assert len({each.trial_id for each in given}) == 12
-    assert {trial.outcome for trial in read_study(tmp_path).trials} == {"running"}
+    assert {trial.outcome for trial in read_study(StudyFolder(tmp_path)).trials} == {"running"}
 
 
 def test_pruner_sees_the_trials_of_every_driver(tmp_path: Path, postgres: Server) -> None:
@@ -106,7 +106,7 @@ def test_running_trial_is_acquired_only_from_an_ended_driver(
             assert two.ask() == first
             two.tell(first.number, "complete", {"dev_map": 0.5})
             assert not two.wait(lambda: False)
-    assert [trial.outcome for trial in read_study(tmp_path).trials] == ["complete"] * 2
+    assert [trial.outcome for trial in read_study(StudyFolder(tmp_path)).trials] == ["complete"] * 2
 
 
 def test_a_driver_that_waited_for_a_trial_lock_owns_it(postgres: Server) -> None:
@@ -191,7 +191,7 @@ def test_a_driver_finishes_the_trials_of_a_killed_one(
     killed.process.send_signal(signal.SIGKILL)
     killed.process.communicate()
     seen = [number for number, *_ in other.finish()]
-    record = read_study(folder)
+    record = read_study(StudyFolder(folder))
     assert record.finished
     assert [trial.outcome for trial in record.trials] == ["complete"] * 24
     assert len({trial.trial_id for trial in record.trials}) == 24
@@ -205,7 +205,7 @@ def test_studies_that_share_a_database_do_not_meet(tmp_path: Path, postgres: Ser
     spec = tiny_spec(store=postgres.url())
     with opened(tmp_path / "a", spec) as one, opened(tmp_path / "b", spec) as two:
         assert asked(one).number == asked(two).number == 0
-    assert [len(read_study(tmp_path / name).trials) for name in "ab"] == [2, 2]
+    assert [len(read_study(StudyFolder(tmp_path / name)).trials) for name in "ab"] == [2, 2]
 
 
 def test_budget_counts_the_trials_of_every_driver(tmp_path: Path, postgres: Server) -> None:
@@ -225,7 +225,7 @@ def test_other_place_for_the_trials_is_refused(tmp_path: Path, postgres: Server)
         match=rf"keeps its trials in its journal, not in {postgres.url()}: .*cpc study resume",
     ):
         dispatcher.Dispatcher.create_or_open(
-            tmp_path, tiny_spec(store=postgres.url()), "c" * 64, ""
+            StudyFolder(tmp_path), tiny_spec(store=postgres.url()), "c" * 64, ""
         )
 
 
@@ -236,22 +236,25 @@ def test_revision_changes_when_a_trial_begins_or_ends(tmp_path: Path, postgres: 
     spec = tiny_spec(store=postgres.url("fresh"))
     with opened(tmp_path, tiny_spec()):
         (tmp_path / "spec.yaml").write_text(spec.to_yaml())
-    assert read_study(tmp_path).trials == ()
+    assert read_study(StudyFolder(tmp_path)).trials == ()
     with connect(postgres.url("fresh")) as connection:
         assert connection.execute(
             "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
         ).fetchone() == (0,)
-    found = [revision(tmp_path), revision(tmp_path)]
+    found = [revision(StudyFolder(tmp_path)), revision(StudyFolder(tmp_path))]
     with opened(tmp_path, spec) as one:
-        found.append(revision(tmp_path))
+        found.append(revision(StudyFolder(tmp_path)))
         assignment = asked(one)
-        found.append(revision(tmp_path))
+        found.append(revision(StudyFolder(tmp_path)))
         one.tell(assignment.number, "complete", {"dev_map": 0.5})
-        found.append(revision(tmp_path))
+        found.append(revision(StudyFolder(tmp_path)))
     assert found[0] == found[1]
     assert len(set(found)) == 4
     with connect(postgres.url("fresh")) as connection:
-        assert PostgresJournal(connection, study_name(spec, read_provenance(tmp_path))).length > 0
+        assert (
+            PostgresJournal(connection, study_name(spec, StudyFolder(tmp_path).provenance())).length
+            > 0
+        )
 
 
 def test_driver_whose_connection_is_cut_stops(tmp_path: Path, postgres: Server) -> None:
@@ -259,7 +262,7 @@ def test_driver_whose_connection_is_cut_stops(tmp_path: Path, postgres: Server) 
     spec = tiny_spec(store=postgres.url())
     with (
         pytest.raises(UnreachableError, match="nothing of the study is lost"),
-        storage_errors(tmp_path, spec.store),
+        storage_errors(StudyFolder(tmp_path), spec.store),
         opened(tmp_path, spec) as one,
     ):
         first = asked(one)
@@ -272,7 +275,10 @@ def test_driver_whose_connection_is_cut_stops(tmp_path: Path, postgres: Server) 
             one.hold()
         with pytest.raises(psycopg.OperationalError):
             one.tell(first.number, "complete", {"dev_map": 0.5})
-    assert {trial.outcome for trial in read_study(tmp_path).trials} == {"running", "waiting"}
+    assert {trial.outcome for trial in read_study(StudyFolder(tmp_path)).trials} == {
+        "running",
+        "waiting",
+    }
 
 
 def test_what_lies_behind_wrapped_errors_is_said(tmp_path: Path, postgres: Server) -> None:
@@ -284,10 +290,10 @@ def test_what_lies_behind_wrapped_errors_is_said(tmp_path: Path, postgres: Serve
 
     with (
         pytest.raises(NotFoundError, match=r'database "nowhere" does not exist.*createdb'),
-        storage_errors(tmp_path, postgres.url("nowhere")),
+        storage_errors(StudyFolder(tmp_path), postgres.url("nowhere")),
     ):
         wrapped()
-    with pytest.raises(ZeroDivisionError), storage_errors(tmp_path, postgres.url()):
+    with pytest.raises(ZeroDivisionError), storage_errors(StudyFolder(tmp_path), postgres.url()):
         raise ZeroDivisionError
 
 
@@ -304,11 +310,13 @@ def test_server_that_does_not_answer_is_exit_code_4(
         with pytest.raises(
             UnreachableError, match=f"127.0.0.1:{server.port}/postgres does not answer"
         ):
-            read_study(tmp_path / "s")
+            read_study(StudyFolder(tmp_path / "s"))
         shown = cpc("study", "show", "s", cwd=tmp_path)
         assert (shown.code, shown.err.count("\n")) == (4, 1)
         server.start()
-        assert [trial.outcome for trial in read_study(tmp_path / "s").trials] == ["complete"] * 2
+        assert [trial.outcome for trial in read_study(StudyFolder(tmp_path / "s")).trials] == [
+            "complete"
+        ] * 2
 
 
 def test_wrong_password_and_missing_database_are_one_sentence(
@@ -338,7 +346,7 @@ def test_missing_package_is_one_sentence(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(ConfigError, match=r"pip install 'cpc-study\[postgres\]'"):
         dispatcher.Dispatcher.create_or_open(
-            tmp_path, tiny_spec(store="postgresql://me@127.0.0.1:1/none"), "", ""
+            StudyFolder(tmp_path), tiny_spec(store="postgresql://me@127.0.0.1:1/none"), "", ""
         )
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from tests.helpers.processes import Driver, Marked
 from tests.helpers.ray_nodes import RunningRay
@@ -33,6 +34,6 @@ def test_stopped_ray_train_runs_release_their_resources(
         ]
     assert events[: len(stopped)] == stopped
     assert events[-1] == ("ended", stops, 4, "complete")
-    assert [trial.outcome for trial in read_study(tmp_path / "study").trials] == [
+    assert [trial.outcome for trial in read_study(StudyFolder(tmp_path / "study")).trials] == [
         "pruned"
     ] * stops + ["complete"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cpc_core.checkpoint import load_model
 from cpc_core.storage_path import StoragePath
-from study.folders.study_folder import PREDICTION, PROVENANCE, SPEC
+from study.folders.study_folder import PREDICTION, PROVENANCE, SPEC, StudyFolder
 from study.results.reader import read_study
 from tests.helpers.postgres import PASSWORD, Server
 from tests.helpers.processes import Marked
@@ -34,7 +34,7 @@ def until_reported(folder: StoragePath, driver: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 200
     while time.monotonic() < deadline:
         assert driver.poll() is None, driver.communicate()
-        files = folder.files_below() if (folder / SPEC).is_file() else {}
+        files = folder.walk_files() if (folder / SPEC).is_file() else {}
         if any(name.endswith("complete.json") for name in files):
             return
         time.sleep(0.5)
@@ -56,13 +56,13 @@ def test_study_in_stores_is_killed_resumed_and_exported(
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     assert marked.all_ended()
-    kept = read_study(folder)
+    kept = read_study(StudyFolder(folder))
     assert {trial.outcome for trial in kept.trials} == {"running"}
 
     resumed = cpc(marked, "study", "resume", folder.text)
     _, errors = resumed.communicate(timeout=300)
     assert resumed.returncode == 0, errors
-    record = read_study(folder)
+    record = read_study(StudyFolder(folder))
     assert record.finished
     assert [(trial.outcome, trial.reason) for trial in record.trials] == [("complete", "")] * 2
     for trial, before in zip(record.trials, kept.trials, strict=True):
@@ -76,7 +76,7 @@ def test_study_in_stores_is_killed_resumed_and_exported(
         "exported trial",
     )
     load_model(tmp_path / "model")
-    top = {name.partition("/")[0] for name in folder.files_below()}
+    top = {name.partition("/")[0] for name in folder.walk_files()}
     # A killed driver leaves what Ray wrote for itself: other drivers cannot know whether it is
     # still in use.
     assert {name for name in top if not name.startswith((".scratch-", "code-"))} == {

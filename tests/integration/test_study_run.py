@@ -11,7 +11,8 @@ from cpc_core.checkpoint import read_config
 from study.analysis.cost import cost_info
 from study.folders.checkpoints import checkpoint_step
 from study.folders.provenance import attempts
-from study.folders.trial_folder import TrialFolder, checkpoint_folder
+from study.folders.study_folder import StudyFolder
+from study.folders.trial_folder import TrialFolder
 from study.results.reader import read_study
 from study.spec.resources import Resources
 from study.spec.study_spec import StudySpec
@@ -52,7 +53,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path
 
 
 def test_study_ends_with_every_trial_its_metrics_and_its_files(uninterrupted: Path) -> None:
-    record = read_study(uninterrupted)
+    record = read_study(StudyFolder(uninterrupted))
     assert record.finished
     assert [(trial.outcome, trial.reason) for trial in record.trials] == [("complete", "")] * 2
     assert [trial.knobs for trial in record.trials] == SPEC.space.grid()
@@ -67,7 +68,7 @@ def test_study_ends_with_every_trial_its_metrics_and_its_files(uninterrupted: Pa
             "dev_probe_accuracy",
         } <= trial.metrics.keys()
         assert 0 < trial.duration_s < 300
-        checkpoint = checkpoint_folder(uninterrupted, trial.number)
+        checkpoint = TrialFolder(uninterrupted, trial.number).require_checkpoint()
         assert checkpoint_step(checkpoint) == STEPS
         assert read_config(checkpoint) == SPEC.config(trial.knobs, trial.seed)
         assert len(list(checkpoint.parent.glob("checkpoint-*"))) == 2
@@ -114,7 +115,7 @@ def test_study_beside_a_finished_one_takes_its_trials_over(
     driver = Driver(marked, SPEC.model_copy(update={"question": "The same?"}), beside)
     assert list(driver.events()) == []
     assert driver.finish() == (0, "")
-    record = read_study(beside)
+    record = read_study(StudyFolder(beside))
     assert [trial.reason for trial in record.trials] == [
         f"trained as trial {number} of study study" for number in (0, 1)
     ]
@@ -132,7 +133,7 @@ def test_killed_and_interrupted_runs_end_with_the_same_log(
     killed.process.send_signal(signal.SIGKILL)
     killed.finish()
     assert marked.all_ended(), marked.commands()
-    assert {trial.outcome for trial in read_study(folder).trials} == {"running"}
+    assert {trial.outcome for trial in read_study(StudyFolder(folder)).trials} == {"running"}
     first_lines = [TrialFolder(folder, number).log()[:1] for number in (0, 1)]
     assert any(first_lines)
 
@@ -142,10 +143,13 @@ def test_killed_and_interrupted_runs_end_with_the_same_log(
     left = [number for kind, number, *_ in interrupted.events() if kind == "left"]
     assert interrupted.finish() == (130, "")
     assert not marked.processes()
-    assert {trial.outcome for trial in read_study(folder).trials} <= {"running", "complete"}
+    assert {trial.outcome for trial in read_study(StudyFolder(folder)).trials} <= {
+        "running",
+        "complete",
+    }
     assert left
     for number in left:
-        assert checkpoint_folder(folder, number).is_dir()
+        assert TrialFolder(folder, number).require_checkpoint().is_dir()
 
     hurried = Driver(marked, SPEC, folder)
     hurried.until_report()
@@ -159,7 +163,7 @@ def test_killed_and_interrupted_runs_end_with_the_same_log(
     started = [number for kind, number, *_ in resumed.events() if kind == "started"]
     assert resumed.finish() == (0, "")
     assert sorted(started) == sorted(set(started))
-    record = read_study(folder)
+    record = read_study(StudyFolder(folder))
     assert record.finished
     assert [trial.outcome for trial in record.trials] == ["complete"] * 2
     for number in (0, 1):

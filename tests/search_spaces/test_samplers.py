@@ -6,6 +6,7 @@ from typing import Any
 import optuna
 import pytest
 
+from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.spec.study_spec import StudySpec
 from tests.helpers.specs import problems, tiny_spec, written
@@ -50,7 +51,7 @@ def test_every_sampler_proposes_valid_points_and_repeats_none_after_a_resume(
 ) -> None:
     spec = tiny_spec(space=MIXED, sampler={"kind": kind, "trials": 12})
     found = proposals(tmp_path, spec, (5, 4, 3))
-    assert read_study(tmp_path).finished
+    assert read_study(StudyFolder(tmp_path)).finished
     assert len({(point["temperature"], point["optimizer.learning_rate"]) for point in found}) == 12
     for point in found:
         assert 0.01 <= point["temperature"] <= 1.0

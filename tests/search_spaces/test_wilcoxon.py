@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from search_spaces.pruners.wilcoxon import WilcoxonPruner
+from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from tests.helpers.specs import tiny_spec
 from tests.helpers.studies import opened
@@ -77,7 +78,9 @@ def test_seeds_go_to_the_cells_that_may_be_best(tmp_path: Path) -> None:
             )
         assert store.finished
     assert [trained.count(temperature) for temperature in (0.05, 0.1, 0.2)] == [6, 4, 6]
-    pruned = [trial for trial in read_study(tmp_path).trials if trial.outcome == "pruned"]
+    pruned = [
+        trial for trial in read_study(StudyFolder(tmp_path)).trials if trial.outcome == "pruned"
+    ]
     assert [(trial.knobs["temperature"], trial.seed) for trial in pruned] == [(0.1, 4), (0.1, 5)]
     assert all(
         trial.reason.startswith("pruned after 4 seeds") and not trial.metrics for trial in pruned

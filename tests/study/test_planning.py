@@ -9,6 +9,7 @@ from cpc_core.calibrate import seconds_per_step
 from cpc_core.config import CpcConfig
 from cpc_core.errors import ConfigError
 from study.analysis.cost import cost_info, duration_text, predicted_s
+from study.folders.study_folder import StudyFolder
 from study.planning import (
     INLINE_TRIAL_S,
     RAY_TRAIN_TRIAL_S,
@@ -132,9 +133,9 @@ def test_a_search_is_planned_by_the_corners_of_its_space() -> None:
 def test_the_first_prediction_stays_and_is_held_against_what_happened(tmp_path: Path) -> None:
     record = ended_study(tmp_path, SPEC, lambda _: {"dev_map": 0.5}, trials=5)
     assert (record.prediction, cost_info(record)) == (None, None)
-    keep_prediction(tmp_path, SPEC, CLIP_SAMPLES, Timer())
-    keep_prediction(tmp_path, SPEC, CLIP_SAMPLES, lambda *_: 9.0)
-    record = read_study(tmp_path)
+    keep_prediction(StudyFolder(tmp_path), SPEC, CLIP_SAMPLES, Timer())
+    keep_prediction(StudyFolder(tmp_path), SPEC, CLIP_SAMPLES, lambda *_: 9.0)
+    record = read_study(StudyFolder(tmp_path))
     cost = cost_info(record)
     assert cost is not None
     # Five trials of a minute each: two without adversary, two with, and the first again with the
@@ -149,8 +150,8 @@ def test_the_first_prediction_stays_and_is_held_against_what_happened(tmp_path: 
 
 def test_gpu_hours_are_told_where_there_are_gpus(tmp_path: Path) -> None:
     record = ended_study(tmp_path, SPEC, lambda _: {"dev_map": 0.5})
-    keep_prediction(tmp_path, SPEC, CLIP_SAMPLES, lambda *_: 2.0)
-    prediction = read_study(tmp_path).prediction
+    keep_prediction(StudyFolder(tmp_path), SPEC, CLIP_SAMPLES, lambda *_: 2.0)
+    prediction = read_study(StudyFolder(tmp_path)).prediction
     assert prediction is not None
     cost = cost_info(
         replace(record, prediction=replace(prediction, gpus_per_trial=4.0), wall_s=500.0)
@@ -165,7 +166,7 @@ def test_a_damaged_prediction_is_named(tmp_path: Path) -> None:
     ended_study(tmp_path, SPEC, lambda _: {"dev_map": 0.5}, trials=1)
     (tmp_path / "prediction.json").write_text("{")
     with pytest.raises(ConfigError, match=r"prediction\.json cannot be read"):
-        read_study(tmp_path)
+        read_study(StudyFolder(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ class Workspace:
     @property
     def folder(self) -> StoragePath:
         """Folder of the workspace."""
-        return self.target.beside(f".{self.target.name}.importing")
+        return self.target.sibling(f".{self.target.name}.importing")
 
     @property
     def shards(self) -> StoragePath:

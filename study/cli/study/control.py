@@ -7,7 +7,6 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from cpc_core.errors import ConfigError
-from cpc_core.storage_path import Place, StoragePath
 from study.analysis.labels import cell_name, count_text
 from study.cli.arguments import state_words, study_folder
 from study.cli.output import Format, message, next_steps, print_rows
@@ -15,7 +14,7 @@ from study.control.apply import apply_and_wait
 from study.control.requests import ControlRequests, request
 from study.control.selection import cancellable, retriable
 from study.control.state import study_state
-from study.folders.study_folder import SPEC
+from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.results.records import StudyRecord, TrialRecord
 from study.storage.backends import driver_of
@@ -143,7 +142,7 @@ def retry(
     )
 
 
-def _running(folder: Place) -> tuple[StudyRecord, str]:
+def _running(folder: StudyFolder) -> tuple[StudyRecord, str]:
     """A study and the process that runs it.
 
     Raises:
@@ -178,8 +177,8 @@ def _stop_job(job_id: str, address: str, grace_s: float) -> None:
     from cluster import jobs
 
     job = jobs.status(job_id, address=address)
-    folder = StoragePath.of(job.folder)
-    if not job.ended and (folder / SPEC).is_file() and driver_of(folder) is not None:
+    folder = StudyFolder(job.folder)
+    if not job.ended and folder.holds_study() and driver_of(folder) is not None:
         request(folder, ControlRequests(wanted="stop"))
         message(f"{job_id}: its trials go on to their next report, for at most {grace_s:g} s")
         jobs.await_end(job_id, address=address, timeout_s=grace_s)

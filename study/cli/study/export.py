@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from cpc_core.errors import ConfigError
-from cpc_core.storage_path import write_atomically
+from cpc_core.storage_path import StoragePath
 from study.analysis.export import FileFormat, encode, report_rows, trial_rows
 from study.cli.arguments import study_folder
 from study.cli.output import message
@@ -47,7 +47,7 @@ def export(
         return
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(out, content)
+        StoragePath.of(out).write_bytes(content)
     except OSError as error:
         raise ConfigError(
             f"{out} cannot be written ({error.strerror}): choose another file with --out"

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from cpc_core.storage_path import StoragePath
 from study.cli.arguments import target_path
 from study.cli.output import Format, message, next_steps, print_rows
 from study.errors import NotFoundError
+from study.folders.study_folder import StudyFolder
 from study.spec.study_spec import StudySpec
 
 LOCAL_HEAD = "http://127.0.0.1:8265"
@@ -45,7 +45,7 @@ def submit(
     from cluster import jobs
 
     loaded = StudySpec.load(spec, set or [], scale)
-    folder = StoragePath.of(target_path(out, loaded.name))
+    folder = StudyFolder(target_path(out, loaded.name).path)
     submission = jobs.submit(loaded, folder, address=address)
     job = submission.job
     message(

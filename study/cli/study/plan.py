@@ -11,7 +11,7 @@ from study.analysis.labels import count_text
 from study.cli.arguments import HOME
 from study.cli.output import Format, message, next_steps, print_rows
 from study.dispatch.reuse import forecast_reuse
-from study.folders.study_folder import Prediction
+from study.folders.study_folder import Prediction, StudyFolder
 from study.planning import checkpoint_bytes, planned_cells, predicted, rungs
 from study.spec.study_spec import StudySpec, planned_pairs
 
@@ -59,7 +59,7 @@ def plan(
         )
     if loaded.cells is not None and loaded.resources.share:
         trials = [loaded.config(sample, seed) for sample, seed in planned_pairs(loaded)]
-        known = forecast_reuse(HOME / loaded.name, trials, corpus.hash)
+        known = forecast_reuse(StudyFolder(HOME / loaded.name), trials, corpus.hash)
         if known.words:
             message(f"{known.words}: resources.share=false would train them again")
     if loaded.budget.words:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from cpc_core.errors import ConfigError
-from cpc_core.storage_path import Place
 from study.cli.arguments import (
     Address,
     Out,
@@ -19,7 +18,7 @@ from study.cli.study.show import print_answer
 from study.control.requests import clear_pause, read_requests
 from study.control.state import study_state
 from study.errors import StudyFailedError
-from study.folders.study_folder import SPEC, read_spec
+from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.spec.presets import scales
 from study.spec.study_spec import StudySpec
@@ -77,7 +76,7 @@ def resume(study: str, /, *, address: Address = None) -> None:
         A study folder, or the name of one in studies/.
     """
     folder = study_folder(study)
-    spec, state = read_spec(folder), study_state(folder, read_study(folder))
+    spec, state = folder.spec(), study_state(folder, read_study(folder))
     if state == "pausing":
         clear_pause(folder)
         message(f"the pause of {spec.name} is lifted: {driver_of(folder)} goes on with it")
@@ -90,12 +89,12 @@ def resume(study: str, /, *, address: Address = None) -> None:
     _run(folder, spec, address)
 
 
-def _run(folder: Place, spec: StudySpec, address: str | None) -> None:
+def _run(folder: StudyFolder, spec: StudySpec, address: str | None) -> None:
     from cluster.study_run import run_study
     from study.cli.progress import StudyProgress
 
     with storage_errors(folder, spec.store):
-        ended = read_study(folder).ended if (folder / SPEC).is_file() else 0
+        ended = read_study(folder).ended if folder.holds_study() else 0
     message(
         f"{spec.name}: {size(spec)}"
         + (f", {ended} already ended" if ended else "")

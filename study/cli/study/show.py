@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from cpc_core.storage_path import Place
 from study.analysis.answer import answer_info
 from study.analysis.cells import pareto_front, ranked
 from study.analysis.cost import cost_info, predicted_s
@@ -16,7 +15,7 @@ from study.cli.study.compare import INTERVALS, IntervalName, say_claims
 from study.control.state import study_state
 from study.errors import NotFoundError, StudyFailedError
 from study.folders.provenance import attempts
-from study.folders.trial_folder import TrialFolder
+from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.results.records import StudyRecord, TrialRecord
 from study.spec.presets import preset_names, scales
@@ -149,7 +148,7 @@ def _trial_row(record: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
     }
 
 
-def show_trial(study: Place, number: int, output: Format) -> None:
+def show_trial(study: StudyFolder, number: int, output: Format) -> None:
     """Prints a trial with every attempt at it; a row in CSV knows the last attempt only.
 
     Raises:
@@ -171,7 +170,7 @@ def show_trial(study: Place, number: int, output: Format) -> None:
         "step": trial.history[-1].step if trial.history else 0,
         "minutes": trial.duration_s / 60,
     }
-    tried = attempts(TrialFolder(study, number))
+    tried = attempts(study.trial(number))
     if output in ("json", "yaml"):
         emit_document({**known, "metrics": dict(trial.metrics), "attempts": tried}, output)
         return

@@ -14,13 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from cpc_core.errors import ConfigError
-from cpc_core.storage_path import Place
 from study.analysis.answer import answer_info
 from study.analysis.labels import metric_label, number
 from study.analysis.tables import TrialRow, TrialTableInfo, trial_table_info
 from study.cli.arguments import state_words, study_folder
 from study.cli.output import Format, message, next_steps, print_rows, stderr
 from study.control.state import State, study_state
+from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.results.records import StudyRecord
 from study.results.watcher import LiveStudy
@@ -70,7 +70,7 @@ def watch(
     )
 
 
-def _followed(folder: Place, every_s: float, wait: Callable[[float], None]) -> StudyRecord:
+def _followed(folder: StudyFolder, every_s: float, wait: Callable[[float], None]) -> StudyRecord:
     """Shows the study at each change, until every planned trial has ended or it was left as
     asked.
     """

@@ -12,7 +12,7 @@ from study.cli.arguments import HOME, study_folder
 from study.cli.output import Format, emit_document, message, next_steps, print_rows
 from study.errors import StudyFailedError
 from study.folders.provenance import attempts
-from study.folders.trial_folder import TrialFolder
+from study.folders.study_folder import StudyFolder
 from study.reproduce import Comparison, Reproduction, changed_since, compare, reproduction
 from study.results.records import TrialRecord
 
@@ -65,8 +65,8 @@ def reproduce(
 
     corpus = open_corpus(wanted.spec.corpus)
     wanted.require(corpus.hash)
-    folder = out or HOME / wanted.spec.name
-    again = TrialFolder(folder.absolute(), 0)
+    folder = StudyFolder(out or HOME / wanted.spec.name)
+    again = folder.trial(0)
     if again.ending() is not None:
         message(
             f"trained again already, on {attempts(again)[-1]['started']}; to do it once more, delete {folder} or name another with -o"
@@ -89,7 +89,7 @@ def reproduce(
     next_steps(f"cpc report {study} -o report.html", f"cpc export {study} --trial {trial} -o model")
 
 
-def _train_here(wanted: Reproduction, folder: Path, corpus: Corpus) -> TrialRecord:
+def _train_here(wanted: Reproduction, folder: StudyFolder, corpus: Corpus) -> TrialRecord:
     import torch
 
     from cluster.local_trial import run_trial
@@ -102,7 +102,7 @@ def _train_here(wanted: Reproduction, folder: Path, corpus: Corpus) -> TrialReco
         ).trials[0]
 
 
-def _train_on_ray(wanted: Reproduction, folder: Path, address: str | None) -> TrialRecord:
+def _train_on_ray(wanted: Reproduction, folder: StudyFolder, address: str | None) -> TrialRecord:
     from cluster.study_run import run_study
     from study.cli.progress import StudyProgress
 

@@ -8,7 +8,6 @@ import pytest
 from cpc_core.errors import ConfigError
 from study.control import requests
 from study.control.requests import (
-    CONTROL,
     ControlReader,
     ControlRequests,
     clear_pause,
@@ -17,6 +16,7 @@ from study.control.requests import (
     request,
 )
 from study.control.state import study_state
+from study.folders.study_folder import CONTROL, StudyFolder
 from study.results.reader import read_study
 from study.storage.backends import driver_of
 from study.storage.journal_file import FolderLock
@@ -25,59 +25,59 @@ from tests.helpers.studies import ended_study
 
 
 def test_orders_add_up_and_are_written_whole(tmp_path: Path) -> None:
-    assert read_requests(tmp_path) == ControlRequests()
-    request(tmp_path, ControlRequests(cancel=(3,)))
-    request(tmp_path, ControlRequests(wanted="pause", retry=(1,)))
-    request(tmp_path, ControlRequests(cancel=(2, 3), afresh=(5,)))
-    assert read_requests(tmp_path) == ControlRequests(
+    assert read_requests(StudyFolder(tmp_path)) == ControlRequests()
+    request(StudyFolder(tmp_path), ControlRequests(cancel=(3,)))
+    request(StudyFolder(tmp_path), ControlRequests(wanted="pause", retry=(1,)))
+    request(StudyFolder(tmp_path), ControlRequests(cancel=(2, 3), afresh=(5,)))
+    assert read_requests(StudyFolder(tmp_path)) == ControlRequests(
         wanted="pause", cancel=(2, 3), retry=(1,), afresh=(5,)
     )
     assert [path.name for path in tmp_path.iterdir()] == [CONTROL]
 
 
 def test_lifting_a_pause_keeps_the_other_orders(tmp_path: Path) -> None:
-    request(tmp_path, ControlRequests(wanted="pause", cancel=(3,)))
-    clear_pause(tmp_path)
-    assert read_requests(tmp_path) == ControlRequests(cancel=(3,))
+    request(StudyFolder(tmp_path), ControlRequests(wanted="pause", cancel=(3,)))
+    clear_pause(StudyFolder(tmp_path))
+    assert read_requests(StudyFolder(tmp_path)) == ControlRequests(cancel=(3,))
 
 
 def test_a_new_run_forgets_orders_to_an_earlier_one(tmp_path: Path) -> None:
-    clear_stale(tmp_path)
+    clear_stale(StudyFolder(tmp_path))
     assert list(tmp_path.iterdir()) == []
     ended_study(tmp_path, tiny_spec(), lambda assignment: {"dev_map": 0.5}, trials=0)
-    request(tmp_path, ControlRequests(wanted="stop", cancel=(3,)))
-    clear_stale(tmp_path)
-    assert read_requests(tmp_path) == ControlRequests()
+    request(StudyFolder(tmp_path), ControlRequests(wanted="stop", cancel=(3,)))
+    clear_stale(StudyFolder(tmp_path))
+    assert read_requests(StudyFolder(tmp_path)) == ControlRequests()
 
 
 def test_orders_to_a_running_driver_are_not_for_another_to_forget(tmp_path: Path) -> None:
     ended_study(tmp_path, tiny_spec(), lambda assignment: {"dev_map": 0.5}, trials=0)
     lock = FolderLock(tmp_path)
-    request(tmp_path, ControlRequests(wanted="stop"))
-    clear_stale(tmp_path)
+    request(StudyFolder(tmp_path), ControlRequests(wanted="stop"))
+    clear_stale(StudyFolder(tmp_path))
     lock.close()
-    assert read_requests(tmp_path) == ControlRequests(wanted="stop")
+    assert read_requests(StudyFolder(tmp_path)) == ControlRequests(wanted="stop")
 
 
 def test_a_damaged_file_is_named_to_a_verb_and_asks_nothing_of_a_driver(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(requests, "POLL_S", 0.0)
-    follower = ControlReader(tmp_path)
-    request(tmp_path, ControlRequests(wanted="pause"))
+    follower = ControlReader(StudyFolder(tmp_path))
+    request(StudyFolder(tmp_path), ControlRequests(wanted="pause"))
     assert follower.latest().wanted == "pause"
     (tmp_path / CONTROL).write_text('{"wanted": "halt"}')
     with pytest.raises(ConfigError, match=f"{tmp_path / CONTROL} cannot be read.*remove it"):
-        read_requests(tmp_path)
+        read_requests(StudyFolder(tmp_path))
     assert follower.latest().wanted == "pause"
 
 
 def test_a_follower_looks_once_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("study.control.requests.time.monotonic", lambda: now)
-    follower = ControlReader(tmp_path)
+    follower = ControlReader(StudyFolder(tmp_path))
     assert follower.latest() == ControlRequests()
-    request(tmp_path, ControlRequests(wanted="stop"))
+    request(StudyFolder(tmp_path), ControlRequests(wanted="stop"))
     now += 0.9
     assert follower.latest() == ControlRequests()
     now += 0.1
@@ -86,11 +86,11 @@ def test_a_follower_looks_once_a_second(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_driver_is_seen_as_long_as_it_lives(tmp_path: Path) -> None:
     ended_study(tmp_path, tiny_spec(), lambda assignment: {"dev_map": 0.5}, trials=0)
-    assert driver_of(tmp_path) is None
+    assert driver_of(StudyFolder(tmp_path)) is None
     lock = FolderLock(tmp_path)
-    assert driver_of(tmp_path) == f"process {os.getpid()}"
+    assert driver_of(StudyFolder(tmp_path)) == f"process {os.getpid()}"
     lock.close()
-    assert driver_of(tmp_path) is None
+    assert driver_of(StudyFolder(tmp_path)) is None
     FolderLock(tmp_path).close()
 
 
@@ -107,10 +107,10 @@ def test_a_study_stands_as_its_driver_and_its_orders_say(
     tmp_path: Path, wanted: requests.Wanted, driven: str, left: str
 ) -> None:
     half = ended_study(tmp_path, tiny_spec(), lambda assignment: {"dev_map": 0.5}, trials=1)
-    request(tmp_path, ControlRequests(wanted=wanted))
-    assert study_state(tmp_path, half) == left
+    request(StudyFolder(tmp_path), ControlRequests(wanted=wanted))
+    assert study_state(StudyFolder(tmp_path), half) == left
     lock = FolderLock(tmp_path)
-    assert study_state(tmp_path, read_study(tmp_path)) == driven
+    assert study_state(StudyFolder(tmp_path), read_study(StudyFolder(tmp_path))) == driven
     lock.close()
     whole = ended_study(tmp_path, tiny_spec(), lambda assignment: {"dev_map": 0.5}, trials=1)
-    assert study_state(tmp_path, whole) == "ended"
+    assert study_state(StudyFolder(tmp_path), whole) == "ended"

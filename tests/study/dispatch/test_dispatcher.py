@@ -11,6 +11,7 @@ from optuna.trial import Trial, TrialState
 from cpc_core.errors import ConfigError, CpcError
 from cpc_core.report import FinalOutcome
 from study.dispatch.dispatcher import Dispatcher
+from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.spec.study_spec import StudySpec
 from study.storage import postgres
@@ -107,7 +108,7 @@ def test_each_outcome_is_recorded_as_what_it_is(
         store.report(first.number, 10, {"dev_map": 0.4})
         store.tell(first.number, outcome, {"dev_map": 0.5}, "why")
         assert (states(store)[0], store._frozen()[0].value) == (state, value)
-    record = read_study(tmp_path).trials[0]
+    record = read_study(StudyFolder(tmp_path)).trials[0]
     assert (record.outcome, record.reason, record.metrics) == (outcome, "why", {"dev_map": 0.5})
 
 
@@ -118,7 +119,7 @@ def test_complete_without_a_finite_objective_counts_as_failed(
     with opened(tmp_path, tiny_spec()) as store:
         first = asked(store)
         store.tell(first.number, "complete", metrics)
-    record = read_study(tmp_path).trials[0]
+    record = read_study(StudyFolder(tmp_path)).trials[0]
     assert record.outcome == "failed"
     assert "no finite dev_map" in record.reason
 
@@ -206,11 +207,11 @@ def test_kill_while_a_proposal_is_described_neither_hinders_readers_nor_loses_it
     tmp_path: Path, known: int
 ) -> None:
     drawn = killed_while_describing(tmp_path, known)
-    assert read_study(tmp_path).trials == ()
+    assert read_study(StudyFolder(tmp_path)).trials == ()
     with opened(tmp_path, search_spec(1)) as store:
         first = asked(store)
         assert first.number == 0 and store._frozen()[0].params == drawn
-    assert [trial.seed for trial in read_study(tmp_path).trials] == [0, 1]
+    assert [trial.seed for trial in read_study(StudyFolder(tmp_path)).trials] == [0, 1]
 
 
 @pytest.mark.parametrize("known", range(4))
@@ -221,7 +222,7 @@ def test_what_a_kill_left_half_described_can_be_cancelled(tmp_path: Path, known:
     with opened(tmp_path, search_spec(1)) as store:
         assert [asked(store).seed, asked(store).seed] == [0, 1]
         assert store.ask() is None
-    assert [trial.outcome for trial in read_study(tmp_path).trials] == [
+    assert [trial.outcome for trial in read_study(StudyFolder(tmp_path)).trials] == [
         "cancelled",
         "running",
         "running",
@@ -236,7 +237,9 @@ def test_same_configuration_is_trained_once(tmp_path: Path) -> None:
         assignments = [asked(store), asked(store)]
         assert store.ask() is None
     assert {str(assignment.sample["negatives"]) for assignment in assignments} == {"cross", "local"}
-    repeats = [trial for trial in read_study(tmp_path).trials if trial.outcome == "cancelled"]
+    repeats = [
+        trial for trial in read_study(StudyFolder(tmp_path)).trials if trial.outcome == "cancelled"
+    ]
     assert len(repeats) == 10
     assert all("the same configuration as trial" in trial.reason for trial in repeats)
 
@@ -260,7 +263,10 @@ def test_repeat_left_running_by_a_kill_does_not_end_the_trial_it_repeats(
     with opened(tmp_path, spec) as store:
         assert asked(store) == first
         assert store.ask() is None
-    assert [trial.outcome for trial in read_study(tmp_path).trials] == ["running", "cancelled"]
+    assert [trial.outcome for trial in read_study(StudyFolder(tmp_path)).trials] == [
+        "running",
+        "cancelled",
+    ]
 
 
 def test_failed_configuration_may_be_proposed_again(tmp_path: Path) -> None:
@@ -278,7 +284,7 @@ def test_proposal_that_cannot_be_trained_is_recorded_and_passed_over(tmp_path: P
         store.ask()
     outcomes = {
         trial.outcome
-        for trial in read_study(tmp_path).trials
+        for trial in read_study(StudyFolder(tmp_path)).trials
         if trial.knobs["learning_rate"] == 1e-5
     }
     assert outcomes == {"failed"}
@@ -290,7 +296,7 @@ def test_point_that_cannot_be_trained_is_counted_with_every_seed(tmp_path: Path)
     )
     with opened(tmp_path, spec) as store:
         assert store.ask() is None
-    study = read_study(tmp_path)
+    study = read_study(StudyFolder(tmp_path))
     assert study.finished
     assert [(trial.seed, trial.outcome) for trial in study.trials] == [(0, "failed"), (1, "failed")]
 
@@ -340,7 +346,7 @@ def test_second_driver_is_refused_by_the_first_ones_number(tmp_path: Path) -> No
         opened(tmp_path, tiny_spec()),
         pytest.raises(CpcError, match=f"is being run by process {os.getpid()}"),
     ):
-        Dispatcher.create_or_open(tmp_path, tiny_spec(), CORPUS, "")
+        Dispatcher.create_or_open(StudyFolder(tmp_path), tiny_spec(), CORPUS, "")
 
 
 def test_folder_of_another_spec_is_refused_with_both_hashes(tmp_path: Path) -> None:
@@ -348,7 +354,7 @@ def test_folder_of_another_spec_is_refused_with_both_hashes(tmp_path: Path) -> N
     with opened(tmp_path, ours):
         pass
     with pytest.raises(ConfigError, match=f"{ours.hash}.*{other.hash}.*-o"):
-        Dispatcher.create_or_open(tmp_path, other, CORPUS, "")
+        Dispatcher.create_or_open(StudyFolder(tmp_path), other, CORPUS, "")
     with opened(tmp_path, ours):
         pass
 
@@ -357,7 +363,7 @@ def test_folder_of_another_corpus_is_refused_with_both_hashes(tmp_path: Path) ->
     with opened(tmp_path, tiny_spec()):
         pass
     with pytest.raises(ConfigError, match=r"cccccccccccc.*dddddddddddd"):
-        Dispatcher.create_or_open(tmp_path, tiny_spec(), "d" * 64, "")
+        Dispatcher.create_or_open(StudyFolder(tmp_path), tiny_spec(), "d" * 64, "")
 
 
 def test_other_resources_are_the_same_study(tmp_path: Path) -> None:
@@ -375,17 +381,17 @@ def test_kill_while_the_journal_is_written_does_no_harm(tmp_path: Path) -> None:
     with journal.open("ab") as file:
         file.write(b'{"op_code": 8, "worker')
     (tmp_path / "journal.log.lock").symlink_to(journal)
-    assert len(read_study(tmp_path).trials) == 2
+    assert len(read_study(StudyFolder(tmp_path)).trials) == 2
     with opened(tmp_path, tiny_spec()) as store:
         assert asked(store) == first
         store.tell(first.number, "complete", {"dev_map": 0.5})
-    assert read_study(tmp_path).trials[0].outcome == "complete"
+    assert read_study(StudyFolder(tmp_path)).trials[0].outcome == "complete"
 
 
 def test_unmakeable_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot be made"):
-        Dispatcher.create_or_open(tmp_path / "file" / "study", tiny_spec(), CORPUS, "")
+        Dispatcher.create_or_open(StudyFolder(tmp_path / "file" / "study"), tiny_spec(), CORPUS, "")
 
 
 def test_provenance_names_code_versions_hardware_and_data(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from study.control.selection import cancellable, retriable
 from study.dispatch.dispatcher import Dispatcher
 from study.dispatch.trial_spec import TrialSpec
 from study.errors import NotFoundError
+from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.spec.study_spec import StudySpec
 from study.storage.attributes import CANCELLED_BY_USER
@@ -55,7 +56,7 @@ def test_waiting_and_interrupted_trials_are_cancelled_for_good(tmp_path: Path) -
     with opened(tmp_path, tiny_spec(seeds=[0, 1])) as store:
         assert [asked(store).number, asked(store).number] == [1, 3]
         assert store.ask() is None
-    record = read_study(tmp_path)
+    record = read_study(StudyFolder(tmp_path))
     assert [(record.trial(number).outcome, record.trial(number).reason) for number in (0, 2)] == [
         ("cancelled", CANCELLED_BY_USER)
     ] * 2
@@ -68,7 +69,7 @@ def test_a_cancelled_configuration_is_not_trained_when_it_is_proposed_again(tmp_
     with opened(tmp_path, spec) as store:
         store.cancel(0)
         assert store.ask() is None
-    assert {trial.reason for trial in read_study(tmp_path).trials[1:]} == {
+    assert {trial.reason for trial in read_study(StudyFolder(tmp_path)).trials[1:]} == {
         "the same configuration as trial 0, which is trained once"
     }
 
@@ -130,13 +131,13 @@ def test_a_retry_interrupted_after_it_began_keeps_its_own_progress(tmp_path: Pat
 
 def test_only_the_retry_counts_in_what_is_read(tmp_path: Path) -> None:
     half_trained(tmp_path, "failed")
-    assert [cell.outcomes for cell in group_cells(read_study(tmp_path))] == [
+    assert [cell.outcomes for cell in group_cells(read_study(StudyFolder(tmp_path)))] == [
         {"failed": 1},
         {"waiting": 1},
     ]
     with opened(tmp_path, tiny_spec()) as store:
         store.retry(0, fresh=False)
-    record = read_study(tmp_path)
+    record = read_study(StudyFolder(tmp_path))
     assert [(trial.number, trial.retried_as) for trial in record.every_trial] == [
         (0, 2),
         (1, None),
@@ -147,7 +148,7 @@ def test_only_the_retry_counts_in_what_is_read(tmp_path: Path) -> None:
     assert answer_info(record).state == "2 trials: 2 waiting"
     with opened(tmp_path, tiny_spec()) as store:
         run_through_grid(store)
-    record = read_study(tmp_path)
+    record = read_study(StudyFolder(tmp_path))
     assert (record.ended, record.finished) == (2, True)
     assert answer_info(record).state == "2 trials: 2 complete"
 
@@ -170,7 +171,7 @@ def test_a_retry_in_a_search_repeats_a_point_and_proposes_none(tmp_path: Path) -
         assert len(run_through(store, 100)) == 6
         assert store.finished
         assert store.ended == 6
-    record = read_study(tmp_path)
+    record = read_study(StudyFolder(tmp_path))
     assert (len(record.trials), len(record.retried), record.planned, record.finished) == (
         6,
         2,
@@ -190,15 +191,18 @@ def test_budget_counts_what_a_retry_takes_over_once(tmp_path: Path) -> None:
             store, TrialSpec.of(store.spec, store._corpus_hash, 2, {"temperature": 0.05}, 0), 20
         )
         assert store.budget_spent is None  # 20 steps of trial 0, and 10 of its retry
-    assert read_study(tmp_path).budget_spent is None
+    assert read_study(StudyFolder(tmp_path)).budget_spent is None
     with opened(tmp_path, tiny_spec(budget={"steps": 30})) as store:
         assert store.budget_spent == "its budget of 30 optimizer steps is spent"
-    assert read_study(tmp_path).budget_spent == "its budget of 30 optimizer steps is spent"
+    assert (
+        read_study(StudyFolder(tmp_path)).budget_spent
+        == "its budget of 30 optimizer steps is spent"
+    )
 
 
 def test_what_cannot_be_retried_or_cancelled_is_told(tmp_path: Path) -> None:
     half_trained(tmp_path, "failed")
-    record = read_study(tmp_path)
+    record = read_study(StudyFolder(tmp_path))
     assert [trial.number for trial in retriable(record, None)] == [0]
     assert [trial.number for trial in cancellable(record, None)] == [1]
     with pytest.raises(NotFoundError, match="tiny has no trial 7, it has 0 to 1"):
@@ -210,7 +214,7 @@ def test_what_cannot_be_retried_or_cancelled_is_told(tmp_path: Path) -> None:
     with opened(tmp_path, tiny_spec()) as store:
         store.retry(0, fresh=False)
         run_through_grid(store)
-    record = read_study(tmp_path)
+    record = read_study(StudyFolder(tmp_path))
     with pytest.raises(ConfigError, match="was retried as trial 2: name that one"):
         retriable(record, [0])
     with pytest.raises(
@@ -229,15 +233,15 @@ def test_duplicates_are_not_retried_by_default(tmp_path: Path) -> None:
     with opened(tmp_path, spec) as store:
         store.tell(asked(store).number, "diverged", {}, "why")
         assert store.ask() is None
-    assert [trial.number for trial in retriable(read_study(tmp_path), None)] == [0]
+    assert [trial.number for trial in retriable(read_study(StudyFolder(tmp_path)), None)] == [0]
 
 
 def test_orders_are_carried_out_here_where_nobody_runs_the_study(tmp_path: Path) -> None:
     with opened(tmp_path, tiny_spec()):
         pass
-    record = apply_and_wait(tmp_path, ControlRequests(wanted="cancel"))
+    record = apply_and_wait(StudyFolder(tmp_path), ControlRequests(wanted="cancel"))
     assert [trial.outcome for trial in record.trials] == ["cancelled"] * 2
-    record = apply_and_wait(tmp_path, ControlRequests(retry=(0,), afresh=(1,)))
+    record = apply_and_wait(StudyFolder(tmp_path), ControlRequests(retry=(0,), afresh=(1,)))
     assert [trial.retried_as for trial in record.every_trial] == [2, 3, None, None]
 
 
@@ -256,6 +260,6 @@ def test_orders_wait_for_the_driver_that_runs_the_study(
             lock.close()
 
     monkeypatch.setattr("study.control.apply.time.sleep", sleep)
-    record = apply_and_wait(tmp_path, ControlRequests(cancel=(1,)))
+    record = apply_and_wait(StudyFolder(tmp_path), ControlRequests(cancel=(1,)))
     assert (waits, record.trial(1).outcome, record.trial(0).outcome) == (3, "cancelled", "waiting")
     assert (tmp_path / "control.json").is_file()

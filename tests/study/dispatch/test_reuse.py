@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from study.dispatch.dispatcher import Dispatcher
 from study.dispatch.reuse import ReuseForecast, TrialReuse, forecast_reuse
 from study.dispatch.trial_spec import TrialSpec
 from study.folders.provenance import attempts
+from study.folders.study_folder import StudyFolder
 from study.folders.trial_folder import Origin, TrialFolder
 from study.results.reader import read_study
 from study.results.records import TrialRecord
@@ -42,7 +44,7 @@ def spec(steps: int = 30, *, decay: int | None = 20, every: int = 10, **changes:
 
 
 def opened(folder: Path, wanted: StudySpec, corpus: str = CORPUS) -> Dispatcher:
-    return Dispatcher.create_or_open(folder, wanted, corpus, "sample (3 clips)")
+    return Dispatcher.create_or_open(StudyFolder(folder), wanted, corpus, "sample (3 clips)")
 
 
 def pretend(
@@ -102,7 +104,7 @@ def asked(
         assignment = store.ask()
     finally:
         store.close()
-    return assignment, read_study(folder).trials[0]
+    return assignment, read_study(StudyFolder(folder)).trials[0]
 
 
 def test_a_trial_that_another_study_has_trained_is_not_trained_again(tmp_path: Path) -> None:
@@ -110,12 +112,11 @@ def test_a_trial_that_another_study_has_trained_is_not_trained_again(tmp_path: P
     assignment, record = asked(tmp_path / "second", spec(name="second"))
     assert assignment is None
     assert (record.outcome, record.reason) == ("complete", "trained as trial 0 of study first")
-    donor = read_study(tmp_path / "first").trials[0]
-    assert (record.trial_id, record.metrics, record.history) == (
-        first.trial_id,
-        donor.metrics,
-        donor.history,
-    )
+    donor = read_study(StudyFolder(tmp_path / "first")).trials[0]
+    assert (record.trial_id, record.metrics) == (first.trial_id, donor.metrics)
+    # The time that it took is the other study's.
+    assert record.history == tuple(replace(report, elapsed_s=0.0) for report in donor.history)
+    assert all(report.elapsed_s for report in donor.history)
     assert (record.duration_s, donor.duration_s) == (0.0, 30.0)
     assert (
         tmp_path / "second/trials/t00000/checkpoint-000000030/state.pt"
@@ -243,7 +244,7 @@ def test_a_longer_trial_of_the_same_study_goes_on_from_the_shorter_one(tmp_path:
     store.tell(0, "complete", store.trial_folder(0).log()[-1].metrics)
     assert store.ask() is not None
     store.close()
-    assert read_study(tmp_path).trials[1].reason == "continued from step 20 of trial 0"
+    assert read_study(StudyFolder(tmp_path)).trials[1].reason == "continued from step 20 of trial 0"
 
 
 def test_adopted_steps_count_as_intermediate_values_but_not_as_spent(tmp_path: Path) -> None:
@@ -263,7 +264,7 @@ def test_adopted_steps_count_as_intermediate_values_but_not_as_spent(tmp_path: P
     spent.append(store.budget_spent)
     store.close()
     assert spent == [None, "its budget of 15 optimizer steps is spent"]
-    assert read_study(tmp_path / "second").budget_spent is not None
+    assert read_study(StudyFolder(tmp_path / "second")).budget_spent is not None
 
 
 def test_a_trial_taken_over_whole_costs_nothing(tmp_path: Path) -> None:
@@ -277,11 +278,13 @@ def test_a_trial_taken_over_whole_costs_nothing(tmp_path: Path) -> None:
 def test_a_plan_counts_what_the_studies_beside_it_have_trained(tmp_path: Path) -> None:
     trained(tmp_path / "first", spec(20), 10, 20)
     configs = [spec(steps).config({}, seed) for steps, seed in ((20, 0), (30, 0), (40, 0), (20, 1))]
-    assert forecast_reuse(tmp_path / "second", configs, CORPUS) == ReuseForecast(whole=1, begun=2)
-    assert forecast_reuse(tmp_path / "second", configs, CORPUS).words.startswith(
+    assert forecast_reuse(StudyFolder(tmp_path / "second"), configs, CORPUS) == ReuseForecast(
+        whole=1, begun=2
+    )
+    assert forecast_reuse(StudyFolder(tmp_path / "second"), configs, CORPUS).words.startswith(
         "of these trials 1 taken over as trained already and 2 continued"
     )
-    assert forecast_reuse(tmp_path / "first", configs, CORPUS).words == ""
+    assert forecast_reuse(StudyFolder(tmp_path / "first"), configs, CORPUS).words == ""
 
 
 def test_a_kill_while_a_trial_is_taken_over_leaves_nothing_half_done(
@@ -351,7 +354,7 @@ def test_a_start_from_scratch_after_a_donor_was_lost_keeps_none_of_its_attempts(
 ) -> None:
     trained(tmp_path / "first", spec(20), 10, 20)
     donor, own = TrialFolder(tmp_path / "first", 0), TrialFolder(tmp_path / "second", 0)
-    (donor.path / "provenance.json").write_text('{"attempts": [{"of": "the donor"}]}')
+    (Path(donor.path) / "provenance.json").write_text('{"attempts": [{"of": "the donor"}]}')
     moments = iter(range(7))
 
     def or_killed(change: Callable[..., None]) -> Callable[..., None]:
@@ -377,7 +380,7 @@ def test_a_start_from_scratch_after_a_donor_was_lost_keeps_none_of_its_attempts(
 def test_a_start_from_scratch_keeps_the_attempts_before_it(tmp_path: Path) -> None:
     own = TrialFolder(tmp_path, 0)
     own.create(spec().config({}, 0))
-    (own.path / "provenance.json").write_text('{"attempts": [{"device": "its own"}]}')
+    (Path(own.path) / "provenance.json").write_text('{"attempts": [{"device": "its own"}]}')
     own.rewind(-1)
     assert attempts(own) == [{"device": "its own"}]
 
@@ -395,7 +398,7 @@ def test_a_checkpoint_that_vanishes_meanwhile_is_done_without(
 
 
 @pytest.mark.parametrize(
-    ("decay", "advice"), [(20, "every trial goes on from"), (None, "name optimizer.decay_steps")]
+    ("decay", "advice"), [(20, "every trial resumes from"), (None, "name optimizer.decay_steps")]
 )
 def test_more_steps_in_the_same_folder_are_refused_with_what_to_do(
     tmp_path: Path, decay: int | None, advice: str

@@ -136,9 +136,11 @@ def test_hardware_names_the_processor_and_every_gpu(
 
     _machine.cache_clear()
     folder = TrialFolder(tmp_path, 0)
-    folder.path.mkdir(parents=True)
+    Path(folder.path).mkdir(parents=True)
     attempt(folder, 0)
     _machine.cache_clear()
-    hardware = json.loads((folder.path / "provenance.json").read_text())["attempts"][0]["hardware"]
+    hardware = json.loads((Path(folder.path) / "provenance.json").read_text())["attempts"][0][
+        "hardware"
+    ]
     assert hardware["gpus"] == ["A GPU, driver 535.1"] * 2
     assert hardware["cpu"] and hardware["cores"] >= 1

@@ -6,6 +6,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from cpc_core.report import Report
+from study.folders.study_folder import StudyFolder
 from study.folders.trial_folder import TrialFolder
 from study.folders.usage import UsageReader
 from tests.helpers.specs import tiny_spec
@@ -41,7 +42,7 @@ def test_started_trials_count_with_what_their_logs_say(tmp_path: Path) -> None:
     log(tmp_path, 1, 10)
     # 2 has not reported, 3 waits with the log of another life, 4 was cancelled unrun.
     log(tmp_path, 3, 20)
-    assert UsageReader(tmp_path).of_started(known) == [(30, 15.0), (10, 5.0), (0, 0.0)]
+    assert UsageReader(StudyFolder(tmp_path)).of_started(known) == [(30, 15.0), (10, 5.0), (0, 0.0)]
 
 
 def test_logs_of_ended_trials_are_read_once_and_the_others_again(
@@ -58,7 +59,7 @@ def test_logs_of_ended_trials_are_read_once_and_the_others_again(
         return original(folder)
 
     monkeypatch.setattr(TrialFolder, "log", counted)
-    spending = UsageReader(tmp_path)
+    spending = UsageReader(StudyFolder(tmp_path))
     assert spending.of_started(known) == [(30, 15.0), (10, 5.0)]
     log(tmp_path, 1, 20)
     assert spending.of_started(known) == [(30, 15.0), (20, 10.0)]

@@ -8,7 +8,8 @@ import pytest
 
 from cpc_core.errors import CheckpointError, ConfigError
 from study.folders.checkpoints import checkpoint_step
-from study.folders.trial_folder import TrialFolder, checkpoint_folder
+from study.folders.study_folder import StudyFolder
+from study.folders.trial_folder import TrialFolder
 from study.results.reader import read_study
 from tests.helpers.specs import tiny_spec
 from tests.helpers.studies import asked, entry, log_up_to, opened, writes
@@ -21,7 +22,7 @@ def test_record_shows_waiting_running_and_ended_trials(tmp_path: Path) -> None:
         log_up_to(store, done, 10, 20)
         store.tell(done.number, "complete", {"dev_map": 0.5})
         log_up_to(store, running, 10)
-        record = read_study(tmp_path)
+        record = read_study(StudyFolder(tmp_path))
     assert [trial.outcome for trial in record.trials] == ["complete", "running", "waiting"]
     assert [trial.knobs for trial in record.trials] == [
         {"temperature": value} for value in (0.05, 0.1, 0.2)
@@ -44,7 +45,7 @@ def test_reading_changes_nothing(tmp_path: Path) -> None:
     with opened(tmp_path, tiny_spec()) as store:
         log_up_to(store, asked(store), 10)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    read_study(tmp_path)
+    read_study(StudyFolder(tmp_path))
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
@@ -52,15 +53,15 @@ def test_study_that_has_only_just_begun_has_no_trials(tmp_path: Path) -> None:
     with opened(tmp_path, tiny_spec()):
         pass
     (tmp_path / "journal.log").write_bytes(b"")
-    assert read_study(tmp_path).trials == ()
+    assert read_study(StudyFolder(tmp_path)).trials == ()
     (tmp_path / "journal.log").unlink()
-    assert read_study(tmp_path).trials == ()
+    assert read_study(StudyFolder(tmp_path)).trials == ()
     assert not (tmp_path / "journal.log").exists()
 
 
 def test_folder_without_a_study_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"holds no study.*cpc study run"):
-        read_study(tmp_path)
+        read_study(StudyFolder(tmp_path))
 
 
 @pytest.mark.parametrize("file", ["spec.yaml", "provenance.json", "journal.log"])
@@ -69,26 +70,26 @@ def test_damaged_file_is_named(tmp_path: Path, file: str) -> None:
         pass
     (tmp_path / file).write_bytes(b"\xff{[\n\xfe: }\n")
     with pytest.raises(ConfigError, match=file):
-        read_study(tmp_path)
+        read_study(StudyFolder(tmp_path))
 
 
 def test_log_line_that_is_being_written_is_left_out(tmp_path: Path) -> None:
     folder = TrialFolder(tmp_path, 0)
-    folder.path.mkdir(parents=True)
+    Path(folder.path).mkdir(parents=True)
     folder.append(entry(10))
-    with (folder.path / "metrics.jsonl").open("a") as file:
+    with (Path(folder.path) / "metrics.jsonl").open("a") as file:
         file.write('{"step": 20, "outc')
     assert folder.log() == (entry(10),)
 
 
 def test_rewinding_keeps_the_lines_of_steps_that_stay_taken(tmp_path: Path) -> None:
     folder = TrialFolder(tmp_path, 0)
-    folder.path.mkdir(parents=True)
+    Path(folder.path).mkdir(parents=True)
     for step in (10, 20, 30):
         folder.append(entry(step))
-    lines = (folder.path / "metrics.jsonl").read_text().splitlines()
+    lines = (Path(folder.path) / "metrics.jsonl").read_text().splitlines()
     folder.rewind(20)
-    assert (folder.path / "metrics.jsonl").read_text().splitlines() == lines[:2]
+    assert (Path(folder.path) / "metrics.jsonl").read_text().splitlines() == lines[:2]
     folder.rewind(-1)
     assert folder.log() == ()
 
@@ -101,13 +102,13 @@ def test_checkpoint_is_seen_whole_or_not_at_all(tmp_path: Path) -> None:
         raise OSError("disk full")
 
     with pytest.raises(CheckpointError, match="trial 3"):
-        checkpoint_folder(tmp_path, 3)
+        TrialFolder(tmp_path, 3).require_checkpoint()
     with pytest.raises(OSError, match="disk full"):
         folder.save_checkpoint(10, fails)
     assert folder.checkpoint() is None
     for step, content in ((990, b"earlier"), (1000, b"whole"), (1000, b"again")):
         folder.save_checkpoint(step, writes(content))
-    newest = checkpoint_folder(tmp_path, 3)
+    newest = TrialFolder(tmp_path, 3).require_checkpoint()
     assert checkpoint_step(newest) == 1000
     assert (newest / "state.pt").read_bytes() == b"again"
 
@@ -119,7 +120,9 @@ def test_checkpoint_is_on_the_disk_before_it_has_its_name(
     fsync, rename = os.fsync, Path.rename
 
     def synced(descriptor: int) -> None:
-        done.append(str(Path(f"/proc/self/fd/{descriptor}").readlink().relative_to(folder.path)))
+        done.append(
+            str(Path(f"/proc/self/fd/{descriptor}").readlink().relative_to(Path(folder.path)))
+        )
         fsync(descriptor)
 
     def renamed(path: Path, target: Path) -> Path:
@@ -140,11 +143,11 @@ def test_checkpoint_is_on_the_disk_before_it_has_its_name(
 
 def test_newest_two_checkpoints_stay_and_nothing_else(tmp_path: Path) -> None:
     folder = TrialFolder(tmp_path, 0)
-    (folder.path / ".checkpoint-000000010.partial").mkdir(parents=True)
-    (folder.path / ".checkpoint-000000005.dropped").mkdir()
+    (Path(folder.path) / ".checkpoint-000000010.partial").mkdir(parents=True)
+    (Path(folder.path) / ".checkpoint-000000005.dropped").mkdir()
     for step in (10, 20, 30, 1000):
         folder.save_checkpoint(step, writes(b"whole"))
-    assert sorted(path.name for path in folder.path.iterdir()) == [
+    assert sorted(path.name for path in Path(folder.path).iterdir()) == [
         "checkpoint-000000030",
         "checkpoint-000001000",
     ]
@@ -163,7 +166,7 @@ def test_old_checkpoint_that_is_being_removed_has_lost_its_name(
     monkeypatch.setattr(shutil, "rmtree", killed)
     with pytest.raises(KeyboardInterrupt):
         folder.save_checkpoint(30, writes(b"whole"))
-    assert sorted(path.name for path in folder.path.glob("checkpoint-*")) == [
+    assert sorted(path.name for path in Path(folder.path).glob("checkpoint-*")) == [
         "checkpoint-000000020",
         "checkpoint-000000030",
     ]

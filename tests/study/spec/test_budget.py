@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from study.analysis.answer import answer_info
+from study.folders.study_folder import StudyFolder
 from study.folders.usage import elapsed_s, usage_of
 from study.results.reader import read_study
 from study.spec.budget import Budget
@@ -42,7 +43,7 @@ def test_no_trial_starts_once_the_budget_is_spent(
 ) -> None:
     """Every trial takes one second on one GPU."""
     assert train(tmp_path, spec_with(**budget)) == trials
-    record = read_study(tmp_path)
+    record = read_study(StudyFolder(tmp_path))
     assert record.finished
     assert len(record.trials) == 4
     assert (record.budget_spent or "").endswith(words or "")
@@ -55,7 +56,7 @@ def test_running_trials_count_and_end_as_they_would(tmp_path: Path) -> None:
         first, second = asked(store), asked(store)
         assert store.ask() is None
         assert not store.finished
-        assert not read_study(tmp_path).finished
+        assert not read_study(StudyFolder(tmp_path)).finished
         for assignment in (first, second):
             log_up_to(store, assignment, STEPS, outcome="complete")
             store.tell(assignment.number, "complete", {"dev_map": 0.5})
@@ -75,7 +76,7 @@ def test_a_raised_budget_goes_on_in_the_same_study(tmp_path: Path) -> None:
     assert train(tmp_path, spec_with(trials=1)) == 1
     assert train(tmp_path, spec_with(trials=3)) == 2
     assert train(tmp_path, spec_with()) == 1
-    assert read_study(tmp_path).budget_spent is None
+    assert read_study(StudyFolder(tmp_path)).budget_spent is None
 
 
 def test_the_clock_adds_up_over_runs(tmp_path: Path) -> None:
@@ -84,9 +85,9 @@ def test_the_clock_adds_up_over_runs(tmp_path: Path) -> None:
         assert 0 <= store._clock.elapsed_s < 60
         store._study.set_user_attr("run before", (1000.0, 1000.0 + 3600.0))
         assert 3600 <= store._clock.elapsed_s < 3660
-    assert 3600 < read_study(tmp_path).wall_s < 3660
+    assert 3600 < read_study(StudyFolder(tmp_path)).wall_s < 3660
     assert train(tmp_path, hour) == 0
-    assert read_study(tmp_path).budget_spent == "its budget of 1 hours is spent"
+    assert read_study(StudyFolder(tmp_path)).budget_spent == "its budget of 1 hours is spent"
     assert train(tmp_path, spec_with(wall_h=2.0)) == 4
 
 

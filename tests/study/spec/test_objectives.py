@@ -13,6 +13,7 @@ from dashboards.figures.ranking import RankingInfo
 from study.analysis.answer import answer_info
 from study.analysis.cells import group_cells, pareto_front
 from study.analysis.export import score_row
+from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.results.records import Direction, StudyRecord
 from study.spec.objectives import ObjectiveSpec
@@ -130,7 +131,7 @@ def test_searches_towards_several_objectives(tmp_path: Path, kind: str) -> None:
         and len(trial.intermediate_values) == 1
         for trial in trials
     )
-    record = read_study(tmp_path)
+    record = read_study(StudyFolder(tmp_path))
     assert (record.metric, record.direction, record.objectives) == ("dev_map", "maximize", TWO)
     best = {trial.number for trial in store._study.best_trials}
     assert {number for cell in pareto_front(record) for number in cell.trials} >= best
@@ -142,7 +143,7 @@ def test_a_trial_that_lacks_one_of_its_objectives_is_no_complete_one(tmp_path: P
             assignment = store.ask()
             assert assignment is not None
             store.tell(assignment.number, "complete", metrics)
-    reasons = [trial.reason for trial in read_study(tmp_path).trials]
+    reasons = [trial.reason for trial in read_study(StudyFolder(tmp_path)).trials]
     assert reasons == [
         f"the final report gives no finite dev_loss, but {value}" for value in ("None", "nan")
     ]

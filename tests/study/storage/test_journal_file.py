@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cpc_core.errors import ConfigError
+from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.storage.backends import driver_of
 from study.storage.journal_file import JOURNAL, LOCK
@@ -38,7 +39,10 @@ def test_a_line_that_a_full_disk_cuts_off_does_not_damage_the_journal(tmp_path: 
         with room_for(len(whole) + 20), pytest.raises(OSError, match="File too large"):
             store.report(first.number, 10, {"dev_accuracy": 0.5})
         assert journal.read_bytes() == whole
-    assert [trial.outcome for trial in read_study(tmp_path).trials] == ["running", "waiting"]
+    assert [trial.outcome for trial in read_study(StudyFolder(tmp_path)).trials] == [
+        "running",
+        "waiting",
+    ]
     with opened(tmp_path, spec) as store:
         assert asked(store) == first
 
@@ -60,4 +64,4 @@ def test_a_folder_that_may_not_be_written_or_read_is_one_sentence(tmp_path: Path
     with pytest.raises(
         ConfigError, match=rf"{tmp_path / LOCK} cannot be read \(Is a directory\): have its owner"
     ):
-        driver_of(tmp_path)
+        driver_of(StudyFolder(tmp_path))
