@@ -1,6 +1,4 @@
-"""How long a step will take here: a few real steps on noise, scaled where the real ones would take
-too long to try.
-"""
+"""Duration of a training step on this machine, measured on noise."""
 
 from __future__ import annotations
 
@@ -15,8 +13,8 @@ from cpc_core.model.initialise import initialise
 from cpc_core.step import TrainState, train_step
 
 WORK_LIMIT = 2e9
-"""Largest width² · samples · clips that is tried as it is; the cost of a step is proportional to
-it.
+"""Largest width² · samples · clips of a measured step. The cost of a step is proportional to that
+product, so a smaller step is measured and scaled where the real one would take too long.
 """
 
 
@@ -33,30 +31,30 @@ def seconds_per_step(config: CpcConfig, clip_samples: int, threads: int) -> floa
     )
     clips = config.data.batch_size
     width = max(config.encoder.width, config.context.width or 0)
-    tried_clips = max(2, min(clips, int(WORK_LIMIT / (width**2 * samples))))
-    tried_samples = max(
-        config.shortest_clip_samples, min(samples, int(WORK_LIMIT / (width**2 * tried_clips)))
+    measured_clips = max(2, min(clips, int(WORK_LIMIT / (width**2 * samples))))
+    measured_samples = max(
+        config.shortest_clip_samples, min(samples, int(WORK_LIMIT / (width**2 * measured_clips)))
     )
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        measured = _measure(config, tried_clips, tried_samples)
+        duration_s = _measure(config, measured_clips, measured_samples)
     finally:
         torch.set_num_threads(before)
-    return measured * (clips / tried_clips) * (samples / tried_samples)
+    return duration_s * (clips / measured_clips) * (samples / measured_samples)
 
 
 def _measure(config: CpcConfig, clips: int, samples: int) -> float:
-    """Median of three steps after one that allocates."""
+    """Median duration in seconds of three steps after one that allocates."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     state = TrainState.create(config, device)
     noise = (
         torch.randn(clips, samples, generator=torch.Generator().manual_seed(0)).mul_(0.1).to(device)
     )
     initialise(state.model, noise, config.initialisation, config.negatives.count)
-    durations = []
+    durations_s = []
     for step in range(4):
         begin = time.perf_counter()
         train_step(state, Batch(step, torch.arange(clips, device=device), noise.clone()))
-        durations.append(time.perf_counter() - begin)
-    return sorted(durations[1:])[1]
+        durations_s.append(time.perf_counter() - begin)
+    return sorted(durations_s[1:])[1]

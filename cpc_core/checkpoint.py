@@ -1,5 +1,6 @@
-"""Checkpoints (to go on training) and exports (to use the model elsewhere). Both are complete or
-absent.
+"""Checkpoints (to resume training) and exports (to use the model elsewhere).
+
+An export is complete or absent; the caller replaces a checkpoint's folder likewise.
 """
 
 from __future__ import annotations
@@ -23,19 +24,13 @@ from cpc_core.model.cpc_model import CpcModel
 from cpc_core.step import TrainState
 
 STATE_NAME = "state.pt"
-
-
 CONFIG_NAME = "config.json"
-
-
 WEIGHTS_NAME = "model.safetensors"
 
 
 @contextmanager
-def written_whole(folder: Path) -> Iterator[Path]:
-    """Yields an empty folder beside `folder` that takes its place when the block ends without an
-    error.
-    """
+def _atomic_folder(folder: Path) -> Iterator[Path]:
+    """Empty folder that replaces `folder` when the block ends without an error."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -49,7 +44,7 @@ def written_whole(folder: Path) -> Iterator[Path]:
 
 
 def save_checkpoint(state: TrainState, history: dict[str, Any], folder: Path) -> None:
-    """Writes everything that the next step depends on into the existing `folder`."""
+    """Writes all that the next step depends on into the existing `folder`."""
     content = {
         "model": state.model.state_dict(),
         "optimizer": state.optimizer.state_dict(),
@@ -61,22 +56,24 @@ def save_checkpoint(state: TrainState, history: dict[str, Any], folder: Path) ->
 
 
 def load_checkpoint(state: TrainState, folder: Path) -> dict[str, Any]:
-    """Restores `state` in place and returns the history that was saved with it.
+    """Restores `state` in place and returns the history saved with it.
 
     Raises:
-        CheckpointError: It is missing, damaged, or of another configuration.
+        CheckpointError: The checkpoint is missing, damaged, or of another configuration.
     """
     saved = read_config(folder)
     if saved != state.config:
         raise CheckpointError(
-            f"the checkpoint {folder} belongs to another configuration: use another output folder for this one"
+            f"the checkpoint {folder} belongs to another configuration: "
+            "use another output folder for this one"
         )
     device = next(state.model.parameters()).device
     try:
         content = torch.load(folder / STATE_NAME, map_location=device, weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, KeyError, ValueError) as error:
         raise CheckpointError(
-            f"the checkpoint {folder / STATE_NAME} cannot be read ({error}): delete the folder to start over"
+            f"the checkpoint {folder / STATE_NAME} cannot be read ({error}): "
+            "delete the folder to start over"
         ) from error
     state.model.load_state_dict(content["model"])
     state.optimizer.load_state_dict(content["optimizer"])
@@ -86,10 +83,10 @@ def load_checkpoint(state: TrainState, folder: Path) -> dict[str, Any]:
 
 
 def read_config(folder: Path) -> CpcConfig:
-    """The configuration kept in a checkpoint or an export.
+    """Configuration of a checkpoint or an export.
 
     Raises:
-        CheckpointError: There is none, or it is not one of this version.
+        CheckpointError: There is no configuration, or it is not of this version.
     """
     path = folder / CONFIG_NAME
     try:
@@ -106,8 +103,7 @@ def read_config(folder: Path) -> CpcConfig:
 
 
 def export_model(checkpoint: Path, out: Path, provenance: dict[str, Any]) -> None:
-    """Turns a checkpoint into an export: weights as safetensors, the configuration, and where it
-    came from.
+    """Writes an export of a checkpoint: weights as safetensors, configuration and provenance.
 
     Raises:
         CheckpointError: The checkpoint is missing or damaged.
@@ -115,7 +111,7 @@ def export_model(checkpoint: Path, out: Path, provenance: dict[str, Any]) -> Non
     config = read_config(checkpoint)
     state = TrainState.create(config, torch.device("cpu"))
     load_checkpoint(state, checkpoint)
-    with written_whole(out) as partial:
+    with _atomic_folder(out) as partial:
         weights = {name: tensor.contiguous() for name, tensor in state.model.state_dict().items()}
         save_file(weights, partial / WEIGHTS_NAME, metadata={"format": "pt"})
         (partial / CONFIG_NAME).write_text(canonical_json(config))
@@ -125,7 +121,7 @@ def export_model(checkpoint: Path, out: Path, provenance: dict[str, Any]) -> Non
 
 
 def load_model(folder: Path) -> CpcModel:
-    """The model of an export, on the CPU.
+    """Model of an export, on the CPU.
 
     Raises:
         CheckpointError: The export is missing or damaged.

@@ -80,9 +80,7 @@ class CleanPass:
         return result
 
     def views(self, point: Tensor, branch: Branch) -> tuple[tuple[Tensor, Tensor], Tensor]:
-        """Contexts and latents when `branch` receives the audio `point` `[B, L]` and the other side
-        the clean audio.
-        """
+        """Contexts and latents of audio `point` `[B, L]` on `branch`, of clean audio elsewhere."""
         moved = self.model.encode(point)
         match branch:
             case "future":
@@ -93,7 +91,7 @@ class CleanPass:
                 return self.model.contextualise(moved), moved
 
     def gradient_at(self, point: Tensor, branch: Branch) -> Tensor:
-        """∂L/∂x through `branch`, at the audio `point` `[B, L]`, with the clean pass's negatives."""
+        """∂L/∂x through `branch` at the audio `point` `[B, L]`, with the clean negatives."""
         point = point.detach().requires_grad_()
         return _gradient(self.objective(*self.views(point, branch), self.negatives).loss, point)
 

@@ -1,6 +1,4 @@
-"""The few collective operations of data-parallel training. Without a process group each is the
-identity.
-"""
+"""Collective operations of data-parallel training: identities without a process group."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ T = TypeVar("T")
 
 
 def world() -> tuple[int, int]:
-    """This worker's rank and the number of workers."""
+    """Rank of this worker, and the number of workers."""
     return (
         (dist.get_rank(), dist.get_world_size())
         if dist.is_available() and dist.is_initialized()
@@ -24,7 +22,7 @@ def world() -> tuple[int, int]:
 
 
 def mean_over_workers(value: Tensor) -> Tensor:
-    """The mean of `value` over all workers, on every worker."""
+    """Mean of `value` over all workers, on every worker."""
     _, size = world()
     if size > 1:
         value = value.clone()
@@ -34,7 +32,7 @@ def mean_over_workers(value: Tensor) -> Tensor:
 
 
 def from_first_worker(value: T) -> T:
-    """The first worker's `value`, on every worker; anything that pickles."""
+    """`value` of the first worker, on every worker; anything that pickles."""
     if world()[1] == 1:
         return value
     shared = [value]
@@ -45,8 +43,8 @@ def from_first_worker(value: T) -> T:
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replaces each gradient by its mean over the workers, in one collective.
 
-    It is called once a step, after the update's backward pass; hooks on the parameters would also
-    fire for the adversary's.
+    Called once a step, after the update's backward pass: hooks on the parameters would also fire
+    for the adversary's.
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if world()[1] > 1:
@@ -58,11 +56,10 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
 
 def gather_clips(own: Tensor) -> Tensor:
-    """Every worker's `[B, …]`, one after the other: `[W·B, …]`, with gradients that reach the
-    worker a clip came from.
+    """Concatenates the `[B, …]` of all workers to `[W·B, …]`, with gradients back to their worker.
 
-    A worker's gradient is then the sum over all workers' losses: averaged over workers, it is that
-    of their mean loss.
+    A worker's gradient is then the sum over all workers' losses: averaged over workers, that of
+    their mean loss.
     """
     gathered: Tensor = _Gather.apply(own) if world()[1] > 1 else own
     return gathered

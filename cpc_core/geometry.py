@@ -1,4 +1,4 @@
-"""Frame arithmetic: which samples a latent or a context frame can see. The one module that owns it.
+"""Frame arithmetic: the samples that a latent or a context frame covers.
 
 samples  0 ──────── 955 ·························→ 16 kHz
 z_0      [patch 955)
@@ -20,10 +20,10 @@ class Geometry:
 
     Attributes:
         hop_samples: Distance between neighbouring latents.
-        patch_samples: Samples one latent sees.
-        context_frames: Latents one context frame sees.
-        lead_samples: How far before sample t · hop the patch of latent t begins; 0 without padding.
-        padded: Whether each layer's input is surrounded by kernel - stride zeros.
+        patch_samples: Samples that a latent covers.
+        context_frames: Latents that a context frame covers.
+        lead_samples: Samples from the start of the patch of latent t to t · hop; 0 unpadded.
+        padded: True if each layer's input is surrounded by kernel - stride zeros.
     """
 
     hop_samples: int
@@ -53,16 +53,15 @@ class Geometry:
 
     @property
     def context_samples(self) -> int:
-        """Samples one context frame sees; 25 915 = 1.62 s for the paper's network (section 3.1)."""
+        """Samples that a context frame covers: 25 915 = 1.62 s for the paper's (section 3.1)."""
         return (self.context_frames - 1) * self.hop_samples + self.patch_samples
 
     @property
     def first_safe_step(self) -> int:
-        """Smallest k for which z_{t+k} and c_t share no sample (section 2.1: skipping avoids the
-        leak).
+        """Smallest k for which z_{t+k} and c_t share no sample (section 2.1).
 
         z_{t+k} begins at sample (t+k)·hop - lead; c_t ends before sample t·hop - lead + patch. Both
-        directions agree, because the reversed latents keep the same hop and patch.
+        directions agree, because reversed latents have the same hop and patch.
         """
         return -(-self.patch_samples // self.hop_samples)
 
@@ -80,5 +79,5 @@ class Geometry:
 
 
 def same_padding(kernel: int, stride: int) -> tuple[int, int]:
-    """Zeros before and after a layer's input that give one output for each whole stride of it."""
+    """Zeros before and after a layer's input, for one output per whole stride."""
     return (kernel - stride) // 2, kernel - stride - (kernel - stride) // 2

@@ -1,4 +1,4 @@
-"""How a step is computed: in which precision, and compiled or not."""
+"""Precision and compilation of a step."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from cpc_core.model.cpc_model import CpcModel
 
 
 def precision(config: ComputeConfig, device: torch.device) -> AbstractContextManager[None]:
-    """The context in which the forward passes of a step run: bfloat16 autocast where it is
-    configured.
-    """
+    """Context of a step's forward passes: bfloat16 autocast where it is configured."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16")
 
 

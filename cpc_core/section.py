@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class Section(BaseModel):
     """Frozen group of settings that refuses unknown keys.
 
-    The docstring of a field is its description. A place in the paper stands beside it, as
+    The docstring of a field is its description. A place in the paper is beside it:
     `json_schema_extra={"paper": "section 3.1"}` of the field or of `model_config`.
     """
 
@@ -21,7 +21,7 @@ class Section(BaseModel):
 
 
 def one_of(base: type[Section]) -> Any:
-    """Field that holds any imported subclass of `base` that sets `kind`, told apart by `kind`.
+    """Field of any imported subclass of `base` that sets `kind`, discriminated by `kind`.
 
     The base declares `kind: str` without a default, a kind narrows it to a literal with one. What
     is imported after this call is not among the kinds.

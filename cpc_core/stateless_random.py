@@ -1,10 +1,9 @@
-"""Random numbers that are a function of what they are for: (seed, purpose, step, clip id, counter),
-and of nothing else.
+"""Random numbers as a function of (seed, purpose, step, clip id, counter), and of nothing else.
 
 A generator that is advanced draw by draw gives a clip other negatives when the batch is split over
 two workers, when a resumed run skips the steps before, or when one more random feature is switched
 on. Here nothing is advanced: each number is hashed from its key, so one worker or four, in any
-batch order, resumed or not, see the same crops, negatives and noise.
+batch order, resumed or not, draw the same crops, negatives and noise.
 
 The hash is splitmix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA
 2014), nested: the state of a level seeds the next one, and draw i of a clip is output i of the
@@ -23,19 +22,13 @@ import torch
 from torch import Tensor
 
 _GAMMA = 0x9E3779B97F4A7C15
-
-
 _MULTIPLIERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
-
-
 _SHIFTS = (30, 27, 31)
-
-
 _WORD = (1 << 64) - 1
 
 
 class Purpose(Enum):
-    """What a draw is for. The values go into the hash: never change or reuse one."""
+    """Purpose of a draw. The values go into the hash: never change or reuse one."""
 
     CROP = 1
     NEGATIVES = 2
@@ -48,12 +41,12 @@ class Purpose(Enum):
 
 @dataclass(frozen=True)
 class Key:
-    """Names one family of draws.
+    """Name of one family of draws.
 
     Attributes:
         seed: The trial's seed.
         step: Optimizer step, counted from 0.
-        purpose: What the numbers are for; each purpose has draws of its own.
+        purpose: Each purpose has draws of its own.
     """
 
     seed: int
@@ -92,9 +85,7 @@ def uniform_integers(
 
 
 def uniform(key: Key, clip_ids: Tensor, shape: Sequence[int]) -> Tensor:
-    """Multiples of 2⁻²⁴ in [0, 1), `[B, *shape]` float32: as many digits as float32 holds below
-    1.
-    """
+    """Multiples of 2⁻²⁴ in [0, 1), `[B, *shape]` float32: the spacing of float32 just below 1."""
     return _shift_right_(_bits(key, clip_ids, shape), 40).to(torch.float32).mul_(2.0**-24)
 
 

@@ -25,7 +25,7 @@ SNR_QUANTILES = (0.05, 0.5, 0.95)
 
 @dataclass(frozen=True)
 class StepMetrics:
-    """What one step measured, as scalars still on the device.
+    """Measurements of one step, as scalars still on the device.
 
     Attributes:
         loss: Eq. 1 on the batch that was trained on (perturbed, where there is an adversary).
@@ -54,7 +54,7 @@ class StepMetrics:
 
 @dataclass
 class TrainState:
-    """Everything that a step changes.
+    """State that a step changes.
 
     Attributes:
         config: The trial.
@@ -72,7 +72,7 @@ class TrainState:
 
     @classmethod
     def create(cls, config: CpcConfig, device: torch.device) -> TrainState:
-        """A fresh model and optimizer on `device`."""
+        """Fresh model and optimizer on `device`."""
         model = CpcModel(config).to(device)
         if config.compute.compile:
             compile_networks(model)
@@ -86,11 +86,10 @@ class TrainState:
 
 
 def train_step(state: TrainState, batch: Batch) -> StepMetrics:
-    """Takes one optimizer step on a batch, as Algorithm 1 has it.
+    """Takes one optimizer step on a batch: Algorithm 1.
 
     The contexts c of the clean audio serve both the perturbation and the update. The first backward
-    pass computes ∂L/∂x alone. Latents and negatives of the update come from the perturbed audio,
-    with negatives drawn anew.
+    pass computes ∂L/∂x alone. The update takes latents of the perturbed audio, and new negatives.
 
     Raises:
         NonFiniteError: The audio, the loss or the gradient is not finite; no weight was changed.
@@ -156,9 +155,7 @@ def clean_pass(state: TrainState, batch: Batch) -> CleanPass:
 
 
 def learning_rate(config: OptimizerConfig, step: int, decay_steps: int) -> float:
-    """Learning rate of step `step` (from 0): linear warm-up, half a cosine down to step
-    `decay_steps`, then the final rate.
-    """
+    """Learning rate of step `step`, from 0: linear warm-up, half a cosine, then the final rate."""
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
     progress = min(1.0, (step - config.warmup_steps) / max(1, decay_steps - config.warmup_steps))
@@ -171,22 +168,20 @@ def learning_rate(config: OptimizerConfig, step: int, decay_steps: int) -> float
 
 
 def relative_spread(latents: Tensor) -> Tensor:
-    """Standard deviation of latents `[B, T, C]` over frames, by their root mean square: 0 where
-    they all are alike.
-    """
+    """Standard deviation of latents `[B, T, C]` over frames, by their root mean square."""
     latents = latents.float()
     centred = latents - latents.mean(dim=(0, 1))
     return (centred.square().mean() / latents.square().mean().clamp_min(1e-12)).sqrt()
 
 
 def training_pool(config: CpcConfig, clips: int) -> Pool:
-    """The clips that a worker with `clips` of a step's clips draws its negatives from."""
+    """Clips that a worker with `clips` of a step's clips draws its negatives from."""
     rank, size = world() if config.negatives.pool == "global" else (0, 1)
     return Pool(clips=clips * size, first=clips * rank)
 
 
 def step_negatives(state: TrainState, batch: Batch, purpose: Purpose) -> Tensor:
-    """The negatives of the next step's clean pass or update; see `draw_negatives`."""
+    """Negatives of the next step's clean pass or update; see `draw_negatives`."""
     config = state.config
     return draw_negatives(
         Key(config.seed, state.step, purpose),

@@ -1,6 +1,4 @@
-"""The training loop of one trial: the same one in a local run, in a trial's actor, in a Ray Train
-worker, and in tests.
-"""
+"""Training loop of one trial, in a local run, a trial's actor, a worker of Ray Train, and tests."""
 
 from __future__ import annotations
 
@@ -29,22 +27,20 @@ from cpc_core.report import Report
 from cpc_core.step import StepMetrics, TrainState, learning_rate, train_step, training_pool
 
 CONSTANT_MARGIN = 0.01
-"""How near the constant answer's loss, relative to it, a collapsed model is. A loss far above it is
-a model that has not learnt yet, not one that has given up.
+"""Largest relative distance of a collapsed model's loss from the loss of the constant answer. A
+loss far above is of a model that has not learnt yet.
 """
-
 
 RANKING_MARGIN = 0.03
-"""How far above chance the ranking of a collapsed model can be. A cosine at τ = 1 can rank well
-long before any of its logits crosses zero, with the loss and the accuracy of a constant answer.
+"""Largest distance of a collapsed model's ranking accuracy from chance. A cosine at τ = 1 can rank
+well long before any of its logits crosses zero, with the loss and the accuracy of a constant
+answer.
 """
-
 
 Batches = Callable[[int], Iterator[Batch]]
-"""This worker's batches from the one with that number on; a batch serves
+"""Batches of this worker from the one with that number on. A batch serves
 `Adversary.updates_per_batch` steps.
 """
-
 
 SaveCheckpoint = Callable[[Path], None]
 """Writes a checkpoint of the reported step into an existing folder."""
@@ -60,15 +56,14 @@ def training_reports(
 ) -> Generator[tuple[Report, SaveCheckpoint], None, None]:
     """Trains one model to the end of its budget, to a collapse, or to a number that is not finite.
 
-    Training stands still between two reports: it goes on when the next one is asked for, and is
-    given up by closing this.
+    Training pauses at a report until the next one is requested, and ends when the generator is
+    closed.
 
     Args:
         config: The trial.
-        corpus: Where the held-out and probe clips come from.
+        corpus: Source of the held-out and probe clips.
         batches: This worker's share of each step's batch.
-        resume: A checkpoint to go on from; the steps after it are the ones an uninterrupted run
-            would have taken.
+        resume: A checkpoint to resume from, with the steps that an uninterrupted run would take.
         on_step: Called after each step, on this worker alone.
 
     Yields:
@@ -100,7 +95,7 @@ def training_reports(
         try:
             measured = train_step(state, batch)
         except NonFiniteError as error:
-            # The step that could not be taken: the one before it may have been reported.
+            # The step that failed: the one before may have been reported.
             yield Report(error.step + 1, {}, "diverged", str(error)), save
             return
         running.add(measured, len(batch.clip_ids))
@@ -122,8 +117,9 @@ def _report(
     running: _MetricMeans,
     history: _CollapseDetector,
 ) -> Report:
-    """Measures the held-out metrics, and the probe's at the end; only the first worker does, its
-    metrics are the trial's.
+    """Report of a step, with the probe's metrics at the end.
+
+    Only the first worker measures held-out clips: its metrics are the trial's.
     """
     config = state.config
     metrics = running.metrics()
@@ -179,12 +175,10 @@ class _MetricMeans:
         self.steps.append(torch.stack([value.double() for value in vars(measured).values()]))
 
     def metrics(self) -> dict[str, float]:
-        """Means over the steps and the workers; a ratio to no perturbation is infinite and left
-        out.
-        """
+        """Means over the steps and the workers, without ratios to no perturbation: infinite."""
         table = torch.stack(self.steps)
-        known = table.isfinite()
-        means = mean_over_workers(torch.where(known, table, 0).sum(0) / known.sum(0)).tolist()
+        finite = table.isfinite()
+        means = mean_over_workers(torch.where(finite, table, 0).sum(0) / finite.sum(0)).tolist()
         metrics = {
             f"train_{column.name}": mean
             for column, mean in zip(fields(StepMetrics), means, strict=True)
@@ -198,7 +192,7 @@ class _MetricMeans:
 
 @dataclass
 class _CollapseDetector:
-    """Counts reports in a row at which the model has given up."""
+    """Count of reports in a row of a collapsed model."""
 
     config: CpcConfig
     streak: int = 0
@@ -207,8 +201,9 @@ class _CollapseDetector:
         return {"collapsed_reports": self.streak}
 
     def collapse(self, step: int, metrics: dict[str, float]) -> str:
-        """Why the model counts as collapsed, or nothing: too many reports in a row, or a run that
-        ends there.
+        """Reason for which the model counts as collapsed, else nothing.
+
+        Too many reports in a row, or any at the last step.
         """
         symptom = self._symptom(metrics)
         self.streak = self.streak + 1 if symptom else 0
@@ -225,7 +220,10 @@ class _CollapseDetector:
             self.config.training.collapse_spread,
         )
         if spread < limit:
-            return f"with latents all alike: relative spread {spread:.2g}, below training.collapse_spread {limit:g}"
+            return (
+                f"with latents all alike: relative spread {spread:.2g}, "
+                f"below training.collapse_spread {limit:g}"
+            )
         chance = 1 / (self.config.negatives.count + 1)
         unranked = metrics["train_ranking_accuracy"] < chance + RANKING_MARGIN
         if (
@@ -233,7 +231,10 @@ class _CollapseDetector:
             and metrics["train_balanced_accuracy"] < 0.51
             and unranked
         ):
-            return f"at the constant answer: loss {loss:.3f}, which it reaches without listening at {constant:.3f}"
+            return (
+                f"at the constant answer: loss {loss:.3f}, "
+                f"which a model that ignores its input reaches at {constant:.3f}"
+            )
         return ""
 
 
@@ -242,14 +243,15 @@ def _crop_samples(config: CpcConfig, corpus: Corpus) -> int:
     wanted = available if config.data.crop_s is None else round(config.data.crop_s * SAMPLE_RATE_HZ)
     if not config.shortest_clip_samples <= wanted <= available:
         raise ConfigError(
-            f"corpus {corpus.name} has clips of {available / SAMPLE_RATE_HZ:g} s; data.crop_s must lie between "
-            f"{config.shortest_clip_samples / SAMPLE_RATE_HZ:g} and that, or be null for whole clips; it is {config.data.crop_s}"
+            f"corpus {corpus.name} has clips of {available / SAMPLE_RATE_HZ:g} s; "
+            f"data.crop_s must lie between {config.shortest_clip_samples / SAMPLE_RATE_HZ:g} "
+            f"and that, or be null for whole clips; it is {config.data.crop_s}"
         )
     return wanted
 
 
 def _prepared(batch: Batch, crop_samples: int, seed: int, device: torch.device) -> Batch:
-    """The batch on its device, cropped where the configuration asks for less than whole clips."""
+    """Batch on its device, cropped where the configuration uses less than whole clips."""
     moved = Batch(
         batch.step,
         batch.clip_ids.to(device, non_blocking=True),

@@ -1,6 +1,4 @@
-"""Augmentation baselines: the transformations that the paper names as the alternative to its
-adversary (section 1), by torchaudio.
-"""
+"""Augmentation baselines by torchaudio, the alternative that the paper names (section 1)."""
 
 from __future__ import annotations
 
@@ -19,8 +17,8 @@ if TYPE_CHECKING:
     from cpc_core.clean_pass import CleanPass
 
 RATE_GRID_HZ = 100
-"""Resampling rates are multiples of this: coprime ones would need a filter for each of 16 000
-phases, a gigabyte. It moves a pitch by at most a twentieth of a semitone.
+"""Grid of resampling rates, which moves a pitch by at most a twentieth of a semitone. Coprime rates
+would need a filter for each of 16 000 phases, a gigabyte.
 """
 
 
@@ -62,8 +60,8 @@ class SpeedChange(Augmentation):
     label: ClassVar[str] = "speed change"
 
     branch: Literal["both"] = "both"
-    """Time is stretched, so contexts and targets must receive the same audio: their frames would
-    not match otherwise.
+    """Contexts and targets receive the same audio. Time is stretched: frames would not match
+    otherwise.
     """
 
     factors: tuple[Annotated[float, Field(ge=0.5, le=2)], ...] = Field(

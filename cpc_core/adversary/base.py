@@ -57,9 +57,7 @@ class Perturbation(Adversary):
     """True if the difference to the clean audio is a perturbation with a size."""
 
     branch: Branch = Field(default="future", json_schema_extra={"paper": "Algorithm 1"})
-    """Side of the prediction that receives the perturbed audio: the targets (Algorithm 1), the
-    contexts, or both.
-    """
+    """Side that receives the perturbed audio: the targets (Algorithm 1), the contexts, or both."""
 
     clean_weight: float = Field(default=0.0, ge=0, lt=1, json_schema_extra={"paper": "Algorithm 1"})
     """Share of the clean loss in the loss that is minimised; Algorithm 1 has none of it."""
@@ -73,9 +71,7 @@ class Perturbation(Adversary):
         """Perturbed audio `[B, L]`, outside the graph of the clean audio."""
 
     def after_update(self, perturbed: Tensor) -> None:
-        """Receives the trained audio with its gradient, where it requires one, after the backward
-        pass of the update.
-        """
+        """Receives the trained audio, and any gradient on it, after the update's backward pass."""
 
 
 class SizedAdversary(Perturbation):

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 
 class Free(SizedAdversary):
-    """Free adversarial training (Shafahi et al., 2019): the update's own backward pass also gives
-    the next perturbation.
+    """Free adversarial training (Shafahi et al., 2019): an update's gradient is the next attack's.
 
     The perturbation starts at zero for each batch; the original keeps the last batch's, which
     belongs to other clips here.

@@ -1,8 +1,7 @@
-"""Everything that changes the numbers of a trial, as one frozen tree. Its hash is the trial's
-identity.
+"""Configuration of a trial: one frozen tree of all that changes its numbers, and its identity.
 
 Each default is the paper's (Wang, Kawakami, van den Oord, 2020) where the paper states one; where
-it does not, the field's docstring says why the default was chosen. Nothing here imports torch, so
+it does not, the field's docstring gives the reason for the default. Nothing here imports torch, so
 that specs validate at once.
 """
 
@@ -10,7 +9,7 @@ from __future__ import annotations
 
 from cpc_core.config.network import ContextConfig, EncoderConfig, InitialisationConfig, Norm
 from cpc_core.config.objective import NegativesConfig, ObjectiveConfig
-from cpc_core.config.root import SCHEMA_VERSION, CpcConfig, canonical_json, signature, trajectory
+from cpc_core.config.root import CpcConfig, canonical_json, signature, trajectory
 from cpc_core.config.training import (
     PROBE_METRICS,
     ComputeConfig,
@@ -34,7 +33,6 @@ __all__ = [
     "OptimizerConfig",
     "PROBE_METRICS",
     "ProbeConfig",
-    "SCHEMA_VERSION",
     "Section",
     "TrainingConfig",
     "canonical_json",

@@ -1,22 +1,20 @@
-"""What the networks are made of (section 3.1), and how their first weights are made."""
+"""Networks (section 3.1) and their first weights."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from cpc_core.section import Section
 
 Norm = Literal["channels", "channels_and_time"]
-"""What a LayerNorm averages over. `channels` keeps every frame to itself. `channels_and_time` shows
-each frame the whole clip, its future included, so the predictive task leaks; it is there to measure
-how much that matters.
+"""Axes that a LayerNorm averages over. `channels` keeps every frame to itself. `channels_and_time`
+mixes the whole clip, its future included, into each frame, so the predictive task leaks; it is
+there to measure the effect of that.
 """
 
-
 _STRIDES = (5, 2, 2, 2, 2, 2, 2, 1, 1)
-
 
 ENCODER_PRESETS: dict[str, dict[str, Any]] = {
     "printed": {"kernels": (10, 4, 4, 4, 4, 4, 4, 1, 1), "strides": _STRIDES, "padding": "valid"},
@@ -31,7 +29,7 @@ ENCODER_PRESETS: dict[str, dict[str, Any]] = {
         "padding": "same",
     },
 }
-"""Readings of section 3.1, which names ten layers and 40 ms patches but prints nine kernels whose
+"""Readings of section 3.1. It names ten layers and 40 ms patches, but prints nine kernels whose
 patch is 59.7 ms.
 """
 
@@ -39,11 +37,13 @@ patch is 59.7 ms.
 class EncoderConfig(Section):
     """The strided convolutional encoder f (section 3.1): conv → LayerNorm → Swish."""
 
+    model_config = ConfigDict(json_schema_extra={"paper": "section 3.1"})
+
     preset: Literal["printed", "ten_layers", "patches_40ms", "custom"] = "printed"
     """`printed`: the nine kernels of the paper, which give its 50 Hz and 1.62 s exactly.
     `ten_layers`: a third 1×1 layer, the same geometry. `patches_40ms`: kernels of 3 and SAME
-    padding, so that a latent sees 640 samples. Naming kernels, strides or a padding of one's own
-    makes it `custom`.
+    padding, so that a latent covers 640 samples. Kernels, strides or a padding given beside it
+    make it `custom`.
     """
 
     width: int = Field(default=512, ge=2)
@@ -56,12 +56,10 @@ class EncoderConfig(Section):
     """Strides; their product is the hop between latents, 320 samples = 20 ms."""
 
     padding: Literal["valid", "same"] = "valid"
-    """`same` surrounds each layer's input by kernel - stride zeros, so that a clip has one latent
-    for each hop.
-    """
+    """`same` surrounds each layer's input by kernel - stride zeros: one latent for each hop."""
 
     norm: Norm = "channels"
-    """What LayerNorm averages over."""
+    """Axes that LayerNorm averages over."""
 
     @model_validator(mode="before")
     @classmethod
@@ -75,7 +73,8 @@ class EncoderConfig(Section):
             value, expected = own[name], layers[name]
             if (tuple(value) if isinstance(value, list) else value) != expected:
                 raise ValueError(
-                    f"{name} {value} disagrees with preset {preset}, whose {name} is {expected}: name one or the other"
+                    f"{name} {value} disagrees with preset {preset}, whose {name} is {expected}: "
+                    "name one or the other"
                 )
         return {**given, "preset": preset, **layers}
 
@@ -83,18 +82,22 @@ class EncoderConfig(Section):
     def _layers_agree(self) -> EncoderConfig:
         if len(self.kernels) != len(self.strides) or not self.kernels:
             raise ValueError(
-                f"kernels and strides need the same length: {len(self.kernels)} and {len(self.strides)}"
+                "kernels and strides need the same length: "
+                f"{len(self.kernels)} and {len(self.strides)}"
             )
         for kernel, stride in zip(self.kernels, self.strides, strict=True):
             if kernel < stride:
                 raise ValueError(
-                    f"kernel {kernel} is smaller than its stride {stride}: samples between would never be seen"
+                    f"kernel {kernel} is smaller than its stride {stride}: "
+                    "samples between would be skipped"
                 )
         return self
 
 
 class ContextConfig(Section):
     """The causal context networks g (section 3.1): one reads past to future, one future to past."""
+
+    model_config = ConfigDict(json_schema_extra={"paper": "section 3.1"})
 
     width: int | None = Field(default=None, ge=2)
     """Channels; null takes the encoder's width."""
@@ -107,19 +110,19 @@ class ContextConfig(Section):
     connections: Literal["none", "residual", "dense", "dense_concat", "dense_concat_bottleneck"] = (
         "dense"
     )
-    """`dense` feeds each layer the sum of all earlier outputs over √n: the reading of the paper's
-    "dense connections" with a plausible 47.2 M parameters. `dense_concat` concatenates them instead
-    (381 M where each layer adds the full width), and `dense_concat_bottleneck` narrows the
+    """`dense` feeds each layer the sum of all earlier outputs over √n. It is the reading of the
+    paper's "dense connections" with a plausible 47.2 M parameters. `dense_concat` concatenates them
+    instead (381 M where each layer adds the full width), and `dense_concat_bottleneck` narrows the
     concatenation by a 1×1 convolution first (88 M). `residual` adds only the last one.
     """
 
     growth: int | None = Field(default=None, ge=2)
-    """Channels that each layer of the concatenating readings adds, and the channels of the context
-    then; null takes the width. The others ignore it.
+    """Channels of each layer, and of the context, in the concatenating readings; null takes the
+    width. The others ignore it.
     """
 
     norm: Norm = "channels"
-    """What LayerNorm averages over."""
+    """Axes that LayerNorm averages over."""
 
     def channels(self, latent_channels: int) -> int:
         """Dimensions of a context vector for latents of `latent_channels`."""
@@ -128,22 +131,18 @@ class ContextConfig(Section):
 
 
 class InitialisationConfig(Section):
-    """How the first weights are made. PyTorch's defaults collapse to the constant answer at small
-    width.
-    """
+    """First weights. PyTorch's defaults collapse to the constant answer at small width."""
 
     data_dependent: bool = True
-    """Set the norms, the projection and the predictors from the first batch
-    (`cpc_core/model/initialise.py`): otherwise all latents share one large component, every
-    similarity is alike, and shrinking it wins.
+    """Set norms, projection and predictors from the first batch (`cpc_core/model/initialise.py`).
+    Otherwise all latents share one large component, every similarity is alike, and shrinking it
+    wins.
     """
 
     ridge: float = Field(default=1.0, gt=0)
     """Penalty of the regression that the predictors start from, relative to the contexts' mean
-    variance. Much less, and they would know the first batch by heart.
+    variance. With much less, the predictors overfit the first batch.
     """
 
     logit_deviation: float = Field(default=0.5, gt=0)
-    """Standard deviation of the first logits sim/τ, for every similarity and τ; cosines at a large
-    τ stay below it.
-    """
+    """Standard deviation of the first logits sim/τ. Cosines at a large τ stay below it."""

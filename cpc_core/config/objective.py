@@ -1,23 +1,25 @@
-"""Eq. 1 and the distribution its negatives come from."""
+"""Eq. 1 and the distribution of its negatives."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from cpc_core.section import Section
 
 
 class ObjectiveConfig(Section):
-    """Eq. 1: for each anchor, tell the true future latent from negatives."""
+    """Eq. 1: for each anchor, classify the true future latent against negatives."""
 
-    loss: Literal["bce", "infonce"] = "bce"
+    model_config = ConfigDict(json_schema_extra={"paper": "Eq. 1"})
+
+    loss: Literal["bce", "infonce"] = Field(default="bce", json_schema_extra={"paper": "Eq. 1"})
     """`bce` is Eq. 1 with λ = number of negatives; `infonce` is the softmax over the same
     candidates.
     """
 
-    temperature: float = Field(default=0.05, gt=0)
+    temperature: float = Field(default=0.05, gt=0, json_schema_extra={"paper": "section 3.1"})
     """τ divides the similarity (section 3.1: 0.05)."""
 
     first_step: int = Field(default=4, ge=1)
@@ -26,7 +28,7 @@ class ObjectiveConfig(Section):
     """
 
     n_steps: int = Field(default=4, ge=1)
-    """How many consecutive k are predicted (the paper's K = 4 tasks)."""
+    """Number of consecutive k that are predicted (the paper's K = 4 tasks)."""
 
     @property
     def steps(self) -> range:
@@ -37,22 +39,24 @@ class ObjectiveConfig(Section):
 class NegativesConfig(Section):
     """The proposal distribution p_n (section 2.1)."""
 
-    sampling: Literal["local", "cross", "exclusive"] = "cross"
-    """`local`: other positions of the same clip; `exclusive`: other clips only; `cross`: all clips
-    of the pool. Table 1 of the paper was run with cross: its row without augmentation is Table 2's
-    cross row digit for digit.
+    model_config = ConfigDict(json_schema_extra={"paper": "section 2.1"})
+
+    sampling: Literal["local", "cross", "exclusive"] = Field(
+        default="cross", json_schema_extra={"paper": "Table 1, Table 2"}
+    )
+    """`local`: other positions of the clip; `exclusive`: other clips; `cross`: the whole pool.
+    Table 1 of the paper was run with cross: its row without augmentation is Table 2's cross row
+    digit for digit.
     """
 
-    count: int = Field(default=2, ge=1)
+    count: int = Field(default=2, ge=1, json_schema_extra={"paper": "section 3.1"})
     """Negatives per anchor and task (section 3.1: 2)."""
 
     pool: Literal["worker", "global"] = "worker"
-    """Clips that `cross` and `exclusive` draw from: the worker's own, as on the paper's TPU cores,
-    or the whole step's, gathered with gradients. Accuracies over pools of different size are not
-    comparable.
+    """Clips that `cross` and `exclusive` draw from: the worker's own, or the whole step's. The
+    paper's TPU cores drew from their own; those of a step are gathered with gradients. Accuracies
+    over pools of different size are not comparable.
     """
 
     share_over_k: bool = False
-    """Draw the negatives of a target once and use them for every k that predicts it, instead of one
-    draw for each.
-    """
+    """Draw the negatives of a target once for all k that predict it, instead of once for each."""

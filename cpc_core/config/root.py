@@ -1,4 +1,4 @@
-"""One trial, fully resolved, and its identity."""
+"""Configuration of one trial, fully resolved, and its identity."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from cpc_core.geometry import SAMPLE_RATE_HZ, Geometry
 from cpc_core.section import Section
 from cpc_core.similarity import AnySimilarity, NonlinearCosineSimilarity
 
-SCHEMA_VERSION = 2
+CONFIG_SCHEMA = 2
 """Goes into every hash: raise it when the meaning of a field changes."""
 
 
 class CpcConfig(Section):
-    """One trial, fully resolved."""
+    """Configuration of one trial, fully resolved."""
 
     data: DataConfig = DataConfig()
     encoder: EncoderConfig = EncoderConfig()
@@ -74,8 +74,9 @@ class CpcConfig(Section):
 
     @property
     def shortest_clip_samples(self) -> int:
-        """Samples of the shortest clip with two anchors for the last predicted step, so that
-        `local` has a negative.
+        """Samples of the shortest clip with two anchors for the last predicted step.
+
+        Sampling `local` has a negative then.
         """
         return self.geometry.samples(self.objective.steps[-1] + 2)
 
@@ -84,8 +85,9 @@ class CpcConfig(Section):
         geometry, first = self.geometry, self.objective.first_step
         if first < geometry.first_safe_step:
             raise ValueError(
-                f"objective.first_step {first} lets the context see part of its target: a latent covers "
-                f"{geometry.patch_samples} samples every {geometry.hop_samples}; the first safe step is {geometry.first_safe_step}"
+                f"objective.first_step {first} puts part of the target into the context: a latent "
+                f"covers {geometry.patch_samples} samples every {geometry.hop_samples}; "
+                f"the first safe step is {geometry.first_safe_step}"
             )
         return self
 
@@ -94,7 +96,8 @@ class CpcConfig(Section):
         crop_s, needed = self.data.crop_s, self.shortest_clip_samples
         if crop_s is not None and round(crop_s * SAMPLE_RATE_HZ) < needed:
             raise ValueError(
-                f"data.crop_s {crop_s:g} s is too short to predict step {self.objective.steps[-1]}: "
+                f"data.crop_s {crop_s:g} s is too short "
+                f"to predict step {self.objective.steps[-1]}: "
                 f"at least {math.ceil(needed / SAMPLE_RATE_HZ * 1000) / 1000:g} s are needed"
             )
         return self
@@ -103,7 +106,8 @@ class CpcConfig(Section):
     def _exclusive_has_other_clips(self) -> CpcConfig:
         if self.negatives.sampling == "exclusive" and self.data.batch_size < 2:
             raise ValueError(
-                f"negatives.sampling exclusive needs other clips: data.batch_size {self.data.batch_size} must be at least 2"
+                "negatives.sampling exclusive needs other clips: "
+                f"data.batch_size {self.data.batch_size} must be at least 2"
             )
         return self
 
@@ -117,7 +121,8 @@ class CpcConfig(Section):
         warmup, decay = self.optimizer.warmup_steps, self.optimizer.decay_steps
         if decay is not None and decay <= warmup:
             raise ValueError(
-                f"optimizer.decay_steps {decay} leaves nothing after optimizer.warmup_steps {warmup}: it must be larger"
+                f"optimizer.decay_steps {decay} leaves nothing "
+                f"after optimizer.warmup_steps {warmup}: it must be larger"
             )
         return self
 
@@ -127,15 +132,14 @@ class CpcConfig(Section):
         for name in ("report_every", "steps"):
             if (value := vars(self.training)[name]) % self.adversary.updates_per_batch:
                 raise ValueError(
-                    f"training.{name} {value} must be a multiple of adversary.replays {self.adversary.updates_per_batch}"
+                    f"training.{name} {value} must be a multiple "
+                    f"of adversary.replays {self.adversary.updates_per_batch}"
                 )
         return self
 
 
 def canonical_json(config: CpcConfig) -> str:
-    """The full resolved configuration as JSON with sorted keys: what is hashed, and what a trial
-    folder keeps.
-    """
+    """Full resolved configuration as JSON with sorted keys, as a trial folder keeps it."""
     return json.dumps(config.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
 
 
@@ -146,7 +150,7 @@ def signature(config: CpcConfig, corpus_hash: str, *, ignore_seed: bool = False)
         config: The resolved configuration; the difference from defaults would rename old trials
             when a default changes.
         corpus_hash: Hash of the corpus manifest.
-        ignore_seed: Give the cell's identity instead, which all replicates share.
+        ignore_seed: Return the cell's identity instead, which all replicates share.
     """
     content = config.model_dump(mode="json")
     if ignore_seed:
@@ -155,12 +159,13 @@ def signature(config: CpcConfig, corpus_hash: str, *, ignore_seed: bool = False)
 
 
 def trajectory(config: CpcConfig, corpus_hash: str) -> str:
-    """What trials share that take the same steps, one perhaps more of them than another: everything
-    but `training.steps`.
+    """Identity of the steps that a trial takes: the hash of everything but `training.steps`.
+
+    Trials that share it take the same steps, one perhaps more of them than another.
 
     Args:
-        config: The resolved configuration. Its schedule counts by its resolved length, so that an
-            unnamed one parts trainings of different length from the first step on.
+        config: The resolved configuration. Its schedule counts by its resolved length, so that
+            trainings of different length without `decay_steps` differ from the first step on.
         corpus_hash: Hash of the corpus manifest.
     """
     content = config.model_dump(mode="json")
@@ -170,5 +175,5 @@ def trajectory(config: CpcConfig, corpus_hash: str) -> str:
 
 
 def _digest(config: dict[str, Any], corpus_hash: str) -> str:
-    content = {"schema": SCHEMA_VERSION, "corpus": corpus_hash, "config": config}
+    content = {"schema": CONFIG_SCHEMA, "corpus": corpus_hash, "config": config}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,31 +1,33 @@
-"""What a step sees, how it is computed, how long training lasts, and how the result is probed."""
+"""Data, optimizer, computation and length of a training, and the probe of its result."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from cpc_core.section import Section
 
 PROBE_METRICS = ("dev_map", "dev_probe_accuracy", "dev_probe_balanced_accuracy")
-"""What the probe measures; only the report after the last step has them."""
+"""Metrics of the probe; only the report after the last step has them."""
 
 
 class DataConfig(Section):
-    """What one training example is."""
+    """Training examples."""
 
-    crop_s: float | None = Field(default=None, gt=0)
-    """Seconds of each clip that a step sees, cut at a place drawn per (seed, step, clip); null
-    takes the whole clip, which section 3.2 found better than shorter segments.
+    crop_s: float | None = Field(default=None, gt=0, json_schema_extra={"paper": "section 3.2"})
+    """Seconds of each clip in a step, cut at a place drawn per (seed, step, clip). Null takes the
+    whole clip, which section 3.2 found better than shorter segments.
     """
 
-    batch_size: int = Field(default=256, ge=1)
+    batch_size: int = Field(default=256, ge=1, json_schema_extra={"paper": "section 3.1"})
     """Clips per step over all workers together (section 3.1: 256)."""
 
 
 class OptimizerConfig(Section):
     """Adam with cosine decay (section 3.1)."""
+
+    model_config = ConfigDict(json_schema_extra={"paper": "section 3.1"})
 
     learning_rate: float = Field(default=1e-4, gt=0)
     """Peak learning rate."""
@@ -34,9 +36,9 @@ class OptimizerConfig(Section):
     """Learning rate at the end of the schedule."""
 
     decay_steps: int | None = Field(default=None, ge=1, exclude_if=lambda steps: steps is None)
-    """Steps of the schedule, warm-up included, after which the rate stays at its final value; null
-    takes `training.steps`. Named, it is the same however long the training is, so that a longer
-    training goes on where a shorter one ended.
+    """Steps of the schedule, warm-up included; null takes `training.steps`. The rate stays at its
+    final value afterwards. A number makes the schedule independent of the training's length, so
+    that a longer training resumes from the end of a shorter one.
     """
 
     warmup_steps: int = Field(default=50, ge=0)
@@ -52,24 +54,22 @@ class OptimizerConfig(Section):
 
 
 class ComputeConfig(Section):
-    """How the same step is computed. Only `precision` changes more than the last digits of a
-    result.
-    """
+    """Computation of a step. Only `precision` changes more than the last digits of a result."""
 
     precision: Literal["float32", "bfloat16"] = "float32"
-    """`bfloat16` runs convolutions and linear maps in autocast; weights, similarities and the loss
+    """`bfloat16` runs convolutions and linear maps in autocast. Weights, similarities and the loss
     stay float32.
     """
 
     clips_per_pass: int | None = Field(default=None, ge=1)
-    """Gradient accumulation: clips that a worker's networks hold at a time. Latents of all its
+    """Gradient accumulation: clips that a worker's networks process at a time. Latents of all its
     clips are kept and the networks run again in the backward pass, so negatives, loss and update
-    are those of the whole batch; null holds all.
+    are those of the whole batch; null processes all together.
     """
 
     checkpoint_layers: bool = False
-    """Keep only the input of each encoder layer and run the layer again in the backward pass: less
-    memory, a third more time of the encoder.
+    """Keep only the input of each encoder layer, and run the layer again in the backward pass.
+    Takes less memory, and a third more time of the encoder.
     """
 
     compile: bool = False
@@ -79,41 +79,39 @@ class ComputeConfig(Section):
 
 
 class TrainingConfig(Section):
-    """How long, and how often to look."""
+    """Length of the training, and its reports."""
 
-    steps: int = Field(default=400_000, ge=1)
+    steps: int = Field(default=400_000, ge=1, json_schema_extra={"paper": "section 3.1, Table 3"})
     """Optimizer steps (section 3.1: 400 k, 1 M for Table 3)."""
 
     report_every: int = Field(default=1000, ge=1)
-    """Steps between entries of the metrics log: each averages the training metrics since the last
-    one, and measures the held-out ones on clean clips.
+    """Steps between reports. Each averages the training metrics since the last one, and measures
+    the held-out ones on clean clips.
     """
 
     dev_clips: int = Field(default=256, ge=2)
     """Held-out clips of a report, always the same ones in the same batches."""
 
     attacked_clips: int = Field(default=32, ge=0)
-    """Held-out clips on which a report also measures accuracy under FGSM and under a `k`-step
-    attack; 0 measures neither. An accuracy that survives the first and not the second comes from a
-    trivial feature of the perturbation.
+    """Held-out clips for accuracy under FGSM and under a `k`-step attack; 0 measures neither. An
+    accuracy that survives the first and not the second comes from a trivial feature of the
+    perturbation.
     """
 
     attack_steps: int = Field(default=5, ge=2)
     """Gradient steps k of that attack."""
 
     attack_epsilon_db: float = Field(default=-55.0, le=0)
-    """Size of both attacks: one for all trials, because an accuracy under another attack is another
-    exam.
+    """Size of both attacks. One for all trials, because an accuracy under another attack is another
+    evaluation.
     """
 
     collapse_window: int = Field(default=5, ge=2)
-    """Reports in a row at the constant answer, or without spread, after which a trial is recorded
-    as collapsed.
-    """
+    """Reports in a row at the constant answer, or without spread, of a trial that has collapsed."""
 
     collapse_spread: float = Field(default=1e-3, ge=0)
-    """Relative spread of the latents, their standard deviation over a batch's frames by their root
-    mean square, below which a model counts as having stopped listening: a healthy one is above
+    """Relative spread of the latents below which a model counts as ignoring its input. It is their
+    standard deviation over a batch's frames by their root mean square; a healthy model is above
     0.1.
     """
 
@@ -121,17 +119,19 @@ class TrainingConfig(Section):
 class ProbeConfig(Section):
     """Classifiers on the frozen features (section 3.2)."""
 
+    model_config = ConfigDict(json_schema_extra={"paper": "section 3.2"})
+
     hidden: int = Field(default=512, ge=1)
     """Units of the one-hidden-layer classifier."""
 
     features: Literal["context", "latent"] = "context"
-    """Mean over time of both directions' contexts, or of the latents; the paper found contexts
+    """Mean over time of both directions' contexts, or of the latents. The paper found contexts
     always better.
     """
 
     steps: int = Field(default=300, ge=1)
-    """Full-batch Adam steps of the classifier: enough for its training loss to settle on the
-    bundled audio.
+    """Full-batch Adam steps of the classifier. Its training loss settles in them on the bundled
+    audio.
     """
 
     learning_rate: float = Field(default=1e-3, gt=0)

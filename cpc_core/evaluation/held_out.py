@@ -1,6 +1,4 @@
-"""Held-out CPC accuracy: the same clips in the same batches with the same negatives every time,
-clean and under attack.
-"""
+"""Held-out CPC accuracy, clean and under attack, always on the same clips and negatives."""
 
 from __future__ import annotations
 
@@ -21,14 +19,13 @@ from cpc_core.precision import precision
 from cpc_core.stateless_random import Key, Purpose
 
 HELD_OUT_SEED = 0
-"""Held-out negatives do not follow the trial's seed: replicates differ by their weights, not by
-their exam.
+"""Seed of the held-out negatives, not the trial's. Replicates differ by their weights, not by their
+evaluation.
 """
 
-
 ATTACK_REACH = 2.5
-"""Length of the k-step attack's path as a multiple of ε, so that it can reach any point of the ball
-(Madry et al., 2018).
+"""Length of the k-step attack's path as a multiple of ε (Madry et al., 2018). The attack can reach
+any point of the ball.
 """
 
 
@@ -42,7 +39,7 @@ class HeldOutMetrics:
         balanced_accuracy: See `ObjectiveResult`.
         ranking_accuracy: See `ObjectiveResult`.
         latent_spread: Mean over channels of the standard deviation over clips of the time-averaged
-            latents. A model that answers without listening loses it.
+            latents. A model that ignores its input loses it.
         pool_clips: Clips that a negative may come from; accuracies over other pools are not
             comparable.
     """
@@ -63,8 +60,8 @@ class AttackedMetrics:
         clean_accuracy: Without an attack, on the same clips.
         fgsm_accuracy: Under Eq. 3's single step.
         attack_accuracy: Under `training.attack_steps` projected steps of the same ε. Where it is
-            far below the accuracy under one step, that one came from a trivial feature of the
-            perturbation ("label leaking", section 4.1).
+            far below `fgsm_accuracy`, the latter came from a trivial feature of the perturbation
+            ("label leaking", section 4.1).
     """
 
     clean_accuracy: float
@@ -76,11 +73,11 @@ class AttackedMetrics:
 def evaluate(model: CpcModel, config: CpcConfig, clips: Clips, crop_samples: int) -> HeldOutMetrics:
     """Measures a model on held-out clips, cut in their middle to the length of the training crops.
 
-    Batches have the training batch's size; a last one of a single clip, which has no other clip to
-    be told from, is left out.
+    Batches have the training batch's size; a last one of a single clip, which has no other clip for
+    negatives, is left out.
 
     Args:
-        model: In any mode: nothing in it depends on one.
+        model: In training or evaluation mode: no layer depends on the mode.
         config: The trial.
         clips: At least two held-out clips.
         crop_samples: Samples of a crop.
@@ -109,8 +106,7 @@ def evaluate(model: CpcModel, config: CpcConfig, clips: Clips, crop_samples: int
 def evaluate_attacked(
     model: CpcModel, config: CpcConfig, clips: Clips, crop_samples: int
 ) -> AttackedMetrics:
-    """Measures a model on the first `training.attacked_clips` held-out clips, clean and with
-    attacked targets.
+    """Measures a model on `training.attacked_clips` held-out clips, clean and under attack.
 
     Arguments are those of `evaluate`.
     """
@@ -136,8 +132,9 @@ def evaluate_attacked(
 def _clean_passes(
     model: CpcModel, config: CpcConfig, clips: Clips, count: int, crop_samples: int
 ) -> Iterator[CleanPass]:
-    """The first `count` clips, batch by batch; a gradient for the audio is there where gradients
-    are enabled.
+    """Clean passes of the first `count` clips, batch by batch.
+
+    The audio requires a gradient where gradients are enabled.
     """
     begin = (clips.audio.shape[1] - crop_samples) // 2
     audio, clip_ids = clips.audio[:count, begin : begin + crop_samples], clips.clip_ids[:count]
@@ -161,7 +158,7 @@ def _clean_passes(
 
 @torch.no_grad()
 def _accuracy(clean: CleanPass, perturbed: Tensor) -> Tensor:
-    """Accuracy when the targets hear `perturbed`."""
+    """Accuracy with targets from the audio `perturbed`."""
     return clean.objective(*clean.views(perturbed, "future"), clean.negatives).accuracy
 
 
@@ -174,6 +171,6 @@ def _pool_clips(config: CpcConfig, clips: Clips) -> int:
 
 
 def _weighted(rows: list[Tensor], weights: list[int]) -> list[float]:
-    """Means of the columns of rows that stand for `weights` clips each."""
+    """Means of the columns of rows of `weights` clips each."""
     weight = torch.tensor(weights, dtype=torch.float64, device=rows[0].device)
     return ((torch.stack(rows) * weight[:, None]).sum(0) / weight.sum()).tolist()

@@ -1,4 +1,4 @@
-"""Classifiers on frozen features: what the representation is worth (section 3.2)."""
+"""Classifiers on frozen features (section 3.2), as a measure of the representation."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from cpc_core.errors import CorpusError
 from cpc_core.model.cpc_model import CpcModel
 
 PROBE_CLIPS = 20_000
-"""Training clips a probe is fitted on at most: they are held in memory."""
+"""Largest number of training clips of a probe: all of them are in memory."""
 
 
 @dataclass(frozen=True)
 class ProbeScores:
-    """What the classifiers reach on clips they were not trained on.
+    """Scores of the classifiers on held-out clips.
 
     Attributes:
         mean_average_precision: Macro mAP of the one-hidden-layer classifier over the labels that
             both sets have.
         accuracy: Accuracy of the linear classifier on the primary labels, chance being one over
             their number.
-        balanced_accuracy: The same, each label weighing alike.
+        balanced_accuracy: Mean over the labels of the linear classifier's accuracy.
         labels: Labels in the mAP.
         classes: Primary labels of the linear classifier.
-        train_clips: Clips the classifiers were trained on.
-        scored_clips: Clips they were scored on.
+        train_clips: Number of training clips.
+        scored_clips: Number of held-out clips.
     """
 
     mean_average_precision: float
@@ -61,7 +61,8 @@ def probe(
     shared = (targets.sum(dim=0) > 0) & (held_out_targets.sum(dim=0) > 0)
     if not shared.any():
         raise CorpusError(
-            "training and held-out clips share no label: a probe needs labelled clips in both splits"
+            "training and held-out clips share no label: "
+            "a probe needs labelled clips in both splits"
         )
     scores = _mlp_scores(inputs, targets[:, shared], held_out_inputs, config, seed)
     accuracy, balanced, classes = _linear_accuracy(
@@ -93,9 +94,7 @@ def mean_average_precision(targets: NDArray[np.float32], scores: NDArray[np.floa
 def _mlp_scores(
     inputs: Tensor, targets: Tensor, held_out: Tensor, config: ProbeConfig, seed: int
 ) -> NDArray[np.float32]:
-    """Logits `[N, K]` of a one-hidden-layer network trained with a sigmoid loss per label on the
-    full batch.
-    """
+    """Logits `[N, K]` of a one-hidden-layer network, trained by full-batch sigmoid losses."""
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(seed)
         network = nn.Sequential(
@@ -116,9 +115,7 @@ def _mlp_scores(
 def _linear_accuracy(
     inputs: Tensor, labels: tuple[str, ...], held_out: Tensor, held_out_labels: tuple[str, ...]
 ) -> tuple[float, float, int]:
-    """Accuracy, balanced accuracy and number of classes of logistic regression on the primary
-    labels.
-    """
+    """Accuracy, balanced accuracy and number of classes of a logistic regression."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
@@ -148,8 +145,8 @@ def clip_features(
     Args:
         model: A trained model.
         audio: `[N, L]` in [-1, 1], 16 kHz.
-        kind: `context`: both directions' contexts, `[N, 2·C_c]`; `latent`: `[N, C]`.
-        batch_size: Clips at once.
+        kind: `context`, both directions' contexts, D = 2·C_c; or `latent`, D = C.
+        batch_size: Clips at a time.
 
     Returns:
         `[N, D]` float32 on the CPU.

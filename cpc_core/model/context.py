@@ -1,4 +1,4 @@
-"""The context network g: latents up to a frame, summarised (section 3.1)."""
+"""Context networks g: summaries of the latents up to each frame (section 3.1)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from cpc_core.model.layers import Conv, ConvLayer, causal_conv
 
 
 class ContextNetwork(nn.Module):
-    """Causal convolutions with ReLU whose every layer adds to, or replaces, what the next one
-    reads.
+    """Causal convolutions with ReLU, each layer's output added to, or replacing, its input.
 
     `dense` feeds layer n with (x_0 + … + x_{n-1}) / √n, x_0 being the latents: one running sum,
     however many layers there are, and a variance that does not grow with depth.
@@ -37,9 +36,7 @@ class ContextNetwork(nn.Module):
         )
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Maps latents `[B, T, C]` to contexts `[B, T, C_c]`; context t depends on latents ≤ t
-        only.
-        """
+        """Maps latents `[B, T, C]` to contexts `[B, T, C_c]`; context t depends on latents ≤ t."""
         x: Tensor = self.entry(latents)
         total = x
         for depth, layer in enumerate(self.layers, start=1):
@@ -53,15 +50,14 @@ class ContextNetwork(nn.Module):
 
 
 class ConcatenatedContextNetwork(nn.Module):
-    """DenseNet's reading (Huang et al., 2017): layer n reads the latents and all earlier outputs
-    side by side.
+    """DenseNet (Huang et al., 2017): layer n reads the latents and all earlier outputs.
 
     The context is the output of the last layer. With a bottleneck, a 1×1 layer brings the
     concatenation down to `growth` channels before each convolution over time.
 
     Args:
         latent_channels: Channels of the latents.
-        config: Kernels, width, growth and whether there are bottlenecks.
+        config: Kernels, width, growth and bottlenecks.
     """
 
     def __init__(self, latent_channels: int, config: ContextConfig) -> None:
@@ -83,9 +79,7 @@ class ConcatenatedContextNetwork(nn.Module):
             self.layers.append(ConvLayer(conv, growth, config.norm, F.relu))
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Maps latents `[B, T, C]` to contexts `[B, T, growth]`; context t depends on latents ≤ t
-        only.
-        """
+        """Maps latents `[B, T, C]` to contexts `[B, T, C_c]`; context t depends on latents ≤ t."""
         read: Tensor = self.entry(latents)
         y = read
         for narrow, layer in zip(self.narrow, self.layers, strict=True):
@@ -97,6 +91,6 @@ class ConcatenatedContextNetwork(nn.Module):
 def build_context(
     latent_channels: int, config: ContextConfig
 ) -> ContextNetwork | ConcatenatedContextNetwork:
-    """The configured context network of one direction."""
+    """Context network of one direction."""
     concatenates = config.connections.startswith("dense_concat")
     return (ConcatenatedContextNetwork if concatenates else ContextNetwork)(latent_channels, config)

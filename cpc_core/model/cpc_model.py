@@ -1,4 +1,4 @@
-"""The whole model: encoder, two context networks, predictors and the similarity's projection."""
+"""Whole model: encoder, two context networks, predictors and the similarity's projection."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ from cpc_core.objective.objective import Objective
 
 @dataclass(frozen=True)
 class Features:
-    """What a trained model says of clips.
+    """Features of clips.
 
     Attributes:
         latents: z, `[B, T, C]`.
-        contexts: Past → future and, in forward time again, future → past, concatenated: `[B, T,
-            2·C_c]`.
+        contexts: Past → future beside future → past, both in forward time, `[B, T, 2·C_c]`.
     """
 
     latents: Tensor
@@ -34,7 +33,7 @@ class CpcModel(nn.Module):
     """CPC in both directions (section 3.1). Weights are drawn from the configuration's seed alone.
 
     Args:
-        config: The trial's configuration; the one place that sees its root.
+        config: The trial's configuration; each part receives its section alone.
     """
 
     def __init__(self, config: CpcConfig) -> None:
@@ -63,9 +62,7 @@ class CpcModel(nn.Module):
         return run_in_chunks(self.encoder, audio, self.clips_per_pass)
 
     def contextualise(self, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """Contexts of latents `[B, T, C]`: past → future, and future → past with time reversed,
-        each `[B, T, C_c]`.
-        """
+        """Contexts `[B, T, C_c]` of latents `[B, T, C]`; future → past is in reversed time."""
         return (
             run_in_chunks(self.future_context, latents, self.clips_per_pass),
             run_in_chunks(self.past_context, latents.flip(1), self.clips_per_pass),
@@ -79,9 +76,7 @@ class CpcModel(nn.Module):
 
 
 def _seeded_parts(seed: int) -> Iterator[None]:
-    """Seeds each part by itself, so that replicates of two cells share the weights of every part
-    that both have.
-    """
+    """Seeds each part by itself: two cells share the first weights of the parts that both have."""
     for part in itertools.count():
         torch.manual_seed((seed << 4) + part)
         yield

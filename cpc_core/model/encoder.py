@@ -1,4 +1,4 @@
-"""The encoder f: raw audio to latents z, 50 a second (section 3.1)."""
+"""Encoder f: raw audio to latents z, 50 a second (section 3.1)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from cpc_core.model.layers import Conv, ConvLayer, Runner, run
 
 
 class Encoder(nn.Module):
-    """The stack of strided convolutions with Swish; the paper's preset sees 955 samples every 320.
+    """Strided convolutions with Swish; a latent of the paper's covers 955 samples every 320.
 
     Args:
         config: Layers, width and norm.
-        run: How a layer is applied.
+        run: Way to apply a layer.
     """
 
     def __init__(self, config: EncoderConfig, run: Runner = run) -> None:

@@ -2,20 +2,21 @@
 
 With PyTorch's defaults all latents share one large component: |z| = 4.2 against a spread of 0.15
 over clips. Every similarity is alike, and the quickest way down is to shrink all differences, after
-which the model answers "negative" for ever. Any logit that varies without telling anything pushes
-the same way. So the first batch sets the first weights:
+which the model collapses to the constant answer "negative". Any logit that varies without
+information pushes the same way. So the first batch sets the first weights:
 
 1. Layer by layer, each LayerNorm's gain and bias, so that every channel has zero mean and unit
-variance over the batch
-   (LSUV's idea, Mishkin and Matas, 2016).
+   variance over the batch (LSUV, Mishkin and Matas, 2016).
 2. The projection's output layer, so that projected latents are white: cosines then spread around 0
-no wider than their
-   dimensions allow.
-3. The predictors h_k, by ridge regression of z_{t+k} on c_t: logits tell something from the first
-step on. 4. The logits' mean, at what is best to answer without listening (σ = 1/(n+1) for Eq. 1),
-so that nothing pushes all latents
-   one way; and their deviation, the same for every similarity and every τ where a cosine can reach
-   it.
+   no wider than their dimensions allow.
+3. The predictors h_k, by ridge regression of z_{t+k} on c_t: logits carry information from the
+   first step on.
+4. The logits' mean, at the best constant answer (σ = 1/(n+1) for Eq. 1), so that nothing pushes
+   all latents one way; and the logits' deviation, the same for every similarity and every τ where
+   a cosine can reach it.
+
+A similarity that is not named here gets the first and the third alone: nothing is known of how its
+logits follow from its vectors.
 """
 
 from __future__ import annotations
@@ -35,33 +36,30 @@ from cpc_core.model.layers import LayerNorm
 from cpc_core.objective.embedding import Cosine, Dot, NonlinearCosine, normalise
 
 INITIAL_CLIPS = 32
-"""Clips of the first batch that are looked at, over all workers: enough for statistics of channels,
-and few enough to be held at once. They are spread over the batch, so that any number of workers
-looks at the same ones.
+"""Clips of the first batch that are used, over all workers. They are enough for statistics of
+channels and few enough for the memory. They are spread over the batch, so that any number of
+workers uses the same ones.
 """
-
 
 FLOOR = 1e-3
-"""Smallest variance that is divided by, relative to the largest or the mean: below it the first
-batch tells nothing.
+"""Smallest variance in a division, relative to the largest or the mean. The first batch has no
+information on smaller ones.
 """
 
-
 LONGEST_STRETCH = 1.5
-"""How much regression's predictions, which vary less than their targets, are stretched at most."""
+"""Largest stretch of the regression's predictions, which vary less than their targets."""
 
 
 @torch.no_grad()
 def initialise(
     model: CpcModel, audio: Tensor, config: InitialisationConfig, negatives: int
 ) -> None:
-    """Sets the first weights from the first batch, in place; nothing where the configuration wants
-    defaults.
+    """Sets the first weights from the first batch, in place, unless `config` keeps the defaults.
 
     Args:
         model: Fresh, on its device.
         audio: `[B, L]`, this worker's clips of the first step.
-        config: What to set.
+        config: Penalty of the regression and deviation of the logits.
         negatives: n, candidates per anchor beside the positive.
     """
     if not config.data_dependent:
@@ -94,7 +92,7 @@ def initialise(
             calibrate = _calibrate_dot if isinstance(similarity, Dot) else _calibrate_cosine
             embedded = _Moments.of(similarity(latents))
             means = [calibrate(fit, embedded, level, deviation) for fit in fits]
-        case _:  # regression alone: nothing is known of how logits follow from predictions
+        case _:
             means = [_mean(latents.double()) for _ in fits]
     for predictor, fit, mean in zip(objective.predictors, fits, means, strict=True):
         fit.write(predictor, mean)
@@ -113,9 +111,7 @@ def initialise(
 
 @dataclass(frozen=True)
 class _Moments:
-    """Mean `[D]` and mean outer product `[D, D]` of vectors `[…, D]` over everything and all
-    workers, in float64.
-    """
+    """Mean `[D]` and mean outer product `[D, D]` of vectors `[…, D]` of all workers, in float64."""
 
     mean: Tensor
     second: Tensor
@@ -140,7 +136,7 @@ class _Moments:
 
 @dataclass
 class _RidgeFit:
-    """One direction's regression of latents on contexts.
+    """Regression of latents on contexts, of one direction.
 
     Attributes:
         weight: `[K, C, C_c]`, from a centred context to a centred prediction.
@@ -178,15 +174,15 @@ class _RidgeFit:
         )
 
     def write(self, predictor: nn.Module, mean: Tensor) -> None:
-        """Makes `predictor` give these predictions around `mean` `[C]`."""
-        assert isinstance(predictor, nn.Linear)
-        predictor.weight.copy_(self.weight.flatten(0, 1))
-        predictor.bias.copy_((mean - self.weight @ self.context_mean).flatten())
+        """Writes the regression into `predictor`, with predictions around `mean` `[C]`."""
+        predictor.get_parameter("weight").copy_(self.weight.flatten(0, 1))
+        predictor.get_parameter("bias").copy_((mean - self.weight @ self.context_mean).flatten())
 
 
 def _calibrate_dot(fit: _RidgeFit, latents: _Moments, level: float, deviation: float) -> Tensor:
-    """Mean prediction whose product with every latent is nearest to `level`; scales the rest to
-    `deviation`.
+    """Mean prediction whose product with every latent is nearest to `level`.
+
+    The logits around it are scaled to `deviation`.
     """
     fit.scale(deviation / fit.predictions.products_deviation(latents))
     ridged = latents.second + FLOOR * latents.second.diagonal().mean() * torch.eye(
@@ -199,11 +195,12 @@ def _calibrate_dot(fit: _RidgeFit, latents: _Moments, level: float, deviation: f
 def _calibrate_cosine(
     fit: _RidgeFit, directions: _Moments, level: float, deviation: float
 ) -> Tensor:
-    """The same for predictions of length 1: what is left of it points where the latents' directions
-    do not vary.
+    """Mean prediction as in `_calibrate_dot`, for predictions of length 1.
+
+    The rest of the length points where the latents' directions do not vary.
     """
-    aimed = _calibrate_dot(fit, directions, level, deviation)
-    mean = aimed * (0.95 / aimed.norm()).clamp_max(1)
+    calibrated = _calibrate_dot(fit, directions, level, deviation)
+    mean = calibrated * (0.95 / calibrated.norm()).clamp_max(1)
     left = 1 - mean.square().sum()
     spread = fit.predictions.second.trace()
     fit.scale((left / spread.clamp_min(1e-24)).sqrt().clamp_max(1))
@@ -215,11 +212,11 @@ def _calibrate_cosine(
 def _separate_predictions(
     projection: NonlinearCosine, fits: list[_RidgeFit], latents: Tensor
 ) -> list[Tensor]:
-    """Whitens the projection, and gives predictions a component that its first hidden unit alone
-    recognises.
+    """Whitens the projection, and adds a component to predictions.
 
-    The component lies where latents vary least, beyond all of them, so that the unit is silent on
-    latents.
+    The projection's first hidden unit alone detects the component, which lies where latents vary
+    least, beyond all of them, so that the unit is silent on latents. Returns the mean predictions
+    of both directions.
     """
     moments = _Moments.of(latents)
     variances, axes = torch.linalg.eigh(moments.covariance)
@@ -246,11 +243,10 @@ def _calibrate_projection(
     level: float,
     deviation: float,
 ) -> None:
-    """Gives the projection's first output to the marking unit: latents get a little of it,
-    predictions the opposite.
+    """Connects the projection's first output to the detecting unit alone.
 
-    How much the predictions get dilutes their cosines down to `deviation`, how much the latents get
-    sets the mean to `level`.
+    Its value for predictions dilutes their cosines down to `deviation`; the opposite, smaller value
+    for latents sets the mean to `level`.
     """
     output = projection.output
     if min(output.weight.shape) < 2:
@@ -269,9 +265,7 @@ def _calibrate_projection(
 
 
 def _whiten(projection: NonlinearCosine, latents: Tensor) -> None:
-    """Turns the output layer so that p(z) has mean 0 and equal variance in every direction; its
-    norm stays.
-    """
+    """Turns the output layer, at its norm, so that p(z) has mean 0 and equal variances."""
     moments = _Moments.of(F.relu(projection.hidden(latents)))
     variances, directions = torch.linalg.eigh(moments.covariance)
     weight = projection.output.weight
@@ -285,14 +279,11 @@ def _whiten(projection: NonlinearCosine, latents: Tensor) -> None:
 
 
 def _standardise(norm: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-    """Sets a LayerNorm's gain and bias so that each channel of its output `[B, T, C]` has mean 0
-    and variance 1.
-    """
-    assert isinstance(norm, LayerNorm)
+    """Sets a LayerNorm's gain and bias for mean 0 and variance 1 in each channel of `[B, T, C]`."""
     mean = _mean(output)
     deviation = _mean((output - mean).square()).sqrt().clamp_min(1e-6)  # a channel may be silent
-    norm.weight.div_(deviation)
-    norm.bias.sub_(mean).div_(deviation)
+    norm.get_parameter("weight").div_(deviation)
+    norm.get_parameter("bias").sub_(mean).div_(deviation)
     return (output - mean) / deviation
 
 

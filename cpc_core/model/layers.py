@@ -18,12 +18,12 @@ from cpc_core.config import Norm
 
 
 class Conv(nn.Module):
-    """Convolution over time of `[B, T, C]`, with zeros before and after where asked.
+    """Convolution over time of `[B, T, C]`, optionally padded with zeros.
 
     Args:
         in_channels: Channels of the input.
         out_channels: Channels of the output.
-        kernel: Frames that an output sees.
+        kernel: Frames of the input in an output.
         stride: Frames between outputs.
         padding: Zero frames before and after the input.
     """
@@ -50,20 +50,19 @@ class Conv(nn.Module):
 
 
 def causal_conv(in_channels: int, out_channels: int, kernel: int) -> Conv:
-    """Stride-1 convolution whose output at frame t sees frames t - kernel + 1 … t."""
+    """Stride-1 convolution of frames t - kernel + 1 … t to the output at frame t."""
     return Conv(in_channels, out_channels, kernel, padding=(kernel - 1, 0))
 
 
 class LayerNorm(nn.Module):
-    """Normalises `[B, T, C]` over channels, or over channels and time, and gives each channel a
-    gain and a bias.
+    """Normalisation of `[B, T, C]` over channels, or channels and time, with gains and biases.
 
-    It keeps its input's precision under autocast, which would make its output float32: statistics
+    The output has the input's precision under autocast, which would make it float32; statistics
     are float32 inside.
 
     Args:
         channels: C.
-        over: What is averaged over; see `Norm`.
+        over: Axes to average over; see `Norm`.
     """
 
     def __init__(self, channels: int, over: Norm = "channels") -> None:
@@ -82,12 +81,12 @@ class LayerNorm(nn.Module):
 
 
 class ConvLayer(nn.Module):
-    """conv → LayerNorm → activation: what the encoder and the context networks are stacked from.
+    """Layer of the encoder and the context networks: conv → LayerNorm → activation.
 
     Args:
         conv: The convolution.
         channels: Channels of its output.
-        norm: What is averaged over; see `Norm`.
+        norm: Axes to average over; see `Norm`.
         activation: Applied to each number.
     """
 
@@ -104,25 +103,21 @@ class ConvLayer(nn.Module):
 
 
 Runner = Callable[[nn.Module, Tensor], Tensor]
-"""How a module is applied: at once, or so that the backward pass runs it again."""
+"""Way to apply a module: `run` or `run_checkpointed`."""
 
 
 def run(module: nn.Module, x: Tensor) -> Tensor:
-    """Applies `module`, keeping what its backward pass needs."""
+    """Applies `module`, keeping all that its backward pass needs."""
     return module(x)  # type: ignore[no-any-return]
 
 
 def run_checkpointed(module: nn.Module, x: Tensor) -> Tensor:
-    """Applies `module`, keeping its input only; the backward pass runs it again (Chen et al.,
-    2016).
-    """
+    """Applies `module`, keeping its input; the backward pass runs it again (Chen et al., 2016)."""
     return checkpoint(module, x, use_reentrant=False, preserve_rng_state=False)  # type: ignore[no-any-return]
 
 
 def run_in_chunks(module: nn.Module, x: Tensor, clips: int | None) -> Tensor:
-    """Applies `module` to `[B, …]`, holding the activations of no more than `clips` clips at a
-    time; null holds all.
-    """
+    """Applies `module` to `[B, …]`, keeping activations of at most `clips` clips; None: of all."""
     if clips is None or len(x) <= clips:
         return run(module, x)
     return torch.cat([run_checkpointed(module, part) for part in x.split(clips)])

@@ -1,1 +1,1 @@
-"""The objective (Eq. 1), its negatives and embeddings."""
+"""Objective (Eq. 1), its negatives and embeddings."""

@@ -49,7 +49,7 @@ class NonlinearCosine(nn.Module):
         return self.output(F.relu(self.hidden(x)))  # type: ignore[no-any-return]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps `[..., C]` to unit vectors `[..., P]`."""
+        """Maps `[..., C]` to vectors `[..., P]` of length 1."""
         return normalise(_precise(self.project(x)))
 
 
@@ -57,21 +57,21 @@ def _precise(x: Tensor) -> Tensor:
     return x.float() if x.dtype == torch.bfloat16 else x
 
 
-SHORTEST = 1e-12
+_SHORTEST = 1e-12
 """Length that a shorter vector is divided by, as in `torch.nn.functional.normalize`."""
 
 
 def normalise(x: Tensor) -> Tensor:
     """Divides each vector of `[…, E]` by its length."""
-    directions: Tensor = _Unit.apply(x)
+    directions: Tensor = _Normalise.apply(x)
     return directions
 
 
-class _Unit(torch.autograd.Function):
+class _Normalise(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         inverse = (
-            torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp_min_(SHORTEST).reciprocal_()
+            torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp_min_(_SHORTEST).reciprocal_()
         )
         directions: Tensor = x * inverse
         ctx.save_for_backward(directions, inverse)
@@ -79,7 +79,7 @@ class _Unit(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        """What is along the vector changes its length alone, and drops out."""
+        """Drops the gradient along the vector, which changes its length alone."""
         directions, inverse = ctx.saved_tensors
         along = (gradient * directions).sum(-1, keepdim=True)
         across: Tensor = torch.addcmul(gradient, directions, along, value=-1).mul_(inverse)

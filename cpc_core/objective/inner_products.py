@@ -1,6 +1,4 @@
-"""Inner products of queries with the keys that an index names, without keeping the gathered
-keys.
-"""
+"""Inner products of queries with indexed keys, without keeping the gathered keys."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ from torch import Tensor
 
 
 def inner_products(queries: Tensor, keys: Tensor, index: Tensor) -> Tensor:
-    """⟨queries[…], keys[index[…, j]]⟩ for every j.
+    """Inner products ⟨queries[…], keys[index[…, j]]⟩ for every j.
 
     The gathered keys `[…, n, E]` are the largest tensor of the objective. They live for one product
     in the forward pass and are gathered again in the backward pass.

@@ -1,14 +1,14 @@
-"""The proposal distributions p_n (section 2.1): from where the vectors to tell the positive from
-are drawn.
+"""Proposal distributions p_n of the negatives (section 2.1).
 
-    pool         clip 0: z_0 … z_{T-1} │ clip 1: z_0 … z_{T-1} │ …      flat position = clip · T +
-    frame local        the own clip without the positive
+    pool         clip 0: z_0 … z_{T-1} │ clip 1: z_0 … z_{T-1} │ …
+                 (flat position = clip · T + frame)
+    local        the own clip without the positive
     cross        the whole pool without the positive
     exclusive    the other clips of the pool
 
 Each distribution numbers its candidates without a gap and then steps over what is forbidden, so
 that a draw is uniform and the positive is never its own negative. Draws belong to a target frame:
-the anchor k frames before it is told it from them.
+the anchor k frames before classifies that frame against them.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ Sampling = Literal["local", "cross", "exclusive"]
 
 @dataclass(frozen=True)
 class Pool:
-    """The clips that negatives may come from.
+    """Clips that negatives may come from.
 
     Attributes:
-        clips: How many there are.
-        first: Where in it this worker's own clips begin.
+        clips: Number of clips.
+        first: Position of this worker's first clip.
     """
 
     clips: int
@@ -40,7 +40,7 @@ class Pool:
 
 
 def candidates(sampling: Sampling, clips: int, frames: int) -> int:
-    """How many vectors one negative is drawn from.
+    """Number of vectors that one negative is drawn from.
 
     Args:
         sampling: The distribution.
@@ -48,14 +48,15 @@ def candidates(sampling: Sampling, clips: int, frames: int) -> int:
         frames: Latents of a clip.
 
     Raises:
-        ConfigError: There is none to draw.
+        ConfigError: There is no candidate.
     """
     count = {"local": frames - 1, "cross": clips * frames - 1, "exclusive": (clips - 1) * frames}[
         sampling
     ]
     if count < 1:
         raise ConfigError(
-            f"{sampling} sampling has no negative among {clips} clip(s) of {frames} frame(s): use a larger batch or longer clips"
+            f"{sampling} sampling has no negative among {clips} clip(s) of {frames} frame(s): "
+            "use a larger batch or longer clips"
         )
     return count
 
@@ -66,13 +67,13 @@ def draw_negatives(
     """Draws the negatives of every direction, task and target, independently.
 
     Args:
-        key: Which family of draws; the clip ids complete it, so that no other clip of the batch
-            changes a draw's number.
+        key: Family of draws; the clip ids complete it, so that a clip's draws do not depend on
+            the other clips of the batch.
         clip_ids: `[B]`, this worker's clips in order.
-        pool: Where negatives come from.
+        pool: Source of the negatives.
         frames: T, latents of a clip.
         tasks: K, predicted steps.
-        config: Sampling, count, and whether the tasks share their draws.
+        config: Sampling, count, and sharing of draws between the tasks.
 
     Returns:
         Flat positions in the pool, `[2, K, B, T, n]`: row t is for the positive z_t. Directions are

@@ -1,5 +1,4 @@
-"""Eq. 1: for each anchor i and step k, tell the latent z_{i+k} from negatives, given the context
-c_i.
+"""Eq. 1: for each anchor i and step k, classify z_{i+k} against negatives, given the context c_i.
 
 L_k = -Σ_i [ log σ(sim(z_{i+k}, h_k(c_i)) / τ) + Σ_{n negatives} log σ(-sim(z̃, h_k(c_i)) / τ) ]
 
@@ -24,14 +23,14 @@ from cpc_core.objective.inner_products import inner_products
 
 @dataclass(frozen=True)
 class ObjectiveResult:
-    """What the objective says of one batch.
+    """Loss and accuracies of one batch.
 
     Attributes:
         loss: Scalar to minimise.
-        accuracy: Share of positives and negatives on the right side of σ = 0.5; answering
-            "negative" always gives n/(n+1).
+        accuracy: Share of positives and negatives on the right side of σ = 0.5; the constant answer
+            "negative" has n/(n+1).
         balanced_accuracy: Mean of the shares among positives and among negatives; a constant answer
-            gives 0.5.
+            has 0.5.
         ranking_accuracy: Share of positives that score above all of their negatives; chance is
             1/(n+1).
     """
@@ -43,19 +42,19 @@ class ObjectiveResult:
 
 
 def own_clips(embedded: Tensor) -> Tensor:
-    """The pool of a worker that draws from its own clips: its embedded latents, as they are."""
+    """Pool of a worker that draws from its own clips: its embedded latents."""
     return embedded
 
 
 class Objective(nn.Module):
-    """The predictors h_k, one affine map per direction and step, and the loss over their tasks.
+    """Predictors h_k, one affine map per direction and step, and the loss over their tasks.
 
     A direction's maps are the rows of one matrix, so that all of its predictions are one product.
 
     Args:
         context_channels: Dimensions of a context.
         latent_channels: Dimensions of a latent.
-        similarity: The measure; its parameters belong to the model.
+        similarity: Embedding of predictions and latents; its parameters belong to the model.
         config: Loss, temperature and predicted steps.
     """
 
@@ -88,7 +87,7 @@ class Objective(nn.Module):
                 C_c]`.
             latents: `[B, T, C]`, of the same audio or of its perturbed copy.
             negatives: Flat positions in the pool, `[2, K, B, T, n]`, by target frame.
-            gather: Makes the pool `[P, T, E]` of this worker's embedded latents `[B, T, E]`.
+            gather: Returns the pool `[P, T, E]` of this worker's embedded latents `[B, T, E]`.
         """
         embedded = self.similarity(latents)
         pool, reverse = gather(embedded), embedded.flip(1)
@@ -111,14 +110,12 @@ class Objective(nn.Module):
         return ObjectiveResult(torch.stack(losses).sum(), accuracy, balanced, ranking)
 
     def predict(self, direction: int, context: Tensor) -> Sequence[Tensor]:
-        """h_k(c) for every k, embedded for the similarity: K tensors `[B, T, E]` from contexts `[B,
-        T, C_c]`.
-        """
+        """Embedded h_k(c) for every k: K tensors `[B, T, E]` from contexts `[B, T, C_c]`."""
         stacked = self.predictors[direction](context).unflatten(-1, (len(self.steps), -1))
         return self.similarity(stacked).unbind(2)  # type: ignore[no-any-return]
 
     def _loss(self, positive: Tensor, negative: Tensor) -> Tensor:
-        """One task's loss from logits `[B, A]` and `[B, A, n]`."""
+        """Loss of one task from logits `[B, A]` and `[B, A, n]`."""
         if self.loss == "infonce":
             logits = torch.cat((positive.unsqueeze(-1), negative), dim=-1)
             return (torch.logsumexp(logits, dim=-1) - positive).mean()
@@ -137,7 +134,7 @@ def _tally(positive: Tensor, negative: Tensor) -> Tensor:
 
 
 def constant_answer_loss(config: ObjectiveConfig, negatives: int) -> float:
-    """Loss of the best answer that ignores its input: where a collapsed model stays.
+    """Loss of the best answer that ignores the input, at which a collapsed model stays.
 
     Eq. 1 at σ = 1/(n+1) everywhere is (n+1)·H(1/(n+1)) a task, 15.28 for the paper's eight tasks
     and two negatives.
