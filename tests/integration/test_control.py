@@ -8,12 +8,13 @@ from pathlib import Path
 from study.control.apply import apply_and_wait
 from study.control.requests import ControlRequests, request
 from study.control.state import study_state
+from study.folders.provenance import attempts
 from study.folders.study_folder import StudyFolder
 from study.folders.trial_folder import TrialFolder
 from study.results.reader import read_study
 from study.spec.study_spec import StudySpec
 from tests.helpers.processes import Driver, Marked
-from tests.helpers.ray_nodes import RunningRay
+from tests.helpers.ray_nodes import START_S, RunningRay, await_that
 from tests.helpers.specs import TINY_BASE, tiny_spec
 
 STEPS, FAR = 160, 10**6
@@ -93,7 +94,7 @@ def test_a_trial_far_from_its_next_report_is_cancelled_at_once(
     folder = tmp_path / "study"
     driver = Driver(marked, DISTANT, folder, ray=running_ray)
     assert next(driver.events())[:2] == ("started", 0)
-    time.sleep(AT_ONCE_S)  # until it trains
+    await_that(lambda: bool(attempts(TrialFolder(folder, 0))), START_S, "the trial trains")
     asked = time.monotonic()
     apply_and_wait(StudyFolder(folder), ControlRequests(cancel=(0,)))
     assert time.monotonic() - asked < AT_ONCE_S

@@ -38,7 +38,7 @@ NESTED: StudySpec = tiny_spec(
         "data": {"crop_s": 0.5, "batch_size": 8},
         "training": {"steps": 120, "report_every": 10, "dev_clips": 8},
     },
-    space={"temperature": [0.05, 0.07, 0.1]},
+    space={"temperature": [0.05, 0.1]},
     objective={"metric": "dev_accuracy"},
     resources={
         "concurrent_trials": 1,
