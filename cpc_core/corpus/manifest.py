@@ -100,13 +100,13 @@ class ImportOptions(_Frozen):
     """
 
     shortest_s: float = Field(default=0.05, gt=0)
-    """Recordings below this are refused, and a shorter remainder after splitting is dropped: one
-    patch of the encoder is 0.06 s, and looping less than that adds a buzz.
+    """Shortest recording, and shortest remainder after splitting; others are refused or dropped.
+    One patch of the encoder is 0.06 s, and looping less than that adds a buzz.
     """
 
     dev_fraction: float = Field(default=0.05, ge=0, lt=1)
-    """Share of the groups held out as dev where the source names no splits (section 3.2 of the
-    paper: 95/5).
+    """Share of the groups in the dev split where the source names no splits. Section 3.2 of the
+    paper: 95/5.
     """
 
     seed: int = Field(default=0, ge=0)
@@ -140,7 +140,7 @@ class Totals(_Frozen):
     """Entries of the source."""
 
     rejected: int
-    """Entries without a clip; rejected.csv gives the reasons."""
+    """Entries without a clip; rejected.csv lists the reasons."""
 
     noted: int
     """Entries that were repaired; notes.csv lists the repairs."""

@@ -1,1 +1,1 @@
-"""The page of a corpus audit."""
+"""Page of a corpus audit."""

@@ -1,4 +1,4 @@
-"""An audit's histograms and label counts, drawn."""
+"""Figures of an audit: histograms and label counts."""
 
 from __future__ import annotations
 
@@ -12,19 +12,16 @@ from study.analysis.labels import sentence_case
 
 LABELS_SHOWN = 24
 
-
 SPLIT_COLOURS = {"train": COLOURS[0], "dev": COLOURS[1], "test": COLOURS[2]}
-
 
 _ROW_PX = 19
 
-
 _NO_TOOLS = {"remove": ["toimage", "zoom", "pan", "resetscale"]}
-"""These figures are looked at and hovered over; buttons would cover them."""
+"""These figures need no buttons, which would cover them."""
 
 
 def draw_histogram(histogram: Histogram) -> go.Figure:
-    """Clips in each bin of a measure; the largest bin alone is numbered."""
+    """Bars of the clips in each bin of a measure, with a number on the largest."""
     edges, counts = histogram.edges, histogram.counts
     centres = [(low + high) / 2 for low, high in pairwise(edges)]
     widths = [high - low for low, high in pairwise(edges)]
@@ -53,7 +50,7 @@ def draw_histogram(histogram: Histogram) -> go.Figure:
         top = max(range(len(counts)), key=counts.__getitem__)
         at_edge = {0: "left", len(counts) - 1: "right"}
         figure.add_annotation(
-            # A number above an outer bar grows inwards: centred, its half would be cut off.
+            # A centred number above an outer bar would be cut off in half.
             x={0: edges[0], len(counts) - 1: edges[-1]}.get(top, centres[top]),
             y=counts[top],
             text=f"{counts[top]:,}",
@@ -72,7 +69,7 @@ def draw_histogram(histogram: Histogram) -> go.Figure:
 
 
 def draw_labels(labels: tuple[LabelCount, ...]) -> go.Figure:
-    """Clips that carry each of the commonest labels, a bar a label and a colour a split."""
+    """Bars of the clips with each of the commonest labels, coloured by split."""
     shown = labels[:LABELS_SHOWN]
     names = [label.label for label in shown]
     figure = go.Figure(

@@ -49,7 +49,7 @@ def test_import_sums_up_and_info_shows_the_manifest(home: Path) -> None:
         assert shown in info.err
 
 
-def test_strict_makes_the_corpus_and_ends_with_an_error(home: Path) -> None:
+def test_strict_creates_the_corpus_and_ends_with_an_error(home: Path) -> None:
     result = cpc("data", "import", "s", "-o", "c", "--clip-s", "0.5", "--strict", cwd=home)
     assert result.code == 1
     assert "cpc: recordings that could not be used: 1, and --strict allows none" in result.err
@@ -63,7 +63,7 @@ def test_strict_makes_the_corpus_and_ends_with_an_error(home: Path) -> None:
     )
 
 
-def test_groups_that_the_source_divides_are_told(home: Path) -> None:
+def test_groups_in_several_splits_are_reported(home: Path) -> None:
     rows = [
         {"path": f"dog/{index}.wav", "label": "dog", "split": split, "group": "rex"}
         for index, split in enumerate(("train", "test"))
@@ -92,7 +92,7 @@ def test_groups_that_the_source_divides_are_told(home: Path) -> None:
         (None, "--out occupied/c", 1, "occupied/c cannot be written (Not a directory)"),
     ],
 )
-def test_what_cannot_be_imported_is_one_sentence(
+def test_an_impossible_import_is_one_sentence(
     home: Path, labels: str | None, arguments: str, code: int, message: str
 ) -> None:
     (home / "occupied").touch()

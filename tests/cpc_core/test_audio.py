@@ -90,7 +90,7 @@ def test_no_more_is_resampled_than_the_seconds_at_inner_edges(
     assert pieces == resampled
 
 
-def test_what_comes_before_a_damaged_block_is_given(
+def test_blocks_before_a_damaged_one_are_yielded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     samples = noise(7.0, rate=44_100)
@@ -103,7 +103,7 @@ def test_what_comes_before_a_damaged_block_is_given(
         next(blocks)
 
 
-def test_an_mp3_that_is_read_piece_by_piece_is_the_one_read_at_once(
+def test_an_mp3_read_in_pieces_is_the_one_read_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     soundfile.write(tmp_path / "a.mp3", noise(8.0, rate=24_000), 24_000)
@@ -214,7 +214,7 @@ def nasty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 REFUSED = {3, 4, 5, 21, 22, 35, 42, 43, 46, 47, 48, 49, 50, 51, 52, 55, 57, 58}
 
 
-def test_awkward_recordings_are_audio_or_an_error_and_nothing_else(nasty: Path) -> None:
+def test_awkward_recordings_are_audio_or_an_audio_error(nasty: Path) -> None:
     refused = set()
     for path in sorted(nasty.iterdir()):
         number = path.name.lstrip("-").split("-")[0]

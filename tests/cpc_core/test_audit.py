@@ -110,7 +110,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> AuditResult:
         ("shards", set()),
     ],
 )
-def test_each_fault_is_found_and_nothing_else(
+def test_each_fault_is_found_and_no_other(
     odd: AuditResult, check: str, expected: set[tuple[str, ...]]
 ) -> None:
     found = finding(odd, check)
@@ -119,7 +119,7 @@ def test_each_fault_is_found_and_nothing_else(
     assert found.verdict == ("look" if expected else "good")
 
 
-def test_a_recording_at_8_khz_is_told_by_what_it_lacks(odd: AuditResult) -> None:
+def test_a_recording_at_8_khz_is_found_by_its_bandwidth(odd: AuditResult) -> None:
     found = {path for (path,) in paths(finding(odd, "bandwidth"))}
     assert "telephone.wav" in found
     assert not {name for name in found if name.startswith(("noise", "same", "speaker", "offset"))}
@@ -172,9 +172,10 @@ def corpus_columns() -> list[str]:
     return ["audio", "num_samples", "sample_rate_hz", "path", "group"]
 
 
-def test_a_flipped_byte_is_found_by_shard_and_row_group_and_the_rest_is_audited(
+def test_a_flipped_byte_is_located(
     tmp_path: Path,
 ) -> None:
+    """By shard and row group; the other row groups are audited."""
     corpus = noise_corpus(tmp_path, train=40, dev=4)
     flip_audio_bit(Path(corpus.folder) / "train-00000.parquet", [1])
     info = audit(corpus.folder)
@@ -189,9 +190,10 @@ def test_a_flipped_byte_is_found_by_shard_and_row_group_and_the_rest_is_audited(
     assert {sum(histogram.counts) for histogram in info.histograms} == {44 - 16}
 
 
-def test_a_byte_that_no_checksum_of_a_page_covers_is_found_by_that_of_the_file(
+def test_a_flipped_byte_outside_the_pages_is_found(
     tmp_path: Path,
 ) -> None:
+    """By the checksum of the file: no checksum of a page covers it."""
     corpus = noise_corpus(tmp_path, train=20)
     shard = Path(corpus.folder) / "train-00000.parquet"
     content = shard.read_bytes()
@@ -223,7 +225,7 @@ def test_a_healthy_corpus_has_no_finding_that_is_not_good(tmp_path: Path) -> Non
     assert done == [(16, 26), (20, 26), (26, 26)]
 
 
-def test_what_is_no_corpus_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_corpus_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="is not a corpus"):
         audit(tmp_path)
 

@@ -16,7 +16,7 @@ Samples = NDArray[np.float32]
 
 
 BASS = {"bd_808", "bd_boom", "bd_gas"}
-"""Bass drums, which hold next to nothing in the fingerprint's bands."""
+"""Bass drums, which have almost no power in the fingerprint's bands."""
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +120,6 @@ def test_near_pairs_are_those_of_comparing_all_with_all() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_fewer_than_two_clips_make_no_pair(count: int) -> None:
+def test_fewer_than_two_clips_have_no_pair(count: int) -> None:
     pairs, bits = near_pairs(np.zeros((count, 16), np.uint16))
     assert (pairs.shape, bits.shape) == ((0, 2), (0,))

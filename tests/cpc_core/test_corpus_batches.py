@@ -62,11 +62,11 @@ def test_a_worker_opens_only_the_row_groups_of_its_clips(tmp_path: Path) -> None
         list(batches_in_process(corpus, 0, 64, 0, 1, 0, 2))
 
 
-def test_a_window_may_hold_nothing_for_a_worker(tmp_path: Path) -> None:
+def test_a_window_may_be_empty_for_a_worker(tmp_path: Path) -> None:
     corpus = noise_corpus(tmp_path, train=258, clip_s=0.06)
     plan = ReadPlan(corpus.row_groups("train"), 0, 86)
-    # The second window holds a few clips, the last ones of the last step: none of them falls to the
-    # first worker.
+    # The second window has a few clips, the last ones of the last step, and none of them belongs to
+    # the first worker.
     assert [
         [len(read_window(read)) for read in plan.windows(0, 3, rank, 2)] for rank in range(2)
     ] == [[129], [113, 16]]
@@ -77,7 +77,7 @@ def test_a_window_may_hold_nothing_for_a_worker(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("start", [1, 4, 5, 7])
-def test_a_resumed_run_sees_the_next_batches(corpus: Corpus, start: int) -> None:
+def test_a_resumed_run_gets_the_next_batches(corpus: Corpus, start: int) -> None:
     assert (
         ids(batches_in_process(corpus, 1, 14, start, 12))
         == ids(batches_in_process(corpus, 1, 14, 0, 12))[start:]
@@ -126,12 +126,14 @@ def test_clips_of_another_length_are_an_error(corpus: Corpus) -> None:
         list(assemble(pieces(corpus), 10, 3200))
 
 
-def test_a_flipped_byte_is_an_error_that_names_shard_and_row_group(tmp_path: Path) -> None:
+def test_a_flipped_byte_is_an_error_that_locates_it(tmp_path: Path) -> None:
+    """The error names shard and row group."""
     corpus = noise_corpus(tmp_path, train=40)
     flip_audio_bit(Path(corpus.folder) / "train-00000.parquet", [1])
     with pytest.raises(
         CorpusError,
-        match=r"row group 1 of shard .*train-00000\.parquet cannot be read \(.*\): import the corpus again",
+        match=r"row group 1 of shard .*train-00000\.parquet cannot be read \(.*\): "
+        "import the corpus again",
     ):
         list(batches_in_process(Corpus.open(corpus.folder), 0, 8, 0, 5))
 
@@ -145,7 +147,7 @@ def test_a_shard_that_vanished_is_an_error_that_names_it(tmp_path: Path) -> None
         next(batches_in_process(corpus, 0, 8, 0, 1))
 
 
-def test_reading_ahead_keeps_order_and_is_bounded() -> None:
+def test_prefetching_preserves_order_and_is_bounded() -> None:
     made: list[int] = []
 
     def source() -> Iterator[int]:
@@ -158,7 +160,7 @@ def test_reading_ahead_keeps_order_and_is_bounded() -> None:
         assert len(made) <= at + 1 + 2
 
 
-def test_an_error_while_reading_ahead_is_raised_after_what_came_before() -> None:
+def test_an_error_while_prefetching_follows_earlier_items() -> None:
     def source() -> Iterator[int]:
         yield 1
         raise CorpusError("damaged")
@@ -169,7 +171,7 @@ def test_an_error_while_reading_ahead_is_raised_after_what_came_before() -> None
         next(ahead)
 
 
-def test_the_reading_thread_ends_when_batches_are_given_up(corpus: Corpus) -> None:
+def test_the_prefetching_thread_ends_with_its_iterator(corpus: Corpus) -> None:
     batches = batches_in_process(corpus, 0, 8, 0, 10**6)
     next(batches)
     assert any(thread.name.startswith("prefetch") for thread in threading.enumerate())
@@ -190,7 +192,8 @@ def test_a_crop_is_a_part_of_its_clip_at_a_place_of_its_own(corpus: Corpus) -> N
     assert 1100 < max(starts) <= 1200
 
 
-def test_a_crop_depends_on_seed_step_and_clip_and_not_on_the_batch(corpus: Corpus) -> None:
+def test_a_crop_depends_on_seed_step_and_clip(corpus: Corpus) -> None:
+    """It does not depend on the batch."""
     batch = next(batches_in_process(corpus, 0, 8, 0, 1))
     cropped = crop(batch, 400, seed=5).audio
     half = Batch(batch.step, batch.clip_ids[4:], batch.audio[4:])
@@ -199,7 +202,7 @@ def test_a_crop_depends_on_seed_step_and_clip_and_not_on_the_batch(corpus: Corpu
     assert not torch.equal(crop(Batch(1, batch.clip_ids, batch.audio), 400, seed=5).audio, cropped)
 
 
-def test_the_whole_clip_is_its_only_crop_of_that_length_and_a_longer_one_is_refused(
+def test_a_crop_is_at_most_the_whole_clip(
     corpus: Corpus,
 ) -> None:
     batch = next(batches_in_process(corpus, 0, 8, 0, 1))

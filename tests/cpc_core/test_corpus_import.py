@@ -50,7 +50,7 @@ def pcm(row: dict[str, object]) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
     return np.frombuffer(row["audio"], "<i2")
 
 
-def test_a_row_carries_the_recording_and_what_labels_csv_says_of_it(tmp_path: Path) -> None:
+def test_a_row_has_the_recording_and_its_row_of_labels_csv(tmp_path: Path) -> None:
     write_recording(tmp_path / "s" / "x" / "a.wav", noise(0.5), subtype="PCM_16")
     label = {
         "path": "x/a.wav",
@@ -133,7 +133,7 @@ def test_a_long_recording_is_split_into_consecutive_clips(tmp_path: Path) -> Non
     assert len({row["clip_id"] for row in rows}) == 4
 
 
-def test_splitting_does_not_depend_on_the_blocks_a_file_is_decoded_in(
+def test_splitting_does_not_depend_on_decoding_blocks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = one_recording(tmp_path / "whole", 3.3, SHORT)
@@ -192,7 +192,7 @@ def test_parts_of_a_recording_are_clips_of_their_own(tmp_path: Path) -> None:
     assert np.abs(pcm(rows[1.5]) - noise(2.0)[24_000:] * 32768).max() <= 1
 
 
-def test_the_same_source_gives_the_same_bytes_in_any_order_of_rows(tmp_path: Path) -> None:
+def test_the_bytes_do_not_depend_on_the_order_of_rows(tmp_path: Path) -> None:
     rows = [{"path": f"{index}.wav", "label": "x"} for index in range(40)]
     for index, row in enumerate(rows):
         write_recording(tmp_path / "s" / row["path"], noise(0.5, index))
@@ -221,9 +221,10 @@ def test_the_name_of_the_source_folder_is_not_part_of_the_hash(tmp_path: Path) -
     assert [summary.corpus.name for summary in summaries] == ["mine", "yours"]
 
 
-def test_a_changed_recording_changes_its_clip_id_and_the_hash_but_no_other_clip(
+def test_a_changed_recording_changes_its_own_clip_id(
     tmp_path: Path,
 ) -> None:
+    """The hash of the corpus changes as well; no other clip does."""
     for index in range(3):
         write_recording(tmp_path / "s" / "x" / f"{index}.wav", noise(0.5, index))
     before = import_folder(tmp_path / "s", tmp_path / "a", SHORT)
@@ -237,7 +238,8 @@ def test_a_changed_recording_changes_its_clip_id_and_the_hash_but_no_other_clip(
     assert {path for path, clip_id in ids[0].items() if ids[1][path] != clip_id} == {"x/1.wav"}
 
 
-def test_a_drawn_split_holds_out_whole_groups_and_about_its_fraction(tmp_path: Path) -> None:
+def test_a_drawn_split_takes_whole_groups(tmp_path: Path) -> None:
+    """The groups held out are about the fraction that was requested."""
     rows = [
         {"path": f"{index}.wav", "label": "x", "group": f"speaker {index // 4}"}
         for index in range(80)
@@ -312,7 +314,7 @@ def test_refused_and_repaired_recordings_are_listed_with_reasons(tmp_path: Path)
     assert seen == [(done, 6) for done in range(1, 7)]
 
 
-def test_a_recording_that_breaks_behind_its_first_block_is_used_up_to_there(
+def test_a_recording_damaged_later_is_used_up_to_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(audio, "BLOCK_S", 1)
@@ -339,9 +341,10 @@ def test_a_recording_listed_twice_is_imported_once(tmp_path: Path) -> None:
     )
 
 
-def test_a_source_without_one_usable_recording_is_an_error_and_leaves_nothing(
+def test_a_source_without_usable_recordings_is_an_error(
     tmp_path: Path,
 ) -> None:
+    """Nothing is left on the disk."""
     (tmp_path / "s" / "x").mkdir(parents=True)
     (tmp_path / "s" / "x" / "a.wav").write_text("not audio")
     with pytest.raises(
@@ -352,7 +355,7 @@ def test_a_source_without_one_usable_recording_is_an_error_and_leaves_nothing(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s"]
 
 
-def test_an_interrupted_import_leaves_no_corpus_and_no_half_a_file(tmp_path: Path) -> None:
+def test_an_interrupted_import_leaves_no_partial_file(tmp_path: Path) -> None:
     write_recording(tmp_path / "s" / "x" / "a.wav", noise(0.5))
 
     def interrupt(done: int, total: int) -> None:
@@ -368,9 +371,10 @@ def test_an_interrupted_import_leaves_no_corpus_and_no_half_a_file(tmp_path: Pat
     ]
 
 
-def test_a_target_that_exists_is_only_replaced_when_asked_and_only_by_a_whole_corpus(
+def test_a_target_is_replaced_only_on_request(
     tmp_path: Path,
 ) -> None:
+    """Only by a complete corpus."""
     write_recording(tmp_path / "s" / "x" / "a.wav", noise(0.5))
     before = import_folder(tmp_path / "s", tmp_path / "c", SHORT)
     with pytest.raises(
@@ -437,7 +441,7 @@ def test_names_that_are_odd_or_not_utf_8_are_imported(tmp_path: Path) -> None:
     }
 
 
-def test_a_folder_of_awkward_recordings_is_imported_without_a_crash(tmp_path: Path) -> None:
+def test_a_folder_of_awkward_recordings_is_imported(tmp_path: Path) -> None:
     source = awkward_recordings(tmp_path)
     summary = import_folder(
         source, tmp_path / "c", ImportOptions(clip_s=10.0, long_files="crop", dev_fraction=0.0)
@@ -488,7 +492,7 @@ def test_a_folder_of_awkward_recordings_is_imported_without_a_crash(tmp_path: Pa
     ],
 )
 @pytest.mark.parametrize(("rate", "channels"), [(8_000, 1), (22_050, 6), (44_100, 2), (48_000, 2)])
-def test_a_tone_survives_every_format_rate_and_number_of_channels(
+def test_a_tone_survives_every_format_rate_and_channels(
     tmp_path: Path, suffix: str, subtype: str | None, rate: int, channels: int
 ) -> None:
     channels = min(channels, 2) if suffix == "mp3" else channels

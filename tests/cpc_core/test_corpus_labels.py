@@ -84,11 +84,11 @@ def test_one_group_always_stays_for_training() -> None:
     assert {entry.split for entry in with_splits(entries(["a", "b"]), 0.99, 0)} == {"train", "dev"}
 
 
-def test_no_fraction_holds_nothing_out() -> None:
+def test_a_fraction_of_zero_has_no_dev_split() -> None:
     assert {entry.split for entry in with_splits(entries(["a", "b", "c"]), 0.0, 0)} == {"train"}
 
 
-def test_a_recording_added_later_leaves_the_others_where_they_were() -> None:
+def test_a_recording_added_later_moves_no_other() -> None:
     names = [str(index) for index in range(200)]
     before = {entry.group: entry.split for entry in with_splits(entries(names), 0.1, 0)}
     after = {entry.group: entry.split for entry in with_splits(entries([*names, "new"]), 0.1, 0)}

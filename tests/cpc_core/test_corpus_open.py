@@ -19,7 +19,7 @@ def corpus(tmp_path: Path) -> Corpus:
     return noise_corpus(tmp_path, train=20, dev=5)
 
 
-def test_an_opened_corpus_says_what_it_holds(corpus: Corpus) -> None:
+def test_an_opened_corpus_has_splits_rows_and_row_groups(corpus: Corpus) -> None:
     assert (corpus.splits, corpus.rows("train"), corpus.rows("dev"), corpus.rows("test")) == (
         ("train", "dev"),
         20,
@@ -42,7 +42,7 @@ def test_the_hash_names_the_content_and_not_the_place(corpus: Corpus, tmp_path: 
     assert noise_corpus(tmp_path / "other", train=20, dev=4).hash != corpus.hash
 
 
-def test_a_split_is_read_as_the_recordings_it_was_made_of(corpus: Corpus, tmp_path: Path) -> None:
+def test_a_split_is_read_as_its_recordings(corpus: Corpus, tmp_path: Path) -> None:
     clips = corpus.read_split("train")
     assert clips.audio.shape == (20, 1600)
     assert clips.audio.dtype == torch.float32
@@ -129,7 +129,8 @@ def test_a_missing_and_a_cut_shard_are_named(corpus: Corpus) -> None:
     shard.write_bytes(content[:-1])
     with pytest.raises(
         CorpusError,
-        match=f"dev-00000.parquet has {len(content) - 1} bytes where the manifest says {len(content)}",
+        match=f"dev-00000.parquet has {len(content) - 1} bytes "
+        f"where the manifest says {len(content)}",
     ):
         Corpus.open(corpus.folder)
     shard.unlink()

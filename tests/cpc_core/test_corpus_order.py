@@ -47,9 +47,8 @@ def plans(draw: st.DrawFn) -> ReadPlan:
 
 
 @given(plans(), st.integers(0, 3))
-def test_an_epoch_takes_each_clip_once_but_for_a_tail_shorter_than_a_batch(
-    plan: ReadPlan, epoch: int
-) -> None:
+def test_an_epoch_takes_each_clip_at_most_once(plan: ReadPlan, epoch: int) -> None:
+    """Only a tail shorter than a batch is left out."""
     first = epoch * plan.steps_per_epoch
     steps = order(plan, first, first + plan.steps_per_epoch)
     assert list(steps) == list(range(first, first + plan.steps_per_epoch))
@@ -100,9 +99,8 @@ def test_a_worker_reads_no_window_of_which_it_takes_nothing() -> None:
 
 
 @given(plans(), st.integers(0, 40), st.integers(1, 40))
-def test_reading_that_starts_anywhere_continues_as_if_it_had_started_at_zero(
-    plan: ReadPlan, start: int, length: int
-) -> None:
+def test_reading_may_start_at_any_step(plan: ReadPlan, start: int, length: int) -> None:
+    """The order is that of reading from step 0."""
     whole = order(plan, 0, start + length)
     assert order(plan, start, start + length) == {
         step: clips for step, clips in whole.items() if step >= start
@@ -126,7 +124,7 @@ def test_orders_differ_between_epochs_and_seeds() -> None:
     assert order(plan, 0, 20) != order(plan_of([16] * 40, seed=4, batch_size=32), 0, 20)
 
 
-def test_the_tail_that_an_epoch_leaves_out_is_another_one_each_time() -> None:
+def test_each_epoch_leaves_out_another_tail() -> None:
     plan = plan_of([16] * 3, seed=0, batch_size=40)
     left_out = [
         frozenset((g, r) for g in range(3) for r in range(16))
@@ -142,7 +140,8 @@ def test_a_batch_mixes_the_row_groups_of_its_window() -> None:
         assert len({group for group, _ in clips}) > WINDOW_ROW_GROUPS // 2
 
 
-def test_the_order_stays_what_it_was() -> None:
+def test_the_order_is_pinned() -> None:
+    """It is part of the results of every trial."""
     assert order(plan_of([2, 3, 2], seed=1, batch_size=3), 0, 3) == {
         0: [(0, 0), (1, 0), (1, 1)],
         1: [(2, 0), (1, 2), (0, 1)],
@@ -150,7 +149,7 @@ def test_the_order_stays_what_it_was() -> None:
     }
 
 
-def test_windows_are_made_one_at_a_time_and_small() -> None:
+def test_windows_are_lazy_and_small() -> None:
     plan = plan_of([16] * 1000, seed=0, batch_size=256)
     first = list(islice(plan.windows(10**9, 2 * 10**9), 3))
     assert first[0].start_step == 10**9
@@ -158,14 +157,15 @@ def test_windows_are_made_one_at_a_time_and_small() -> None:
     assert pickle.loads(pickle.dumps(first[0])) == first[0]
 
 
-def test_a_batch_larger_than_the_split_is_refused_with_both_numbers() -> None:
+def test_a_batch_larger_than_the_split_is_refused() -> None:
     with pytest.raises(
         ConfigError, match=r"data\.batch_size 21 is larger than the 20 training clips"
     ):
         plan_of([10, 10], seed=0, batch_size=21)
 
 
-def test_a_batch_that_does_not_divide_is_refused_before_the_first_window() -> None:
+def test_a_batch_that_does_not_divide_is_refused() -> None:
+    """Before the first window is read."""
     with pytest.raises(ConfigError, match=r"data\.batch_size 9 does not divide among 2 workers"):
         plan_of([10, 10], seed=0, batch_size=9).windows(0, 1, 0, 2)
 

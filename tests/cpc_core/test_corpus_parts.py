@@ -85,7 +85,7 @@ def test_a_part_survives_being_written_down(tmp_path: Path) -> None:
     assert Part.from_json(part.to_json()) == part
 
 
-def test_lengths_are_read_from_the_recordings_where_the_source_does_not_tell(
+def test_unknown_lengths_are_read_from_the_recordings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cpc_core.corpus.importing.parts.SHARD_BYTES", 10 * 3200)

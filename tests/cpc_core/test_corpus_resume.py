@@ -1,4 +1,4 @@
-"""An import that is killed goes on, and its corpus is the one that was never interrupted."""
+"""An import that was killed resumes to the same corpus as one that was never interrupted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from cpc_core.corpus.manifest import ImportOptions
 from cpc_core.corpus.sources.detect import open_source
 from cpc_core.corpus.sources.entry import Entry
 from cpc_core.errors import CorpusError, StorageError
-from tests.helpers.imports import OPTIONS, content, imported
+from tests.helpers.imports import OPTIONS, SMALL_SHARDS, content, imported
 from tests.helpers.recordings import noise, write_recording
 
 RECORDINGS = 12
@@ -33,15 +33,20 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from tests.helpers.imports import imported, small_shards
+
+def kill(done, total):
+    if done == 8:
+        os.kill(os.getpid(), signal.SIGKILL)
+
 small_shards()
-imported(Path(sys.argv[1]), Path(sys.argv[2]), lambda done, total: os.kill(os.getpid(), signal.SIGKILL) if done == 8 else None)
+imported(Path(sys.argv[1]), Path(sys.argv[2]), kill)
 """
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "SHARD_BYTES", 3 * 3200)
-    monkeypatch.setattr(parts, "LARGEST_SHARD_BYTES", 4 * 3200)
+    for name, size in SMALL_SHARDS.items():
+        monkeypatch.setattr(parts, name, size)
 
 
 @pytest.fixture
@@ -62,7 +67,7 @@ def interrupted(source: Path, out: Path, at: int) -> None:
     assert not out.exists()
 
 
-def test_a_killed_import_goes_on_and_gives_the_same_bytes(tmp_path: Path, source: Path) -> None:
+def test_a_killed_import_resumes_to_the_same_bytes(tmp_path: Path, source: Path) -> None:
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, source, tmp_path / "killed"], check=False, timeout=120
     )
@@ -83,9 +88,7 @@ def test_a_killed_import_goes_on_and_gives_the_same_bytes(tmp_path: Path, source
 
 
 @pytest.mark.parametrize("order", [-1, 1])
-def test_the_order_in_which_parts_are_made_does_not_matter(
-    tmp_path: Path, source: Path, order: int
-) -> None:
+def test_the_order_of_parts_does_not_matter(tmp_path: Path, source: Path, order: int) -> None:
     def run(work: Workspace, names: Sequence[str], on_recordings: Callable[[int], None]) -> None:
         in_this_process(work, names[::order], on_recordings)
 
@@ -97,7 +100,7 @@ def test_the_order_in_which_parts_are_made_does_not_matter(
 @pytest.mark.parametrize(
     "damage", [lambda shard: shard[:-1], lambda shard: bytes([shard[0] ^ 1]) + shard[1:], None]
 )
-def test_a_finished_shard_that_was_damaged_is_made_again(
+def test_a_finished_shard_that_was_damaged_is_replaced(
     tmp_path: Path, source: Path, damage: Callable[[bytes], bytes] | None
 ) -> None:
     interrupted(source, tmp_path / "c", at=8)
@@ -111,9 +114,7 @@ def test_a_finished_shard_that_was_damaged_is_made_again(
     assert content(tmp_path / "c") == content(tmp_path / "whole")
 
 
-def test_a_recording_that_changed_meanwhile_is_imported_as_it_is_now(
-    tmp_path: Path, source: Path
-) -> None:
+def test_a_recording_that_changed_since_is_imported_again(tmp_path: Path, source: Path) -> None:
     interrupted(source, tmp_path / "c", at=RECORDINGS)
     for index in range(RECORDINGS):
         write_recording(source / f"class {index % 2}" / f"{index}.wav", noise(0.1, 100 + index))
@@ -122,7 +123,7 @@ def test_a_recording_that_changed_meanwhile_is_imported_as_it_is_now(
     assert content(tmp_path / "c") == content(tmp_path / "whole")
 
 
-def test_other_options_start_anew(tmp_path: Path, source: Path) -> None:
+def test_other_options_start_from_scratch(tmp_path: Path, source: Path) -> None:
     interrupted(source, tmp_path / "c", at=RECORDINGS)
     summary = import_source(open_source(source), tmp_path / "c", ImportOptions(clip_s=0.08))
     assert summary.kept == 0
@@ -150,9 +151,7 @@ class Overtaken:
         return open_source(self.folder).entries()
 
 
-def test_a_corpus_that_another_import_published_meanwhile_is_not_replaced(
-    tmp_path: Path, source: Path
-) -> None:
+def test_a_corpus_published_by_another_import_is_kept(tmp_path: Path, source: Path) -> None:
     with pytest.raises(
         CorpusError, match="c exists already: choose another folder or pass --overwrite"
     ):
@@ -162,8 +161,9 @@ def test_a_corpus_that_another_import_published_meanwhile_is_not_replaced(
 
 @contextmanager
 def full_disk(folder: Path) -> Iterator[Path]:
-    """A file system of 64 KiB at `folder`; one that only says it is full where mounting is not
-    allowed.
+    """File system of 64 KiB at `folder`.
+
+    Where mounting is not allowed, `fsync` fails as on a full disk.
     """
     folder.mkdir()
     if (

@@ -17,7 +17,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def test_the_bundled_corpus_is_imported_once_whoever_comes_first(cache: Path) -> None:
+def test_the_bundled_corpus_is_imported_only_once(cache: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         folders = list(pool.map(lambda _: sample_corpus(), range(4)))
     assert list(cache.iterdir()) == [folders[0]]
@@ -39,7 +39,7 @@ def test_no_recording_of_the_bundled_corpus_is_in_two_splits(cache: Path) -> Non
     assert len(set.union(*groups)) == sum(len(split) for split in groups)
 
 
-def test_a_damaged_copy_says_to_delete_it(cache: Path) -> None:
+def test_a_damaged_copy_is_named_with_the_fix(cache: Path) -> None:
     folder = sample_corpus()
     (folder / "dev-00000.parquet").unlink()
     with pytest.raises(

@@ -1,24 +1,31 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cpc_core.corpus.importing.run import import_folder
+from cpc_core.corpus.importing.run import import_folder, import_source
 from cpc_core.corpus.importing.splits import groups_in_several_splits, with_splits
 from cpc_core.corpus.manifest import SPLITS, ImportOptions
+from cpc_core.corpus.sources import detect
 from cpc_core.corpus.sources.audioset import AudioSet
 from cpc_core.corpus.sources.detect import open_source
 from cpc_core.corpus.sources.entry import Entry
 from cpc_core.corpus.sources.esc50 import Esc50
 from cpc_core.corpus.sources.folder import ClassFolders
 from cpc_core.corpus.sources.table import LabelTable
-from cpc_core.errors import CorpusError
+from cpc_core.errors import ConfigError, CorpusError
 from tests.helpers.recordings import noise, write_recording
 
-CLASSES = 'index,mid,display_name\n0,/m/09x0r,"Speech"\n1,/m/05zppz,"Male speech, man speaking"\n2,/t/dd00088,"Gush"\n'
+CLASSES = """index,mid,display_name
+0,/m/09x0r,"Speech"
+1,/m/05zppz,"Male speech, man speaking"
+2,/t/dd00088,"Gush"
+"""
 
 
 TRAIN = """# Segments csv created Sun Mar  5 10:54:31 2017
@@ -42,7 +49,8 @@ def entries_of(path: Path) -> dict[str, Entry]:
     return {entry.group: entry for entry in open_source(path).entries()}
 
 
-def test_an_audioset_segment_has_its_class_names_and_its_video_as_its_group(tmp_path: Path) -> None:
+def test_an_audioset_segment_has_class_names_and_a_group(tmp_path: Path) -> None:
+    """The group is the video."""
     write_recording(audioset(tmp_path) / "audio" / "--PJHxphWEs_30.000.wav", noise(0.1))
     entries = entries_of(tmp_path)
     assert entries["--PJHxphWEs"] == Entry(
@@ -73,7 +81,7 @@ def test_a_file_of_the_whole_video_is_cut_at_its_segment(tmp_path: Path) -> None
     assert (entry.start_s, entry.end_s) == (2.5, 3.5)
 
 
-def test_missing_audio_of_audioset_is_rejected_and_eval_is_the_test_split(tmp_path: Path) -> None:
+def test_audioset_rejects_missing_audio_and_tests_on_eval(tmp_path: Path) -> None:
     source = audioset(tmp_path / "s", evaluation="E, 0.000, 0.500, /m/09x0r\n")
     for name in ("-0xzrMun0Rs", "E"):
         write_recording(source / f"{name}.wav", noise(0.5))
@@ -112,7 +120,7 @@ def test_an_unusable_segment_is_one_sentence_with_its_place(
     assert str(tmp_path / "balanced_train_segments.csv") in str(error.value)
 
 
-def test_audioset_without_its_class_names_or_segments_says_which_file(tmp_path: Path) -> None:
+def test_a_missing_audioset_table_is_named(tmp_path: Path) -> None:
     (audioset(tmp_path) / "class_labels_indices.csv").unlink()
     with pytest.raises(CorpusError, match=r"there is no file .*class_labels_indices\.csv"):
         entries_of(tmp_path)
@@ -128,7 +136,10 @@ def test_audioset_without_its_class_names_or_segments_says_which_file(tmp_path: 
         entries_of(tmp_path)
 
 
-ESC50 = "filename,fold,target,category,esc10,src_file,take\n1-100032-A-0.wav,1,0,dog,True,100032,A\n5-9032-A-3.wav,5,3,cow,False,9032,A\n"
+ESC50 = """filename,fold,target,category,esc10,src_file,take
+1-100032-A-0.wav,1,0,dog,True,100032,A
+5-9032-A-3.wav,5,3,cow,False,9032,A
+"""
 
 
 def test_esc50_is_read_from_its_own_table(tmp_path: Path) -> None:
@@ -152,7 +163,7 @@ def test_esc50_is_read_from_its_own_table(tmp_path: Path) -> None:
         entries_of(tmp_path)
 
 
-def test_a_parquet_table_says_the_same_as_a_csv(tmp_path: Path) -> None:
+def test_a_parquet_table_equals_a_csv(tmp_path: Path) -> None:
     csv, parquet = tmp_path / "a" / "labels.csv", tmp_path / "b" / "labels.parquet"
     csv.parent.mkdir()
     parquet.parent.mkdir()
@@ -183,7 +194,7 @@ def test_a_table_that_is_no_parquet_is_one_sentence(tmp_path: Path) -> None:
         entries_of(tmp_path)
 
 
-def test_the_kind_is_told_by_the_files_or_by_the_user(tmp_path: Path) -> None:
+def test_the_kind_is_recognised_by_files_or_given(tmp_path: Path) -> None:
     write_recording(tmp_path / "dog" / "a.wav", noise(0.1))
     assert open_source(tmp_path) == ClassFolders(tmp_path)
     (tmp_path / "meta").mkdir()
@@ -195,6 +206,43 @@ def test_the_kind_is_told_by_the_files_or_by_the_user(tmp_path: Path) -> None:
     assert open_source(tmp_path) == LabelTable(tmp_path / "labels.csv")
     assert open_source(tmp_path, "esc50") == Esc50(tmp_path)
     assert open_source(tmp_path, "folder") == ClassFolders(tmp_path)
+
+
+@dataclass(frozen=True)
+class OneTone:
+    """Format of a folder with `tone.wav`."""
+
+    folder: Path
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        return (path / "tone.wav").is_file()
+
+    @classmethod
+    def at(cls, path: Path) -> OneTone:
+        return cls(path)
+
+    def entries(self) -> Iterator[Entry]:
+        yield Entry(Path("tone.wav"), "tone", ("tone",), None, "tone")
+
+
+def test_a_new_format_is_one_class_and_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_recording(tmp_path / "s" / "tone.wav", noise(0.5))
+    monkeypatch.setattr(detect, "SOURCES", {"tone": OneTone, **detect.SOURCES})
+    assert open_source(tmp_path / "s") == OneTone(tmp_path / "s")
+    summary = import_source(
+        open_source(tmp_path / "s", "tone"), tmp_path / "c", ImportOptions(clip_s=0.5)
+    )
+    assert summary.corpus.manifest.label_rows == {"tone": 1}
+
+
+def test_an_unknown_kind_is_an_error_with_the_kinds(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match="unknown kind of source 'fsd50k': use one of labels, audioset, esc50"
+    ):
+        open_source(tmp_path, "fsd50k")
 
 
 @pytest.mark.parametrize(
@@ -211,7 +259,7 @@ def test_a_missing_label_file_is_named(tmp_path: Path, kind: str, message: str) 
         list(open_source(tmp_path, kind).entries())
 
 
-def test_given_splits_are_kept_while_the_others_are_drawn() -> None:
+def test_given_splits_remain_and_the_others_are_drawn() -> None:
     given = [Entry(Path(f"t{index}"), "", (), "test", f"t{index}") for index in range(50)]
     free = [Entry(Path(f"f{index}"), "", (), None, f"f{index}") for index in range(100)]
     entries = with_splits(given + free, 0.05, 0)

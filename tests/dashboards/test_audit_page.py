@@ -22,7 +22,7 @@ def document(info: AuditResult) -> Document:
     return page
 
 
-def test_the_page_says_the_verdict_the_findings_and_where() -> None:
+def test_the_page_has_verdict_findings_and_their_clips() -> None:
     text = document(AUDIT).text
     for words in (
         "drums",
@@ -83,7 +83,7 @@ def test_labels_are_stacked_by_split_and_the_rarest_left_out() -> None:
     assert list(train.y) == [f"label {index}" for index in range(LABELS_SHOWN)]
 
 
-def test_a_png_holds_the_levels_with_the_first_row_at_the_bottom() -> None:
+def test_a_png_has_the_first_row_of_levels_at_the_bottom() -> None:
     content = png(SPECTROGRAM)
     assert content[:8] == b"\x89PNG\r\n\x1a\n"
     chunks: dict[bytes, bytes] = {}

@@ -1,4 +1,4 @@
-"""The audit of a made-up corpus: what a page of it is drawn from."""
+"""Audit of an invented corpus, from which its page is drawn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A corpus and a spec with which a real trial trains in a second, without Ray."""
+"""Corpus and spec of a real trial that trains in a second, without Ray."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ def tones(root: Path) -> Corpus:
         soundfile.write(root / f"{index}.wav", tone, 16_000, subtype="PCM_16")
         rows.append(f"{index}.wav,{('low', 'high')[index % 2]},{'train' if index < 24 else 'dev'}")
     (root / "labels.csv").write_text("\n".join(rows) + "\n")
-    import_folder(root, root / "corpus", ImportOptions(clip_s=0.1))
-    return Corpus.open(root / "corpus")
+    return import_folder(root, root / "corpus", ImportOptions(clip_s=0.1)).corpus
 
 
 def one_trial(corpus: Corpus, steps: int, **changes: Any) -> StudySpec:

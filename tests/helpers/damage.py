@@ -1,4 +1,4 @@
-"""Damage to shards, as a disk or a network does it."""
+"""Damage to shards, as a disk or a network causes it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 
 def flip_audio_bit(shard: Path, row_groups: Iterable[int]) -> None:
-    """Flip one bit in the middle of the audio of some row groups."""
+    """Flips one bit in the middle of the audio of some row groups."""
     content = bytearray(shard.read_bytes())
     metadata = pq.read_metadata(shard)
     for row_group in row_groups:

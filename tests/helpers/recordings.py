@@ -1,8 +1,9 @@
-"""Small recordings and corpora that the tests write for themselves."""
+"""Small recordings and corpora that the tests write, and the awkward recordings."""
 
 from __future__ import annotations
 
 import csv
+import os
 import tarfile
 from pathlib import Path
 
@@ -15,16 +16,16 @@ from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.importing.run import import_folder
 from cpc_core.corpus.manifest import ImportOptions
 
-NASTY = Path(__file__).parents[3] / "shared" / "data" / "nasty.tar.gz"
+SHARED = Path(os.environ.get("CPC_SHARED") or Path(__file__).parents[3] / "shared")
+"""Test data outside the repository: the folder CPC_SHARED, or `shared` next to the checkout."""
 
 
 def awkward_recordings(folder: Path) -> Path:
-    """Unpack the broken and odd files into `folder`; the calling test is skipped where they are not
-    at hand.
-    """
-    if not NASTY.is_file():
-        pytest.skip(f"needs the awkward recordings in {NASTY}")
-    with tarfile.open(NASTY) as archive:
+    """Unpacks the damaged and odd files into `folder`, or skips the test if there are none."""
+    archive_path = SHARED / "data" / "nasty.tar.gz"
+    if not archive_path.is_file():
+        pytest.skip(f"CPC_SHARED names no folder with data/nasty.tar.gz: {archive_path} is missing")
+    with tarfile.open(archive_path) as archive:
         archive.extractall(folder, filter="data")
     return folder / "nasty"
 
@@ -37,7 +38,7 @@ def noise(seconds: float, seed: int = 0, rate: int = 16_000) -> NDArray[np.float
 
 
 def write_tone(path: Path, hz: float, seconds: float) -> None:
-    """Write a sine in a little noise as WAV, making the folder."""
+    """Writes a sine in a little noise as WAV, and creates the folder."""
     time = np.arange(round(seconds * 16_000)) / 16_000
     write_recording(
         path, (0.3 * np.sin(2 * np.pi * hz * time)).astype(np.float32) + 0.1 * noise(seconds)
@@ -47,13 +48,13 @@ def write_tone(path: Path, hz: float, seconds: float) -> None:
 def write_recording(
     path: Path, samples: NDArray[np.float32], rate: int = 16_000, subtype: str = "FLOAT"
 ) -> None:
-    """Write `[L]` or `[L, channels]` samples as WAV, making the folder."""
+    """Writes `[L]` or `[L, channels]` samples as WAV, and creates the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, samples, rate, subtype=subtype, format="WAV")
 
 
 def write_labels(folder: Path, rows: list[dict[str, str]]) -> None:
-    """Write labels.csv with the columns of the first row."""
+    """Writes labels.csv with the columns of the first row."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0])
@@ -62,7 +63,7 @@ def write_labels(folder: Path, rows: list[dict[str, str]]) -> None:
 
 
 def noise_corpus(folder: Path, train: int, dev: int = 0, clip_s: float = 0.1) -> Corpus:
-    """A corpus of noise clips of two classes with given splits."""
+    """Corpus of noise clips of two classes with given splits."""
     rows = []
     for index in range(train + dev):
         name = f"{index:04d}.wav"
@@ -75,5 +76,5 @@ def noise_corpus(folder: Path, train: int, dev: int = 0, clip_s: float = 0.1) ->
             }
         )
     write_labels(folder / "source", rows)
-    import_folder(folder / "source", folder / "corpus", ImportOptions(clip_s=clip_s))
-    return Corpus.open(folder / "corpus")
+    summary = import_folder(folder / "source", folder / "corpus", ImportOptions(clip_s=clip_s))
+    return summary.corpus

@@ -24,9 +24,7 @@ OFFSET_DB = -40.0
 """Constant offset, 1 % of full scale, that an amplifier or converter adds and no sound has."""
 
 NARROW_HZ = 5500.0
-"""Bandwidth below which a recording may have been made at 8 kHz: 4 kHz, and the slope of the filter
-that resampled it.
-"""
+"""Bandwidth below which a clip may come from 8 kHz: 4 kHz, and the slope of a resampling filter."""
 
 IMBALANCE = 20.0
 """Largest unsuspicious ratio of clips between the commonest and the rarest label."""

@@ -44,7 +44,7 @@ class Finding:
         check: Name of the check.
         verdict: Severity.
         count: Number of clips, pairs, labels, … that the check found.
-        detail: Noun phrase for what is counted, with the criterion.
+        detail: Noun phrase for the things counted, with the criterion.
         examples: Some of them; each is one clip or a pair of clips.
     """
 

@@ -26,9 +26,7 @@ TIMES, BANDS = 17, 17
 LOWEST_HZ, HIGHEST_HZ = 200.0, 3400.0
 
 FLOOR = 1e-4
-"""Power relative to the clip's strongest band that is added to every band: below it, the noise of a
-conversion would decide the signs.
-"""
+"""Power added to every band, relative to the strongest: else the noise of a conversion decides."""
 
 NEAR_BITS = 20
 """Largest difference in bits, of 256, at which clips count as the same recording. Among real clips

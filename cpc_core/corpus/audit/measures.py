@@ -30,7 +30,7 @@ MEASURES = np.dtype(
         ("fingerprint", "u2", 16),
     ]
 )
-"""Record of a clip, 92 bytes: all of it that an audit keeps in memory. Levels are in dB of full
+"""Record of a clip, 92 bytes: all of it that an audit has in memory. Levels are in dB of full
 scale; `clipped` is a share of samples; `content`, `recording` and `group` are hashes of the
 samples, the path and the group.
 """

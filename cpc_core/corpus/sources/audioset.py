@@ -44,7 +44,7 @@ class AudioSet:
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
-        """True for a folder with segments or class names, and for a segment table beside those."""
+        """True for a folder with segments or class names, or a segment table in such a folder."""
         if path.is_dir():
             # Segments alone are enough: that their class names are missing is then the message.
             return (path / CLASSES_NAME).is_file() or any(path.glob(SEGMENTS_PATTERN))

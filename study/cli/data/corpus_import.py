@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cpc_core.corpus.manifest import ImportOptions
 
 FEW_PARTS = 3
-"""Largest number of shards imported without Ray, whose start takes longer than these would: a shard
+"""Largest number of shards imported without Ray, whose start takes longer than these would. A shard
 is about 50 minutes of audio, imported in less than half a minute.
 """
 
@@ -99,7 +99,7 @@ def import_(
     if strict and (rejected := summary.corpus.manifest.totals.rejected):
         raise RejectedError(
             f"recordings that could not be used: {rejected}, and --strict allows none; "
-            f"{summary.corpus.folder / REJECTED_NAME} gives the reasons"
+            f"{summary.corpus.folder / REJECTED_NAME} lists the reasons"
         )
     next_steps(f"cpc data info {out}", f"cpc trial run --corpus {out}")
 
