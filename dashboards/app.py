@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def _layout(live: LiveStudy) -> html.Main:
     return html.Main(
         [
             dcc.Store(id="revision", data=revision),
-            dcc.Store(id="sort", data=_as_data(FIRST_SORT)),
+            dcc.Store(id="sort", data=asdict(FIRST_SORT)),
             dcc.Interval(id="poll", interval=POLL_MS, disabled=record.finished),
             html.P(id="notice", role="status"),
             html.Div(page(record), id="page"),
@@ -116,11 +117,7 @@ def _connect(app: dash.Dash, live: LiveStudy) -> None:
             raise PreventUpdate
         column = ctx.triggered_id["column"]
         sort = Sort(column, descending=column == stored["column"] and not stored["descending"])
-        return trial_table(info, sort), _as_data(sort)
-
-
-def _as_data(sort: Sort) -> dict[str, Any]:
-    return {"column": sort.column, "descending": sort.descending}
+        return trial_table(info, sort), asdict(sort)
 
 
 class _QuietHandler(WSGIRequestHandler):

@@ -24,13 +24,11 @@ from study.results.records import StudyRecord
 
 FIRST_SORT = Sort("number", descending=False)
 
-
 CLAIMS = (
     "What the study set out to show. A claim is supported where the whole 95 % interval of the "
     "lead lies above its margin, not supported where it lies below, and otherwise undecided at "
     "this number of seeds."
 )
-
 
 METHOD = (
     "Only complete trials enter a mean; pruned, diverged and failed ones are counted beside it. "

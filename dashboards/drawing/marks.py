@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from dashboards.drawing.panels import Panel, Point
 from dashboards.drawing.theme import COLOURS, PAPER_GREY, SYMBOLS, faded
-from study.analysis.labels import interval_text, number
+from study.analysis.labels import interval_text, number, value_label
 from study.analysis.statistics import Interval
 
 REACH = 1.5
@@ -19,10 +19,8 @@ REACH = 1.5
 interval is 13 standard errors wide, and an axis that contained it would flatten what was measured.
 """
 
-
 LABEL_PX = 15
 """Height of a label at a line's end."""
-
 
 End = tuple[float, str, str]
 """A line's end: height, name, colour."""
@@ -174,6 +172,12 @@ def add_published(figure: go.Figure, row: int, points: Sequence[Point], metric: 
     )
 
 
+def add_text(figure: go.Figure, text: str, size: float, colour: str, **place: Any) -> None:
+    """Writes a text without an arrow, at x as a share of the plot's width."""
+    font = {"size": size, "color": colour}
+    figure.add_annotation(text=text, font=font, xref="paper", showarrow=False, **place)
+
+
 def add_level(figure: go.Figure, row: int, height: float, line: Mapping[str, Any]) -> None:
     """Draws a line across the plot at a reference value, under the points."""
     _add_shape(figure, row, (height, height), type="line", line=dict(line))
@@ -211,20 +215,10 @@ def label_ends(
     if not named:
         return
     gap = LABEL_PX * (limits[1] - limits[0]) / plot_px
-    for (_, text, colour), height in zip(
-        named, spread([height for height, _, _ in named], gap), strict=True
-    ):
-        figure.add_annotation(
-            text=text,
-            font={"size": 12, "color": colour},
-            x=1,
-            xref="paper",
-            xanchor="left",
-            xshift=6,
-            y=height,
-            yref=f"y{row if row > 1 else ''}",
-            showarrow=False,
-        )
+    heights = spread([height for height, _, _ in named], gap)
+    axis = f"y{row if row > 1 else ''}"
+    for (_, text, colour), height in zip(named, heights, strict=True):
+        add_text(figure, text, 12, colour, x=1, xanchor="left", xshift=6, y=height, yref=axis)
     figure.update_layout(margin_r=16 + 6.4 * max(len(text) for _, text, _ in named))
 
 
@@ -247,6 +241,12 @@ def log_dodge(x: float, index: int, count: int, xs: Sequence[float]) -> float:
     """Moves x a little on a log axis, so that intervals of several lines do not cover another."""
     width = math.log10(max(xs) / min(xs)) or 1.0
     return float(x * 10 ** (0.035 * width * (index - (count - 1) / 2)))
+
+
+def ticks(knob: str, xs: Sequence[float], many: Sequence[float]) -> dict[str, Any]:
+    """Ticks of a knob's axis: at each x, or at round values where there are many."""
+    shown = xs if len(xs) <= 8 else many
+    return {"tickvals": shown, "ticktext": [value_label(knob, x) for x in shown]}
 
 
 def tick_format(limits: tuple[float, float]) -> str:

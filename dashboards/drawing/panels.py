@@ -14,7 +14,6 @@ from study.analysis.statistics import Interval
 MAX_LINES = 6
 """Readers cannot distinguish more lines than this."""
 
-
 TABLE_METRICS = ("train_accuracy", "dev_accuracy", "dev_map")
 """The columns that Tables 1 and 2 share."""
 

@@ -16,7 +16,6 @@ INTERVALS = (
     "An arrow head says that the interval continues beyond the axis."
 )
 
-
 SEARCHED = (
     "Other knobs differ between these points too: nothing is joined, "
     "and no row can be set beside the paper's."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -15,11 +15,12 @@ from dashboards.drawing.marks import (
     add_means,
     add_published,
     add_seeds,
+    add_text,
     label_ends,
     tick_format,
     value_range,
 )
-from dashboards.drawing.panels import Panel, Series
+from dashboards.drawing.panels import Panel
 from dashboards.drawing.theme import COLOURS, GLYPHS, INK, PAPER_GREY, TEMPLATE, slots
 from study.analysis.labels import sentence_case
 
@@ -43,26 +44,42 @@ def stack(panels: Sequence[Panel], height: int) -> go.Figure:
 
 def add_name(figure: go.Figure, row: int, name: str) -> None:
     """Writes the name of a panel's metric above its axis."""
-    figure.add_annotation(
-        text=sentence_case(name),
-        font={"size": 13, "color": INK},
-        x=0,
-        xref="paper",
-        xanchor="left",
-        y=1,
-        yref=f"y{row if row > 1 else ''} domain",
-        yanchor="bottom",
-        yshift=7,
-        showarrow=False,
-    )
+    axis = f"y{row if row > 1 else ''} domain"
+    place = {"x": 0, "xanchor": "left", "y": 1, "yref": axis, "yanchor": "bottom", "yshift": 7}
+    add_text(figure, sentence_case(name), 13, INK, **place)
 
 
-def line_end(line: Series, position: int, slot: int, limits: tuple[float, float]) -> End:
-    """A line's name at its last point; of points that are not joined, in a list at the top."""
-    if line.joined or not line.label:
-        return line.points[-1].interval.mean, line.label, COLOURS[slot]
-    height = limits[1] - (0.04 + 0.06 * position) * (limits[1] - limits[0])
-    return height, f"{GLYPHS[slot]} {line.label}", COLOURS[slot]
+def draw_lines(
+    figure: go.Figure,
+    row: int,
+    panel: Panel,
+    limits: tuple[float, float],
+    move: Callable[[float | str, int], float] | None = None,
+) -> list[End]:
+    """Draws the means, intervals and seeds of a panel's lines, and returns the lines' ends.
+
+    The name of a line is at its last point; of points that are not joined, in a list at the top.
+    `move` shifts x on its axis by the position of a line whose points are joined.
+    """
+    ends: list[End] = []
+    for position, (line, slot) in enumerate(zip(panel.series, _slots(panel), strict=False)):
+        colour = COLOURS[slot]
+        xs = [move(point.x, position) if move and line.joined else point.x for point in line.points]
+        for x, point in zip(xs, line.points, strict=True):
+            add_interval(figure, row, x, point.interval, limits, colour)
+            add_seeds(figure, row, x, point.seeds, colour)
+        add_means(figure, row, xs, line.points, slot, panel.label, joined=line.joined)
+        if line.joined or not line.label:
+            ends.append((line.points[-1].interval.mean, line.label, colour))
+        else:
+            height = limits[1] - (0.04 + 0.06 * position) * (limits[1] - limits[0])
+            ends.append((height, f"{GLYPHS[slot]} {line.label}", colour))
+    return ends
+
+
+def _slots(panel: Panel) -> list[int]:
+    """Places in the palette of the lines, then of the levels."""
+    return slots([part.key for part in panel.series] + [part.key for part in panel.levels])
 
 
 def draw_measured(panels: Sequence[Panel]) -> go.Figure:
@@ -70,21 +87,12 @@ def draw_measured(panels: Sequence[Panel]) -> go.Figure:
     figure = _stack_of(panels)
     for row, panel in enumerate(panels, start=1):
         limits, ends = value_range(panel), list[End]()
-        keys = [line.key for line in panel.series] + [level.key for level in panel.levels]
-        places = slots(keys)
-        for level, slot in zip(panel.levels, places[len(panel.series) :], strict=True):
+        for level, slot in zip(panel.levels, _slots(panel)[len(panel.series) :], strict=True):
             colour = COLOURS[slot]
             add_band(figure, row, level.interval, limits, colour)
             add_level(figure, row, level.interval.mean, {"color": colour, "width": 1.6})
             ends.append((level.interval.mean, str(level.x), colour))
-        for position, (line, slot) in enumerate(zip(panel.series, places, strict=False)):
-            for point in line.points:
-                add_interval(figure, row, point.x, point.interval, limits, COLOURS[slot])
-                add_seeds(figure, row, point.x, point.seeds, COLOURS[slot])
-            xs = [point.x for point in line.points]
-            add_means(figure, row, xs, line.points, slot, panel.label, joined=line.joined)
-            ends.append(line_end(line, position, slot, limits))
-        _finish(figure, row, ends, limits)
+        _finish(figure, row, ends + draw_lines(figure, row, panel, limits), limits)
     return figure
 
 

@@ -10,24 +10,15 @@ import plotly.graph_objects as go
 from dash.dcc import Graph
 
 INK = "#1c2127"
-
-
 MUTED = "#5c6670"
-
-
 FAINT = "#98a1aa"
-
-
 RULE = "#e3e6ea"
-
 
 PAPER_GREY = "#7d868f"
 """Values that the paper published."""
 
-
 WASH = "#d3d8dd"
 """Curves that are context only."""
-
 
 COLOURS = (
     "#0b6fb3",
@@ -44,7 +35,6 @@ COLOURS = (
 three more for the adversaries.
 """
 
-
 SYMBOLS = (
     "circle",
     "diamond",
@@ -58,10 +48,8 @@ SYMBOLS = (
 )
 """Second coding beside colour, for grey prints and colour-blind readers."""
 
-
 GLYPHS = ("●", "◆", "■", "▲", "▼", "⬟", "★", "✚", "⬢")
 """The symbols as text, for labels of points that no line joins."""
-
 
 _FIXED = {
     "dot": 0,
@@ -79,12 +67,10 @@ _FIXED = {
 }
 """Place in the palette of a similarity or an adversary, so that each has one colour everywhere."""
 
-
 FONT = (
     'Inter, ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, '
     '"Helvetica Neue", "Liberation Sans", Arial, sans-serif'
 )
-
 
 PLOTLY_CONFIG: Graph.Config = {
     "showSendToCloud": False,

@@ -18,7 +18,6 @@ _ATTRIBUTES = {
     "tabIndex": "tabindex",
 }
 
-
 _VOID = frozenset(("br", "img"))
 """Elements without content, which HTML does not close."""
 

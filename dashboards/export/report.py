@@ -18,7 +18,6 @@ from study.results.records import StudyRecord
 
 ASSETS = Path(__file__).parents[1] / "assets"
 
-
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>

@@ -15,15 +15,9 @@ from cpc_core.errors import CpcError
 SCALE = 2
 """Device pixels per pixel: sharp on dense screens."""
 
-
 PADDING_PX = 24
-
-
 TIMEOUT_S = 60
-
-
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-
 
 _FRAME = (
     '<!doctype html><meta charset="utf-8">'

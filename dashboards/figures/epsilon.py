@@ -9,6 +9,7 @@ from dataclasses import replace
 import plotly.graph_objects as go
 from dash.development.base_component import Component
 
+from dashboards.drawing.marks import ticks
 from dashboards.drawing.panels import (
     TABLE_METRICS,
     Panel,
@@ -26,7 +27,7 @@ from dashboards.drawing.sections import INTERVALS, beside_paper, compared, graph
 from dashboards.drawing.stacked_panels import draw_measured, draw_published
 from dashboards.tables import beside_published
 from study.analysis.cells import Cell, NotShown, cells_varying
-from study.analysis.labels import cell_label, knob_label, metric_label, value_label
+from study.analysis.labels import cell_label, knob_label, metric_label
 from study.analysis.published import TABLE_1
 from study.results.records import StudyRecord
 
@@ -118,12 +119,10 @@ def _published(metric: str) -> Panel:
 
 def _epsilon_axis(figure: go.Figure, panels: Sequence[Panel]) -> go.Figure:
     xs = sorted({float(point.x) for panel in panels for point in panel.points})
-    shown = xs if len(xs) <= 8 else [-80.0, -70.0, -60.0, -50.0, -40.0, -30.0]
     pad = 0.08 * max(xs[-1] - xs[0], 10)
     figure.update_xaxes(
-        tickvals=shown,
-        ticktext=[value_label("epsilon_db", x) for x in shown],
         range=[xs[0] - pad, xs[-1] + pad],
+        **ticks("epsilon_db", xs, (-80.0, -70.0, -60.0, -50.0, -40.0, -30.0)),
     )
     figure.update_xaxes(title_text=knob_label("epsilon_db"), row=len(panels), col=1)
     return figure

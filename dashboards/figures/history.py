@@ -13,7 +13,7 @@ from dash.development.base_component import Component
 
 from cpc_core.config import NegativesConfig
 from cpc_core.report import Outcome
-from dashboards.drawing.marks import End, add_level, label_ends
+from dashboards.drawing.marks import End, add_level, add_text, label_ends
 from dashboards.drawing.sections import caption, graph, lead
 from dashboards.drawing.stacked_panels import add_name
 from dashboards.drawing.theme import COLOURS, INK, MUTED, TEMPLATE, WASH, blended, slots
@@ -23,28 +23,21 @@ from study.results.records import StudyRecord, TrialRecord
 
 CURVE_METRICS = ("train_accuracy", "dev_accuracy")
 
-
 COLOURED_CELLS = 12
 """Up to so many cells have a colour each; of more, only the best `BEST_COLOURED`."""
 
-
 BEST_COLOURED = 4
-
 
 LIGHTEST = 0.62
 """Share of white in the palest shade of a hue."""
 
-
 LEAST_SPAN = 0.1
 """Accuracy that the axis spans at least, so that curves which stay at one level look flat."""
 
-
 HEIGHT_PX = 360
-
 
 _FAMILIES = ("similarity", "adversary", "negatives")
 """Knobs that give a hue, the first that varies."""
-
 
 _ENDS = {
     "diverged": "x",
@@ -61,11 +54,8 @@ class Curve:
     """One trial's learning curve.
 
     Attributes:
-        trial: The trial's number.
-        seed: Its seed.
         cell_id: Its cell: curves of one cell share a colour.
         label: The cell's label.
-        outcome: The trial's status or final outcome.
         steps: Optimizer steps, ascending.
         values: The metric at each step; finite.
     """
@@ -80,21 +70,6 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class HistoryPanel:
-    """One metric over training.
-
-    Attributes:
-        metric: The metric.
-        label: Its name as text.
-        curves: By trial number.
-    """
-
-    metric: str
-    label: str
-    curves: tuple[Curve, ...]
-
-
-@dataclass(frozen=True)
 class CurveGroup:
     """The colour of one cell's curves.
 
@@ -103,17 +78,14 @@ class CurveGroup:
         label: The cell's label.
         family: Value of the knob that gives the hue, for example `dot`; empty where no such knob
             varies.
-        position: Place among the family's cells, in order of their other knobs: the shade.
-        size: Cells in the family.
-        shown: True if it has a colour of its own; the others are context.
+        shade: Place among the family's cells in order of their other knobs, from 0 to 1; None
+            without a colour of its own.
     """
 
     cell_id: str
     label: str
     family: str
-    position: int
-    size: int
-    shown: bool
+    shade: float | None
 
 
 @dataclass(frozen=True)
@@ -121,13 +93,13 @@ class HistoryInfo:
     """Learning curves of a study.
 
     Attributes:
-        panels: Training and held-out accuracy, those that were logged.
+        curves: Training and held-out accuracy, those that were logged → a curve per trial.
         groups: The cells, family by family.
         constant_levels: Number of negatives → accuracy n / (n + 1) of answering "negative" always:
             where a collapsed trial stays.
     """
 
-    panels: tuple[HistoryPanel, ...]
+    curves: dict[str, tuple[Curve, ...]]
     groups: tuple[CurveGroup, ...]
     constant_levels: dict[int, float]
 
@@ -141,12 +113,12 @@ class HistoryFigure:
     def info(self, record: StudyRecord) -> HistoryInfo | NotShown:
         """Curves of the trials that logged anything, or the reason why there are none."""
         labels = {cell.cell_id: cell.label for cell in group_cells(record)}
-        panels = []
+        curves: dict[str, tuple[Curve, ...]] = {}
         for metric in CURVE_METRICS:
             every = (_curve(trial, metric, labels[trial.cell_id]) for trial in record.trials)
-            if curves := tuple(curve for curve in every if curve.steps):
-                panels.append(HistoryPanel(metric, metric_label(metric), curves))
-        if not panels:
+            if logged := tuple(curve for curve in every if curve.steps):
+                curves[metric] = logged
+        if not curves:
             return NotShown("No trial has logged its accuracy yet.", True)
         default = NegativesConfig().count
         counts = {
@@ -154,15 +126,15 @@ class HistoryFigure:
             for trial in record.trials
         }
         levels = {count: count / (count + 1) for count in sorted(counts)}
-        return HistoryInfo(tuple(panels), _groups(record), levels)
+        return HistoryInfo(curves, _groups(record), levels)
 
     def draw(self, info: HistoryInfo) -> go.Figure:
         """The held-out curves alone, cells named at the ends."""
-        panel = info.panels[-1]
-        figure = draw_curves(panel, info)
+        metric = list(info.curves)[-1]
+        figure = draw_curves(info, metric)
         ends: list[End] = []
         for cell_id, (colour, label) in _coloured(info).items():
-            last = [curve.values[-1] for curve in panel.curves if curve.cell_id == cell_id]
+            last = [curve.values[-1] for curve in info.curves[metric] if curve.cell_id == cell_id]
             if last:
                 # Pale colours cannot be read as text.
                 ends.append((fmean(last), f'<span style="color:{colour}">━</span> {label}', MUTED))
@@ -170,7 +142,7 @@ class HistoryFigure:
         label_ends(figure, 1, ends, (low, high), HEIGHT_PX - 80)
         longest = max((len(label) for _, label in _coloured(info).values()), default=0)
         figure.update_layout(margin={"t": 34, "r": 36 + 6.4 * longest})
-        add_name(figure, 1, panel.label)
+        add_name(figure, 1, metric_label(metric))
         return figure
 
     def section(self, info: HistoryInfo) -> list[Component]:
@@ -179,15 +151,11 @@ class HistoryFigure:
             html.Li([html.Span(className="swatch", style={"background": colour}), label])
             for colour, label in history_key(info)
         ]
-        figures = [
-            html.Figure(
-                [
-                    html.Figcaption(sentence_case(panel.label)),
-                    graph(f"history-{panel.metric}", draw_curves(panel, info)),
-                ]
-            )
-            for panel in info.panels
-        ]
+        figures = []
+        for metric in info.curves:
+            name = html.Figcaption(sentence_case(metric_label(metric)))
+            curves = graph(f"history-{metric}", draw_curves(info, metric))
+            figures.append(html.Figure([name, curves]))
         return [
             lead(
                 "One line per trial, seeds of a setting in one colour. A trial that stays at the "
@@ -199,28 +167,20 @@ class HistoryFigure:
         ]
 
 
-def draw_curves(panel: HistoryPanel, info: HistoryInfo) -> go.Figure:
+def draw_curves(info: HistoryInfo, metric: str) -> go.Figure:
     """One accuracy over training, a line per trial, seeds of a cell in one colour."""
     layout = {"template": TEMPLATE, "height": HEIGHT_PX, "uirevision": "keep", "margin": {"t": 10}}
     figure = go.Figure(layout=layout)
     coloured = _coloured(info)
-    for curve in sorted(panel.curves, key=lambda curve: curve.cell_id in coloured):
+    for curve in sorted(info.curves[metric], key=lambda curve: curve.cell_id in coloured):
         colour, _ = coloured.get(curve.cell_id, (WASH, ""))
-        _add_curve(figure, curve, colour, panel.label)
+        _add_curve(figure, curve, colour, metric_label(metric))
     for count, level in info.constant_levels.items():
         add_level(figure, 1, level, {"color": INK, "width": 1.2, "dash": "1px,3px"})
-        figure.add_annotation(
-            text=f"constant answer with {count} negatives: {level:.4f}",
-            font={"size": 11.5, "color": MUTED},
-            x=1,
-            xref="paper",
-            xanchor="right",
-            y=level,
-            yanchor="top",
-            yshift=-1,
-            showarrow=False,
-        )
-    values = [value for curve in panel.curves for value in curve.values]
+        text = f"constant answer with {count} negatives: {level:.4f}"
+        place = {"x": 1, "xanchor": "right", "y": level, "yanchor": "top", "yshift": -1}
+        add_text(figure, text, 11.5, MUTED, **place)
+    values = [value for curve in info.curves[metric] for value in curve.values]
     values += info.constant_levels.values()
     low = min(values)
     high = max(*values, low + LEAST_SPAN)
@@ -242,14 +202,9 @@ def _coloured(info: HistoryInfo) -> dict[str, tuple[str, str]]:
     families = list(dict.fromkeys(group.family for group in info.groups))
     hues = dict(zip(families, slots(families), strict=True))
     return {
-        group.cell_id: (
-            blended(
-                COLOURS[hues[group.family]], LIGHTEST * group.position / max(1, group.size - 1)
-            ),
-            group.label,
-        )
+        group.cell_id: (blended(COLOURS[hues[group.family]], LIGHTEST * group.shade), group.label)
         for group in info.groups
-        if group.shown
+        if group.shade is not None
     }
 
 
@@ -293,12 +248,11 @@ def _groups(record: StudyRecord) -> tuple[CurveGroup, ...]:
         families.setdefault(str(cell.knobs.get(hue, "")) if hue else "", []).append(cell)
     groups = []
     for family, members in families.items():
-        shown = [cell for cell in members if cell.cell_id in coloured]
-        rest = [cell for cell in members if cell.cell_id not in coloured]
-        groups += [
-            CurveGroup(cell.cell_id, cell.label, family, place, len(shown), place < len(shown))
-            for place, cell in enumerate([*shown, *rest])
-        ]
+        members.sort(key=lambda cell: cell.cell_id not in coloured)
+        last = sum(cell.cell_id in coloured for cell in members) - 1
+        for place, cell in enumerate(members):
+            shade = place / max(1, last) if place <= last else None
+            groups.append(CurveGroup(cell.cell_id, cell.label, family, shade))
     return tuple(groups)
 
 

@@ -12,6 +12,7 @@ from dashboards.drawing.marks import (
     add_interval,
     add_level,
     add_seeds,
+    add_text,
     hover,
     tick_format,
     value_range,
@@ -27,7 +28,6 @@ from study.results.records import StudyRecord
 
 ROW_PX = 44
 """Height of a cell in the ranking: its name above its marks."""
-
 
 RANKED_SHOWN = 20
 """Longer rankings are cut here; the trial table has the rest."""
@@ -96,18 +96,9 @@ class RankingFigure:
                 hoverinfo="text",
                 meta="means",
             )
-            figure.add_annotation(
-                text=point.label if row else f"<b>{point.label}</b>",
-                font={"size": 12.5, "color": ink},
-                x=0,
-                xref="paper",
-                xanchor="left",
-                y=row,
-                yref="y",
-                yanchor="bottom",
-                yshift=5,
-                showarrow=False,
-            )
+            text = point.label if row else f"<b>{point.label}</b>"
+            place = {"x": 0, "xanchor": "left", "y": row, "yref": "y", "yanchor": "bottom"}
+            add_text(figure, text, 12.5, ink, **place, yshift=5)
             if row:
                 add_level(figure, 1, row - 0.7, {"color": RULE, "width": 1})
         figure.update_yaxes(visible=False, range=[len(points) - 0.7, -0.7])

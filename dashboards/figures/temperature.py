@@ -8,22 +8,12 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 from dash.development.base_component import Component
 
-from dashboards.drawing.marks import (
-    End,
-    add_interval,
-    add_means,
-    add_seeds,
-    label_ends,
-    log_dodge,
-    tick_format,
-    value_range,
-)
+from dashboards.drawing.marks import label_ends, log_dodge, tick_format, ticks, value_range
 from dashboards.drawing.panels import Panel, not_measured, not_varied, panel_of
 from dashboards.drawing.sections import INTERVALS, SEARCHED, caption, graph, lead
-from dashboards.drawing.stacked_panels import line_end, stack
-from dashboards.drawing.theme import COLOURS, slots
+from dashboards.drawing.stacked_panels import draw_lines, stack
 from study.analysis.cells import NotShown, cells_varying
-from study.analysis.labels import sentence_case, value_label
+from study.analysis.labels import sentence_case
 from study.analysis.published import FIGURE_1, SETTING
 from study.results.records import StudyRecord
 
@@ -47,27 +37,18 @@ class TemperatureFigure:
     def draw(self, info: Panel) -> go.Figure:
         """The lines on a log axis, moved apart so that their intervals do not cover another."""
         figure = stack([info], height=400)
-        limits, ends = value_range(info), list[End]()
-        xs = sorted({float(point.x) for point in info.points})
-        places = slots([line.key for line in info.series])
-        for position, (line, slot) in enumerate(zip(info.series, places, strict=True)):
-            moved = [float(point.x) for point in line.points]
-            if line.joined:
-                moved = [log_dodge(x, position, len(info.series), xs) for x in moved]
-            for x, point in zip(moved, line.points, strict=True):
-                add_interval(figure, 1, x, point.interval, limits, COLOURS[slot])
-                add_seeds(figure, 1, x, point.seeds, COLOURS[slot])
-            add_means(figure, 1, moved, line.points, slot, info.label, joined=line.joined)
-            ends.append(line_end(line, position, slot, limits))
-        label_ends(figure, 1, ends, limits, plot_px=310)
+        limits, xs = value_range(info), sorted({float(point.x) for point in info.points})
+
+        def move(x: float | str, position: int) -> float:
+            return log_dodge(float(x), position, len(info.series), xs)
+
+        label_ends(figure, 1, draw_lines(figure, 1, info, limits, move), limits, plot_px=310)
         figure.update_yaxes(range=limits, tickformat=tick_format(limits))
-        shown = xs if len(xs) <= 8 else [0.01, 0.03, 0.1, 0.3, 1.0, 3.0]
         figure.update_xaxes(
             type="log",
             range=_log_range(xs),
-            tickvals=shown,
-            ticktext=[value_label("temperature", x) for x in shown],
             title_text="Temperature τ (log axis)",
+            **ticks("temperature", xs, (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)),
         )
         return figure
 

@@ -15,10 +15,7 @@ from study.results.records import StudyRecord
 NAMED = 3
 """More undecided settings than this are counted, not named."""
 
-
 _ENDS: tuple[Outcome, ...] = ("complete", "diverged", "pruned", "failed", "cancelled", "running")
-
-
 _LOST: tuple[Outcome, ...] = ("diverged", "pruned", "failed", "cancelled")
 
 

@@ -19,10 +19,8 @@ from study.spec.cell_selector import Selector
 SHORTEST_ID = 4
 """Digits of a cell's id that may stand for it."""
 
-
 NAMED = 8
 """Cells that an error lists."""
-
 
 _NAME_OF_PATH = {knob.path: name for name, knob in KNOBS.items()}
 

@@ -41,7 +41,6 @@ from study.spec.claims import Claim
 FEWEST_TO_ESTIMATE = 3
 """Shared seeds from which the size of an effect can be estimated without bias."""
 
-
 Answer = Literal["supported", "not supported", "undecided"]
 
 

@@ -14,8 +14,6 @@ from study.analysis.cost import predicted_s
 from study.results.records import StudyRecord, TrialRecord
 
 FileFormat = Literal["csv", "json", "parquet"]
-
-
 Row = dict[str, Any]
 
 

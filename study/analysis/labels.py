@@ -37,10 +37,7 @@ _VALUE_LABELS = {
     ("loss", "infonce"): "InfoNCE",
 }
 
-
 _SELF_EXPLANATORY = ("similarity", "adversary", "loss")
-
-
 _SYMBOLS = {"temperature": "τ", "epsilon_db": "ε"}
 
 
@@ -85,7 +82,6 @@ def setting_label(name: str, value: Any) -> str:
 
 ONLY = "the only setting"
 """Label of the only cell of a study that varies nothing."""
-
 
 REFERENCE = "the reference"
 """Label of the first cell of a one-at-a-time grid, from which others differ in one knob each."""

@@ -9,7 +9,6 @@ from study.analysis.statistics import CONFIDENCE
 POWER = 0.8
 """Chance that a study of the required size decides, if the true effect is the assumed one."""
 
-
 MOST_SEEDS = 1024
 """Effects that need more seeds than this are negligible."""
 

@@ -12,7 +12,6 @@ from typing import Literal
 SETTING = "AudioSet, 512 channels, 400 k steps"
 """Corpus and scale of Tables 1 and 2, larger than most studies: compare shapes, not levels."""
 
-
 FIGURE_1 = "at τ = 1 the dot product is best; at τ = 0.05 the nonlinear cosine is best overall"
 """The text's statement on Figure 1 (temperature × similarity), which prints no number."""
 
@@ -82,13 +81,11 @@ TABLE_1 = (
     AugmentationRow("gaussian", None, 0.968, 0.901, 0.270),
 )
 
-
 TABLE_2 = (
     SamplingRow("local", 0.906, 0.899, 0.267, 0.94),
     SamplingRow("cross", 0.970, 0.905, 0.268, 0.95),
     SamplingRow("exclusive", 0.994, 0.994, 0.240, 0.98),
 )
-
 
 TABLE_3 = (
     SystemRow("L³ net", "spectrogram & video", 0.249, True),

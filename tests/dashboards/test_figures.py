@@ -131,7 +131,7 @@ def test_ranking_has_a_row_per_cell_best_on_top() -> None:
 
 def test_history_draws_every_trial_and_the_constant_answer() -> None:
     info = history(records.running_study())
-    figure = draw_curves(info.panels[1], info)
+    figure = draw_curves(info, "dev_accuracy")
     assert len(traces(figure, "curve")) == 7
     assert [len(traces(figure, outcome)) for outcome in ("diverged", "running", "pruned")] == [
         1,
@@ -144,7 +144,7 @@ def test_history_draws_every_trial_and_the_constant_answer() -> None:
 
 def test_collapsed_curves_look_flat() -> None:
     info = history(records.diverged_study())
-    low, high = draw_curves(info.panels[0], info).layout.yaxis.range
+    low, high = draw_curves(info, "train_accuracy").layout.yaxis.range
     assert high - low > 0.1
 
 

@@ -202,7 +202,8 @@ def test_components_become_html() -> None:
     node = html.Table(html.Td(["a & b", None, 3], colSpan=2, className="x", **data), tabIndex=0)
     assert (
         to_html(node)[0]
-        == '<table tabindex="0"><td class="x" colspan="2" data-value="&quot;q&quot;">a &amp; b3</td></table>'
+        == '<table tabindex="0"><td class="x" colspan="2" data-value="&quot;q&quot;">'
+        "a &amp; b3</td></table>"
     )
 
 

@@ -1,4 +1,4 @@
-"""Where tests find a real browser."""
+"""The browser of tests."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import pytest
 
 
 def installed_chromium() -> str:
-    """Path of Chromium. Where there is none the calling test is skipped, saying so; in CI it fails,
-    because CI installs it.
-    """
+    """Path of Chromium; without one the calling test is skipped, or in CI fails: CI installs it."""
     found = shutil.which("chromium")
     if found is None:
         missing = "this test needs Chromium: apt-get install chromium chromium-driver"

@@ -13,12 +13,11 @@ FLAGS = [
     "--disable-sync",
 ]
 
-
 WAIT_MS = 30_000
 
 
 class Watched:
-    """A page with everything that it complained of and asked for."""
+    """A page with its console messages and its requests."""
 
     def __init__(self, browser: Browser, width: int) -> None:
         self.page: Page = browser.new_page(viewport={"width": width, "height": 900})
@@ -58,7 +57,7 @@ VOID = {"meta", "link", "br", "img", "input"}
 
 
 class Document(HTMLParser):
-    """Ids, tags, attributes and text of a page, and whether its tags are balanced."""
+    """Ids, tags, attributes and text of a page; fails where its tags are not balanced."""
 
     def __init__(self, source: str) -> None:
         super().__init__()

@@ -1,6 +1,4 @@
-"""Study records made by hand: the shapes that studies have in practice, with numbers that mean
-nothing.
-"""
+"""Synthetic study records: the shapes that studies have in practice, with invented numbers."""
 
 from __future__ import annotations
 
@@ -16,8 +14,6 @@ from cpc_core.report import Outcome, Report
 from study.results.records import StudyRecord, TrialRecord
 
 CONSTANT = 2 / 3
-
-
 STEPS = 1200
 
 
@@ -53,7 +49,9 @@ def study(
 ) -> StudyRecord:
     record = StudyRecord(
         name="demo",
-        question="Which similarity and temperature give the best representation of the bundled audio?",
+        question=(
+            "Which similarity and temperature give the best representation of the bundled audio?"
+        ),
         metric="dev_map",
         direction="maximize",
         planned=len(trials) if planned is None else planned,
@@ -178,7 +176,7 @@ def sampling_study(seeds: int = 3) -> StudyRecord:
 
 
 def running_study() -> StudyRecord:
-    """Two cells done, one trial collapsed, one running, the rest waiting or not yet known."""
+    """Two cells done, one trial collapsed, one running, the rest waiting or not yet stored."""
     done = list(temperature_study((1.0, 0.2, 0.05), 2).trials)
     noise = random.Random(4)
     trials = done[:5]
@@ -218,9 +216,7 @@ def empty_study() -> StudyRecord:
 
 
 def search_study(count: int = 40) -> StudyRecord:
-    """A search: every trial its own cell, ε conditional on the adversary, some pruned, one
-    failed.
-    """
+    """A search: a cell per trial, ε conditional on the adversary, some pruned, one failed."""
     noise = random.Random(6)
     trials: list[TrialRecord] = []
     for number in range(count):

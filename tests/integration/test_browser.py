@@ -83,14 +83,15 @@ def test_dashboard_renders_follows_the_study_and_stays_at_home(
         timeout=WAIT_MS,
     )
     cuts = page.evaluate(
-        "document.querySelector('#temperature-figure .js-plotly-plot').data.filter(trace => trace.meta === 'cut').length"
+        "document.querySelector('#temperature-figure .js-plotly-plot')"
+        ".data.filter(trace => trace.meta === 'cut').length"
     )
     assert watched.lines("temperature-figure") == 2 + 6 + 6 + cuts
     assert page.locator("table.trials tbody tr").count() == 12
 
-    asked = len(watched.requests)
+    requests = len(watched.requests)
     page.wait_for_timeout(2 * dashboards.app.POLL_MS)
-    assert len(watched.requests) == asked, "a finished study is not polled"
+    assert len(watched.requests) == requests, "a finished study is not polled"
     assert watched.complaints == []
     assert watched.hosts == {"127.0.0.1"}
     page.close()

@@ -32,7 +32,6 @@ INFOS: tuple[Callable[[StudyRecord], Any], ...] = (
     answer_info,
 )
 
-
 STUDIES = (
     records.temperature_study(),
     records.temperature_study((1.0, 0.5, 0.2, 0.05), 3),
@@ -341,7 +340,7 @@ def test_history_marks_the_constant_answer() -> None:
     info = history.FIGURE.info(records.temperature_study())
     assert isinstance(info, HistoryInfo)
     assert info.constant_levels == {2: pytest.approx(0.6667, abs=1e-4)}
-    assert [panel.metric for panel in info.panels] == ["train_accuracy", "dev_accuracy"]
+    assert list(info.curves) == ["train_accuracy", "dev_accuracy"]
 
 
 def test_the_constant_answer_follows_the_number_of_negatives() -> None:
@@ -364,7 +363,7 @@ def test_curves_are_sorted_finite_and_keep_their_outcome() -> None:
         study([trial(0, {"similarity": "dot"}, 3, "diverged", history=reports)])
     )
     assert isinstance(info, HistoryInfo)
-    (curve,) = info.panels[0].curves
+    (curve,) = info.curves["dev_accuracy"]
     assert (curve.steps, curve.values, curve.outcome, curve.seed) == (
         (10, 20),
         (0.6, 0.7),
@@ -376,12 +375,10 @@ def test_curves_are_sorted_finite_and_keep_their_outcome() -> None:
 def test_shades_follow_the_other_knob_within_a_family() -> None:
     info = history.FIGURE.info(records.temperature_study((1.0, 0.5, 0.05), 1))
     assert isinstance(info, HistoryInfo)
-    assert [
-        (group.family, group.label, group.position, group.size) for group in info.groups[:3]
-    ] == [
-        ("dot", "dot product, τ = 0.05", 0, 3),
-        ("dot", "dot product, τ = 0.5", 1, 3),
-        ("dot", "dot product, τ = 1", 2, 3),
+    assert [(group.family, group.label, group.shade) for group in info.groups[:3]] == [
+        ("dot", "dot product, τ = 0.05", 0.0),
+        ("dot", "dot product, τ = 0.5", 0.5),
+        ("dot", "dot product, τ = 1", 1.0),
     ]
 
 
@@ -389,7 +386,7 @@ def test_of_many_cells_only_the_best_are_coloured() -> None:
     record = records.search_study()
     info = history.FIGURE.info(record)
     assert isinstance(info, HistoryInfo)
-    assert {group.cell_id for group in info.groups if group.shown} == {
+    assert {group.cell_id for group in info.groups if group.shade is not None} == {
         cell.cell_id for cell in ranked(record)[:4]
     }
     assert len(info.groups) == 40

@@ -19,13 +19,8 @@ from tests.helpers.records import study, trial
 CellKey = tuple[str, float | None]
 """Adversary and ε."""
 
-
 EPSILONS = (-75, -65, -55, -45, -35)
-
-
 BEST_EPSILON = {"adversary": "fgsm", "epsilon_db": "best"}
-
-
 NONE = {"adversary": "none"}
 
 
@@ -37,10 +32,8 @@ def claim(
     )
 
 
-def asked(cells: Mapping[CellKey, list[float]], *claims: Claim, **changes: Any) -> StudyRecord:
-    """A study of (adversary, ε) → values over seeds 0, 1, …, of which NaN means that the trial
-    diverged.
-    """
+def study_of(cells: Mapping[CellKey, list[float]], *claims: Claim, **changes: Any) -> StudyRecord:
+    """A study of (adversary, ε) → values over seeds 0, 1, …; NaN for a trial that diverged."""
     trials: list[TrialRecord] = []
     for (adversary, epsilon_db), values in cells.items():
         knobs = (
@@ -64,13 +57,13 @@ def answered(record: StudyRecord) -> ClaimInfo:
 def simulated(
     random: np.random.Generator, seeds: int, effects: Mapping[CellKey, float]
 ) -> StudyRecord:
-    """Cells that share each seed's luck, as paired seeds do, and have some of their own."""
-    luck = random.normal(0, 0.03, seeds)
+    """Cells that share each seed's variance, as paired seeds do, and have some of their own."""
+    common = random.normal(0, 0.03, seeds)
     cells = {
-        cell: (0.4 + effect + luck + random.normal(0, 0.01, seeds)).tolist()
+        cell: (0.4 + effect + common + random.normal(0, 0.01, seeds)).tolist()
         for cell, effect in effects.items()
     }
-    return asked(cells, claim())
+    return study_of(cells, claim())
 
 
 def cells_with(effect: Callable[[float], float]) -> dict[CellKey, float]:
@@ -140,7 +133,7 @@ def test_the_interval_is_bonferronis() -> None:
         cell: np.random.default_rng(index).normal(0.4, 0.01, 4).tolist()
         for index, cell in enumerate(cells_with(lambda _: 0.0))
     }
-    info = answered(asked(values, claim()))
+    info = answered(study_of(values, claim()))
     none = np.array(values["none", None])
     means = {epsilon_db: np.mean(values["fgsm", epsilon_db]) for epsilon_db in EPSILONS}
     best = max(EPSILONS, key=lambda epsilon_db: means[epsilon_db])
@@ -156,7 +149,7 @@ def test_the_interval_is_bonferronis() -> None:
 
 
 def test_better_than_the_best_means_better_than_each() -> None:
-    record = asked(
+    record = study_of(
         {
             ("none", None): [0.50, 0.51, 0.52],
             ("fgsm", -65): [0.30, 0.42, 0.54],
@@ -182,7 +175,7 @@ def paired_low(differences: list[float]) -> float:
 
 
 def test_words_of_a_supported_claim() -> None:
-    record = asked(
+    record = study_of(
         {
             ("none", None): [0.10, 0.11, 0.12],
             ("fgsm", -55): [0.50, 0.52, 0.51],
@@ -191,7 +184,8 @@ def test_words_of_a_supported_claim() -> None:
         claim(),
     )
     assert answered(record).words == (
-        "Supported: FGSM, ε = −55 dB is ahead of no adversary by 0.400 in dev mAP over 3 shared seeds, 95 % interval [0.364, 0.425] "
+        "Supported: FGSM, ε = −55 dB is ahead of no adversary by 0.400 in dev mAP "
+        "over 3 shared seeds, 95 % interval [0.364, 0.425] "
         "(widened for picking the first from 2 settings)."
     )
     running = replace(record, planned=20)
@@ -199,25 +193,29 @@ def test_words_of_a_supported_claim() -> None:
 
 
 def test_a_claim_that_the_seeds_contradict_is_not_supported() -> None:
-    record = asked({("none", None): [0.50, 0.52, 0.51], ("fgsm", -55): [0.10, 0.11, 0.12]}, claim())
+    record = study_of(
+        {("none", None): [0.50, 0.52, 0.51], ("fgsm", -55): [0.10, 0.11, 0.12]}, claim()
+    )
     info = answered(record)
     assert info.answer == "not supported"
     assert info.words.startswith(
-        "Not supported: FGSM, ε = −55 dB is behind no adversary by 0.400 in dev mAP over 3 shared seeds"
+        "Not supported: FGSM, ε = −55 dB is behind no adversary by 0.400 in dev mAP "
+        "over 3 shared seeds"
     )
     assert info.words.endswith("95 % interval [−0.425, −0.375].")
 
 
 def test_an_undecided_claim_says_what_it_would_take() -> None:
-    record = asked(
+    record = study_of(
         {("none", None): [0.30, 0.50, 0.41, 0.45], ("fgsm", -55): [0.34, 0.52, 0.40, 0.49]}, claim()
     )
     info = answered(record)
     # d_z = 0.95, Hedges' g = 0.69: 19 seeds by the tables.
     assert (info.answer, info.more_seeds) == ("undecided", 15)
     assert info.words == (
-        "Undecided at n = 4: FGSM, ε = −55 dB is ahead of no adversary by 0.023 in dev mAP over 4 shared seeds, "
-        "95 % interval [−0.015, 0.060]. About 15 more seeds would decide it, if lead and spread are what these seeds show."
+        "Undecided at n = 4: FGSM, ε = −55 dB is ahead of no adversary by 0.023 in dev mAP "
+        "over 4 shared seeds, 95 % interval [−0.015, 0.060]. "
+        "About 15 more seeds would decide it, if lead and spread are what these seeds show."
     )
 
 
@@ -246,7 +244,7 @@ def test_an_undecided_claim_says_what_it_would_take() -> None:
 def test_too_little_to_go_by_is_said_in_words(
     none: list[float], fgsm: list[float], words: str
 ) -> None:
-    info = answered(asked({("none", None): none, ("fgsm", -55): fgsm}, claim()))
+    info = answered(study_of({("none", None): none, ("fgsm", -55): fgsm}, claim()))
     assert (info.answer, info.more_seeds) == ("undecided", None)
     assert info.words.endswith(words)
 
@@ -256,9 +254,16 @@ def test_a_margin_must_be_exceeded() -> None:
         ("none", None): [0.10, 0.11, 0.12],
         ("fgsm", -55): [0.14, 0.155, 0.16],
     }
-    assert [answered(asked(cells, claim(margin=margin))).answer for margin in (0.0, 0.03, 0.04, 0.06)] == [
-        "supported", "supported", "undecided", "not supported",
-    ]  # fmt: skip
+    answers = {
+        margin: answered(study_of(cells, claim(margin=margin))).answer
+        for margin in (0.0, 0.03, 0.04, 0.06)
+    }
+    assert answers == {
+        0.0: "supported",
+        0.03: "supported",
+        0.04: "undecided",
+        0.06: "not supported",
+    }
 
 
 def test_losses_are_better_when_small_unless_told() -> None:
@@ -282,7 +287,7 @@ def test_losses_are_better_when_small_unless_told() -> None:
 
 def test_cells_without_a_result_still_count_as_picked_from() -> None:
     nan = math.nan
-    record = asked(
+    record = study_of(
         {
             ("none", None): [0.1, 0.11, 0.12],
             ("fgsm", -55): [0.2, 0.22, 0.21],
@@ -296,7 +301,7 @@ def test_cells_without_a_result_still_count_as_picked_from() -> None:
 def test_a_seed_missing_elsewhere_does_not_prevent_support() -> None:
     """The missing seed is that of another cell from which the better one was picked."""
     nan = math.nan
-    record = asked(
+    record = study_of(
         {
             ("none", None): [0.1, 0.11, 0.12],
             ("fgsm", -55): [0.5, 0.52, 0.51],
