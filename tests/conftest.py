@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from tests.helpers.missing import is_missing
 from tests.helpers.postgres import PASSWORD, Server, binaries, running
 
 # Two workers of pytest-xdist on two cores are slowed down by more threads.
@@ -69,7 +70,7 @@ def no_ray_in_unit_tests(request: pytest.FixtureRequest, monkeypatch: pytest.Mon
 def postgres_server() -> Iterator[Server]:
     """A PostgreSQL server that lives as long as the tests."""
     if binaries() is None:
-        pytest.skip("no PostgreSQL server in /usr/lib/postgresql: apt-get install postgresql")
+        is_missing("a PostgreSQL server", "postgresql")
     with running() as server:
         yield server
 

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 
-import pytest
+from tests.helpers.missing import is_missing
 
 
 def installed_chromium() -> str:
-    """Path of Chromium; without one the calling test is skipped, or in CI fails: CI installs it."""
-    found = shutil.which("chromium")
-    if found is None:
-        missing = "this test needs Chromium: apt-get install chromium chromium-driver"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return found
+    """Path of Chromium; the calling test is skipped, in CI it fails, where there is none."""
+    return shutil.which("chromium") or is_missing("Chromium", "chromium chromium-driver")

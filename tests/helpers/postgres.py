@@ -1,6 +1,4 @@
-"""A PostgreSQL server of the tests' own: Debian's package, a private port on loopback, its data in
-a temporary folder.
-"""
+"""A PostgreSQL server for tests: Debian's package, a private port, data in a temporary folder."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ USER, PASSWORD = "cpc", "not-to-be-seen"
 
 
 START_S = 60.0
-"""How long the server may take to answer, on a busy machine."""
+"""Longest time until the server answers, on a busy machine."""
 
 
 @dataclass
@@ -32,7 +30,7 @@ class Server:
         port: On loopback.
         data: Its folder.
         binaries: Folder of `initdb` and `postgres`.
-        durable: Whether it waits for the disk.
+        durable: True if it waits for the disk.
     """
 
     port: int
@@ -85,8 +83,9 @@ class Server:
 
 
 def binaries() -> Path | None:
-    """Where Debian's package keeps the server's programs, which are on nobody's path; None where it
-    is not installed.
+    """Folder of the server's programs in Debian's package, None where it is not installed.
+
+    The package puts them on no path.
     """
     return max(
         (path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")), default=None
@@ -95,11 +94,10 @@ def binaries() -> Path | None:
 
 @contextmanager
 def running(*, durable: bool = False) -> Iterator[Server]:
-    """A fresh server with one user, whose password every connection asks for."""
+    """A new server with one user, whose password every connection needs."""
     found = binaries()
     assert found is not None
-    # Below pytest's folders nobody but their owner sees anything, and a server refuses to run as
-    # root.
+    # Only their owner can read in pytest's folders, and a server refuses to run as root.
     data = Path(tempfile.mkdtemp(prefix="cpc-postgres-"))
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))

@@ -49,6 +49,8 @@ class Marked:
             "CPC_CACHE": str(cache),
             "TMPDIR": str(self.folder),
             "OMP_NUM_THREADS": "1",
+            # Ray's workers would give way to the other tests that run at the same time.
+            "RAY_worker_niceness": "0",
         }
         self.environment = {**os.environ, **own}
 
