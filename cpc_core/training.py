@@ -1,4 +1,4 @@
-"""Training loop of one trial, in a local run, a trial's actor, a worker of Ray Train, and tests."""
+"""The training loop of one trial, the same in this process, an actor or a Ray Train worker."""
 
 from __future__ import annotations
 
@@ -27,14 +27,16 @@ from cpc_core.report import Report
 from cpc_core.step import StepMetrics, TrainState, learning_rate, train_step, training_pool
 
 CONSTANT_MARGIN = 0.01
-"""Largest relative distance of a collapsed model's loss from the loss of the constant answer. A
-loss far above is of a model that has not learnt yet.
+"""Largest relative distance of a collapsed model's loss from that of the constant output.
+
+A loss far above is a model that has not learnt yet, not one that has collapsed.
 """
 
 RANKING_MARGIN = 0.03
-"""Largest distance of a collapsed model's ranking accuracy from chance. A cosine at τ = 1 can rank
-well long before any of its logits crosses zero, with the loss and the accuracy of a constant
-answer.
+"""Largest ranking accuracy above chance of a collapsed model.
+
+A cosine at τ = 1 can rank well long before any of its logits crosses zero, with the loss and the
+accuracy of a constant output.
 """
 
 Batches = Callable[[int], Iterator[Batch]]
@@ -54,16 +56,16 @@ def training_reports(
     resume: Path | None = None,
     on_step: Callable[[int, StepMetrics], None] | None = None,
 ) -> Generator[tuple[Report, SaveCheckpoint], None, None]:
-    """Trains one model to the end of its budget, to a collapse, or to a number that is not finite.
+    """Trains one model to its last step, to a collapse, or to a number that is not finite.
 
-    Training pauses at a report until the next one is requested, and ends when the generator is
-    closed.
+    A generator: training pauses at each report until the next one is requested, and is aborted by
+    closing it.
 
     Args:
         config: The trial.
-        corpus: Source of the held-out and probe clips.
+        corpus: The corpus of the held-out and probe clips.
         batches: This worker's share of each step's batch.
-        resume: A checkpoint to resume from, with the steps that an uninterrupted run would take.
+        resume: Checkpoint to resume from, with the steps that an uninterrupted run would take.
         on_step: Called after each step, on this worker alone.
 
     Yields:
@@ -95,7 +97,7 @@ def training_reports(
         try:
             measured = train_step(state, batch)
         except NonFiniteError as error:
-            # The step that failed: the one before may have been reported.
+            # The failed step has a number of its own: the one before it may have been reported.
             yield Report(error.step + 1, {}, "diverged", str(error)), save
             return
         running.add(measured, len(batch.clip_ids))
@@ -117,9 +119,9 @@ def _report(
     running: _MetricMeans,
     history: _CollapseDetector,
 ) -> Report:
-    """Report of a step, with the probe's metrics at the end.
+    """Measures the held-out metrics, and the probe's at the end.
 
-    Only the first worker measures held-out clips: its metrics are the trial's.
+    Only the first worker measures: its metrics are the trial's.
     """
     config = state.config
     metrics = running.metrics()
@@ -163,7 +165,7 @@ def _report(
 
 
 class _MetricMeans:
-    """Training metrics since the last report, kept on the device until then."""
+    """Means of the training metrics since the last report, which stay on the device until then."""
 
     def __init__(self) -> None:
         self.clips = 0
@@ -175,7 +177,7 @@ class _MetricMeans:
         self.steps.append(torch.stack([value.double() for value in vars(measured).values()]))
 
     def metrics(self) -> dict[str, float]:
-        """Means over the steps and the workers, without ratios to no perturbation: infinite."""
+        """Means over the steps and the workers, without the infinite ratio to no perturbation."""
         table = torch.stack(self.steps)
         finite = table.isfinite()
         means = mean_over_workers(torch.where(finite, table, 0).sum(0) / finite.sum(0)).tolist()
@@ -192,7 +194,7 @@ class _MetricMeans:
 
 @dataclass
 class _CollapseDetector:
-    """Count of reports in a row of a collapsed model."""
+    """Counter of consecutive reports at which the model is collapsed."""
 
     config: CpcConfig
     streak: int = 0
@@ -201,9 +203,9 @@ class _CollapseDetector:
         return {"collapsed_reports": self.streak}
 
     def collapse(self, step: int, metrics: dict[str, float]) -> str:
-        """Reason for which the model counts as collapsed, else nothing.
+        """Reason why the model counts as collapsed, empty if it does not.
 
-        Too many reports in a row, or any at the last step.
+        It counts after `collapse_window` such reports in a row, or where the training ends at one.
         """
         symptom = self._symptom(metrics)
         self.streak = self.streak + 1 if symptom else 0
@@ -233,7 +235,7 @@ class _CollapseDetector:
         ):
             return (
                 f"at the constant answer: loss {loss:.3f}, "
-                f"which a model that ignores its input reaches at {constant:.3f}"
+                f"where ignoring the audio has {constant:.3f}"
             )
         return ""
 
@@ -243,15 +245,15 @@ def _crop_samples(config: CpcConfig, corpus: Corpus) -> int:
     wanted = available if config.data.crop_s is None else round(config.data.crop_s * SAMPLE_RATE_HZ)
     if not config.shortest_clip_samples <= wanted <= available:
         raise ConfigError(
-            f"corpus {corpus.name} has clips of {available / SAMPLE_RATE_HZ:g} s; "
-            f"data.crop_s must lie between {config.shortest_clip_samples / SAMPLE_RATE_HZ:g} "
-            f"and that, or be null for whole clips; it is {config.data.crop_s}"
+            f"corpus {corpus.name} has clips of {available / SAMPLE_RATE_HZ:g} s; data.crop_s must "
+            f"lie between {config.shortest_clip_samples / SAMPLE_RATE_HZ:g} and that, or be null "
+            f"for whole clips; it is {config.data.crop_s}"
         )
     return wanted
 
 
 def _prepared(batch: Batch, crop_samples: int, seed: int, device: torch.device) -> Batch:
-    """Batch on its device, cropped where the configuration uses less than whole clips."""
+    """The batch on its device, cropped where the configuration requests crops."""
     moved = Batch(
         batch.step,
         batch.clip_ids.to(device, non_blocking=True),

@@ -143,7 +143,7 @@ class Dispatcher:
     def close(self) -> None:
         """Lets another driver open the study."""
         try:
-            self._clock.keep()
+            self._clock.save()
         finally:
             self._tenure.close()
 
@@ -251,7 +251,7 @@ class Dispatcher:
         self._recorder.end(number, outcome, metrics, reason, self.trial_folder(number).log())
         self._tenure.let_go(self._lock(number))
         self._roster.ended += 1
-        self._clock.keep()
+        self._clock.save()
 
     def cancel(self, number: int) -> None:
         """Ends a trial that waits, or that a killed driver left running, as the user wishes; one

@@ -43,7 +43,7 @@ def continue_from(
     if step is None:
         return False
     ending = old.ending()
-    own.adopt(old, config, step, ended=ending is not None and ending.step == step)
+    own.copy_from(old, config, step, ended=ending is not None and ending.step == step)
     return True
 
 

@@ -84,7 +84,7 @@ class TrialReuse:
             if donor is None:
                 return False
             with suppress(FileNotFoundError, ValueError, TypeError):
-                own.adopt(donor.folder, config, donor.step, ended=donor.ended)
+                own.copy_from(donor.folder, config, donor.step, ended=donor.ended)
                 return True
         return False
 

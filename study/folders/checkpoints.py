@@ -1,4 +1,4 @@
-"""The checkpoints of one trial: folders that are seen whole or not at all."""
+"""The checkpoints of one trial: folders that appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -13,34 +13,32 @@ from typing import Protocol
 from cpc_core.storage_path import StoragePath, sync
 
 COMPLETE = "complete.json"
-"""Written after the files of a checkpoint in an object store; one without it is none. It lists
-them.
-"""
+"""List of the files of a checkpoint in an object store, written last: without it there is none."""
 
 
 class Checkpoints(Protocol):
-    """Checkpoints by the optimizer step at which they were made."""
+    """Checkpoints of one trial, by optimizer step."""
 
     def steps(self) -> list[int]:
-        """Steps of the complete ones, in order."""
+        """Steps of the complete checkpoints, in order."""
 
     def save(self, step: int, fill: Callable[[Path], object]) -> None:
-        """Lets `fill` write into an empty folder, and keeps that once it is whole."""
+        """Saves a checkpoint with `fill`, which writes into an empty folder."""
 
     def drop(self, step: int) -> None:
-        """Removes one; it is no longer there while it is incomplete."""
+        """Removes a checkpoint, which is never visible while incomplete."""
 
     def folder(self, step: int) -> Path:
-        """A complete one, on this machine."""
+        """Folder of a complete checkpoint, on this machine."""
 
 
 def checkpoints(trial: StoragePath) -> Checkpoints:
-    """Those in a trial's folder."""
+    """The checkpoints in a trial's folder."""
     return LocalCheckpoints(Path(trial)) if trial.is_local else StoredCheckpoints(trial)
 
 
 class LocalCheckpoints:
-    """Folders that get their name when they are whole, and lose it before they are removed."""
+    """Folders, renamed to their name when complete and away from it before removal."""
 
     def __init__(self, trial: Path) -> None:
         self._trial = trial
@@ -49,8 +47,9 @@ class LocalCheckpoints:
         return sorted(checkpoint_step(path) for path in self._trial.glob("checkpoint-*"))
 
     def save(self, step: int, fill: Callable[[Path], object]) -> None:
-        for left_by_a_kill in self._trial.glob(".checkpoint-*"):
-            shutil.rmtree(left_by_a_kill)
+        # A process that was killed may have left some.
+        for incomplete in self._trial.glob(".checkpoint-*"):
+            shutil.rmtree(incomplete)
         target = self.folder(step)
         partial = target.with_name(f".{target.name}.partial")
         partial.mkdir(parents=True)
@@ -72,8 +71,9 @@ class LocalCheckpoints:
 
 
 class StoredCheckpoints:
-    """Objects with a common beginning, among them a last one that makes them a checkpoint. To be
-    loaded, they are copied here.
+    """Objects with a common prefix, of which the last one completes the checkpoint.
+
+    They are copied to this machine to be loaded.
     """
 
     def __init__(self, trial: StoragePath) -> None:
@@ -120,7 +120,7 @@ class StoredCheckpoints:
 
 
 def checkpoint_step(checkpoint: Path) -> int:
-    """Optimizer steps taken when the checkpoint was made."""
+    """Optimizer steps taken before a checkpoint."""
     return int(checkpoint.name.removeprefix("checkpoint-"))
 
 
@@ -130,5 +130,5 @@ def _name(step: int) -> str:
 
 @lru_cache(maxsize=1)
 def _copies() -> tempfile.TemporaryDirectory[str]:
-    """Where this process keeps what it has copied from a store; goes with the process."""
+    """Folder for copies from an object store, removed with the process."""
     return tempfile.TemporaryDirectory(prefix="cpc-checkpoints-", ignore_cleanup_errors=True)

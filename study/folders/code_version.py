@@ -1,4 +1,4 @@
-"""Which code is running: its commit, what was changed since, and a hash of the files themselves."""
+"""The version of the running code: commit, changes since, and a hash of the files."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 MAX_DIFF_BYTES = 2**20
-"""Text of changes that is kept of a study: whole files are left out beyond it, and named."""
+"""Bytes of changes that are recorded of a study; the files beyond are named only."""
 
 
 _PACKAGES = ("cpc_core", "search_spaces", "study", "cluster")
-"""Those that a number can come from."""
+"""Packages that a result can depend on."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Changes:
     """Changes to tracked files since the commit.
 
     Attributes:
-        text: As `git diff HEAD` prints them, without what is too large.
-        sha256: Of the whole text.
+        text: Output of `git diff HEAD`, without files that are too large.
+        sha256: Hash of the whole output.
     """
 
     text: str
@@ -32,19 +32,18 @@ class Changes:
 
     @property
     def name(self) -> str:
-        """Name of the file that keeps the text: another one for other changes."""
+        """Name of the file for the text, which differs for other changes."""
         return f"code-{self.sha256[:12]}.diff"
 
 
 @dataclass(frozen=True)
 class CodeState:
-    """The code of this process.
+    """Version of the code of this process.
 
     Attributes:
-        git: Commit, and whether anything was changed since; empty outside a checkout.
-        changes: What was changed.
-        source: Twelve hex digits over the files of the packages, which tell codes apart where there
-            is no checkout.
+        git: Commit, and True for `dirty` if files were changed since; empty outside a checkout.
+        changes: Changes since the commit.
+        source: Twelve hex digits over the files of the packages, for code outside a checkout.
     """
 
     git: Mapping[str, Any]
@@ -54,11 +53,11 @@ class CodeState:
 
 @cache
 def code_state() -> CodeState:
-    """The code as it was when it was first asked for: what the process has imported."""
+    """Version of the code at the first call, which is what the process has imported."""
     root = Path(__file__).resolve().parents[2]
     source = _source_hash(root)
     try:
-        # The packages may be installed inside somebody else's checkout, which does not track them.
+        # The packages may lie inside another project's checkout, which does not track them.
         _git(root, "ls-files", "--error-unmatch", str(Path(__file__).resolve()))
         commit, difference = (
             _git(root, "rev-parse", "HEAD").strip(),
@@ -89,9 +88,7 @@ def _source_hash(root: Path) -> str:
 
 
 def _capped(difference: str) -> str:
-    """The changes file by file until there are too many; then the names of the files that are left
-    out.
-    """
+    """The changes file by file up to `MAX_DIFF_BYTES`, then the names of the files left out."""
     kept, left_out, size = [], [], 0
     for change in _by_file(difference):
         size += (length := len(change.encode()))

@@ -1,6 +1,4 @@
-"""Where numbers come from: code, versions, hardware, data. Of a study when it is started, and of
-every attempt at a trial.
-"""
+"""Provenance of a study and of each attempt at a trial: code, versions, hardware, data."""
 
 from __future__ import annotations
 
@@ -34,13 +32,13 @@ _PACKAGES = (
 
 
 def collect(study: StoragePath, spec_hash: str, corpus_hash: str, corpus: str) -> dict[str, Any]:
-    """What a study folder records of the machine and code that started it.
+    """Collects the provenance of a study: the machine, code and corpus that start it.
 
     Args:
-        study: The study folder, where the text of uncommitted changes goes.
+        study: The study folder, to which the text of uncommitted changes is written.
         spec_hash: Hash of the resolved spec.
         corpus_hash: Hash of the corpus manifest.
-        corpus: Corpus name and totals in words.
+        corpus: Caption of the corpus: its name and totals.
     """
     return {
         "started": _now(),
@@ -54,14 +52,14 @@ def collect(study: StoragePath, spec_hash: str, corpus_hash: str, corpus: str) -
 def record_attempt(
     folder: TrialFolder, *, device: str, workers: int, threads: int, step: int
 ) -> None:
-    """Adds one attempt at a trial to its provenance, on the node that is about to train it.
+    """Adds an attempt to a trial's provenance, on the node that is about to train it.
 
     Args:
         folder: The trial.
-        device: What it trains on, for example `cpu` or the GPU's name.
-        workers: How many train it together; this is the first of them.
-        threads: CPU threads of each.
-        step: Steps that were taken before.
+        device: Device of the training, for example `cpu` or the GPU's name.
+        workers: Number of workers; this process is the first of them.
+        threads: CPU threads of each worker.
+        step: Steps taken before this attempt.
     """
     identity = folder.identity()
     attempt = {
@@ -78,9 +76,7 @@ def record_attempt(
 
 
 def attempts(folder: TrialFolder) -> list[dict[str, Any]]:
-    """Every attempt at a trial, oldest first; those of a trial that it was continued from come
-    before its own.
-    """
+    """Attempts at a trial, oldest first, beginning with those of the trial it was copied from."""
     try:
         recorded: list[dict[str, Any]] = json.loads((folder.path / PROVENANCE).read_bytes())[
             "attempts"
@@ -121,9 +117,7 @@ def _machine() -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    """Installed versions; a job's nodes have the dependencies, but not this project, which travels
-    with the job.
-    """
+    """Installed versions. Nodes of a job lack this project's own, which travels with the job."""
     return {
         name: metadata.version(name) for name in _PACKAGES if any(metadata.distributions(name=name))
     }
@@ -145,9 +139,7 @@ def _memory_gib() -> float:
 
 
 def _gpus() -> list[str]:
-    """Name and driver of every GPU, as the driver's own tool prints them; none where that is not
-    there or does not answer.
-    """
+    """Name and driver of every GPU, from `nvidia-smi`; empty where that is missing or fails."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return []

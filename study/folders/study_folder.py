@@ -180,8 +180,8 @@ def _continuation(stored: StudySpec, spec: StudySpec) -> str:
         return ""
     if decays:
         return (
-            ". To train longer, keep both: in a folder beside this one, every trial resumes from its "
-            "last checkpoint here"
+            ". To train longer, keep both: in a folder beside this one, every trial resumes from "
+            "its last checkpoint here"
         )
     return (
         ". Only training.steps differs, but the learning rate falls over as many steps, so that no "

@@ -1,14 +1,4 @@
-"""One trial's folder: its configuration, its metrics log, its checkpoints.
-
-trials/t00007/
-  config.json              the resolved configuration
-  trial.json               its hashes: what other studies find it by
-  provenance.json          the code and machine of every attempt at it
-  origin.json              where its first steps were trained, if not here
-  metrics.jsonl            one line per report, appended
-  checkpoint-000000240/    complete as long as it has this name, or in an object store its
-  `complete.json`; the newest two are kept
-"""
+"""The folder of a trial: its configuration, its metrics log, its checkpoints."""
 
 from __future__ import annotations
 
@@ -29,7 +19,7 @@ from cpc_core.storage_path import StoragePath
 from study.folders.checkpoints import checkpoints
 
 CHECKPOINTS_KEPT = 2
-"""Of each trial: the newest, and the one before it."""
+"""Checkpoints of each trial: the newest, and the one before it."""
 
 
 CONFIG, LOG, IDENTITY, ORIGIN, PROVENANCE = (
@@ -43,15 +33,15 @@ CONFIG, LOG, IDENTITY, ORIGIN, PROVENANCE = (
 
 @dataclass(frozen=True)
 class Identity:
-    """What a trial is, in hashes.
+    """Hashes that identify a trial, by which other studies find it.
 
     Attributes:
         trial_id: Signature of its configuration and corpus.
-        trajectory_id: Of all that decides its steps, but not how many of them it takes.
-        steps: How many.
-        spec_hash: Of the spec that asked for it.
-        corpus_hash: Of the corpus manifest.
-        seed: Its seed.
+        trajectory_id: Signature of all that decides its steps, without their number.
+        steps: Number of optimizer steps.
+        spec_hash: Hash of the study's spec.
+        corpus_hash: Hash of the corpus manifest.
+        seed: Seed of the replicate.
     """
 
     trial_id: str
@@ -64,7 +54,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a trial's first steps were trained.
+    """Source of a trial's first steps: the trial that trained them.
 
     Attributes:
         study: Folder name of the study.
@@ -78,12 +68,20 @@ class Origin:
 
 
 class TrialFolder:
-    """Reads and writes the files of one trial. One process writes at a time: the driver, which
-    prepares it, then the first of the trial's workers.
+    """Folder of one trial. One process writes at a time: the driver, then the first worker.
+
+    trials/t00007/
+      config.json              the resolved configuration
+      trial.json               its hashes, by which other studies find it
+      provenance.json          code and machine of every attempt at it
+      origin.json              the trial that trained its first steps, if another did
+      metrics.jsonl            one line per report, appended
+      checkpoint-000000240/    complete once it has this name, or in an object store its
+                               `complete.json`; the newest two are kept
 
     Args:
         study: The study folder.
-        number: The trial's.
+        number: The trial's number in it.
     """
 
     def __init__(self, study: str | os.PathLike[str], number: int) -> None:
@@ -93,15 +91,15 @@ class TrialFolder:
 
     @property
     def name(self) -> str:
-        """The folder's name."""
+        """Name of the folder."""
         return f"t{self.number:05d}"
 
     def create(self, config: CpcConfig) -> None:
-        """Makes the folder and records the configuration."""
+        """Creates the folder and writes the configuration."""
         (self.path / CONFIG).write_text(canonical_json(config) + "\n")
 
     def config(self) -> CpcConfig:
-        """The configuration that was recorded.
+        """The trial's configuration.
 
         Raises:
             CheckpointError: There is none, or it is not one of this version.
@@ -115,74 +113,71 @@ class TrialFolder:
             ) from error
 
     def identify(self, identity: Identity) -> None:
-        """Makes the folder and records what the trial is."""
+        """Writes the hashes that identify the trial."""
         (self.path / IDENTITY).write_text(json.dumps(asdict(identity)) + "\n")
 
     def identity(self) -> Identity | None:
-        """What the trial is, None where that was not recorded."""
+        """Hashes that identify the trial; None where none were written."""
         content = _json(self.path / IDENTITY)
         return None if content is None else Identity(**content)
 
     def origin(self) -> Origin | None:
-        """Where its first steps were trained, None where all of them were trained here."""
+        """Source of the first steps; None where this trial trained all of them."""
         content = _json(self.path / ORIGIN)
         return None if content is None else Origin(**content)
 
-    def adopt(self, donor: TrialFolder, config: CpcConfig, step: int, *, ended: bool) -> None:
-        """Takes over what another trial on the same trajectory has trained: its log, its
-        checkpoint, its provenance.
+    def copy_from(self, source: TrialFolder, config: CpcConfig, step: int, *, ended: bool) -> None:
+        """Copies log, checkpoint and provenance of another trial on the same trajectory.
 
-        The time that it took is not counted here. What changes later is copied; weights never
-        change, and are linked.
+        The time that its training took is not counted here. Weights never change, and are linked.
 
         Args:
-            donor: The other trial, which may be in training.
+            source: The other trial, which may be in training.
             config: This trial's configuration.
-            step: Up to which step; the donor has a checkpoint of it, or diverged there.
-            ended: Whether the donor's ending is this trial's, too. Otherwise this trial goes on
-                from there.
+            step: The last step to copy; the source has a checkpoint of it, or diverged there.
+            ended: True if the source's outcome is this trial's, too; otherwise this trial resumes
+                from `step`.
 
         Raises:
-            FileNotFoundError: The donor has dropped the checkpoint meanwhile.
+            FileNotFoundError: The source has dropped the checkpoint meanwhile.
         """
-        entries = [_adopted(entry, ended=ended) for entry in donor.log() if entry.step <= step]
-        checkpoint = max((saved for saved in donor.steps() if saved <= step), default=None)
-        before = donor.origin()
+        entries = [_copied(entry, ended=ended) for entry in source.log() if entry.step <= step]
+        checkpoint = max((saved for saved in source.steps() if saved <= step), default=None)
+        before = source.origin()
         origin = (
             before
             if before is not None and before.step >= step
-            else Origin(donor.study.name, donor.number, step)
+            else Origin(source.study.name, source.number, step)
         )
-        # First, so that whatever else is here is known to be another's, should this end half-way.
+        # First: a crash half-way must not leave another trial's files without their source.
         (self.path / ORIGIN).write_text(json.dumps(asdict(origin)) + "\n")
-        if (donor.path / PROVENANCE).exists():
-            (self.path / PROVENANCE).write_bytes((donor.path / PROVENANCE).read_bytes())
+        if (source.path / PROVENANCE).exists():
+            (self.path / PROVENANCE).write_bytes((source.path / PROVENANCE).read_bytes())
         (self.path / LOG).write_text("".join(map(_line, entries)))
         if checkpoint is not None:
-            source = donor.checkpoint_at(checkpoint)
-            self.save_checkpoint(checkpoint, lambda folder: _linked(source, folder, config))
+            weights = source.checkpoint_at(checkpoint)
+            self.save_checkpoint(checkpoint, lambda folder: _link(weights, folder, config))
 
     def log(self) -> tuple[Report, ...]:
-        """The metrics log in step order. A last line without its line end is still being written,
-        and left out.
-        """
+        """The metrics log in step order, without a last line that is still being written."""
         try:
             text = (self.path / LOG).read_bytes().decode()
         except FileNotFoundError:
             return ()
         return tuple(
-            _entry(json.loads(line))
+            Report(**json.loads(line))
             for line in text.splitlines(keepends=True)
             if line.endswith("\n")
         )
 
     def append(self, entry: Report) -> None:
-        """Adds one line, on disk before this returns."""
+        """Appends one line, which is on disk when this returns."""
         (self.path / LOG).append(_line(entry).encode())
 
     def rewind(self, step: int) -> None:
-        """Forgets the lines after `step`: those steps are about to be taken again. A start from
-        scratch forgets a donor, too.
+        """Removes the lines after `step`, because those steps are about to be taken again.
+
+        A start from scratch, with a step of −1, removes the source of earlier steps, too.
         """
         origin = self.origin()
         if origin is not None and origin.step > step:
@@ -193,15 +188,13 @@ class TrialFolder:
         (self.path / LOG).write_text("".join(_line(entry) for entry in kept))
 
     def save_checkpoint(self, step: int, save: Callable[[Path], object]) -> None:
-        """Lets `save` fill a folder, keeps it as a checkpoint once it is whole, and drops all but
-        the newest two.
-        """
+        """Saves a checkpoint by `save`, which fills a folder; the newest two are kept."""
         self._checkpoints.save(step, save)
         for old in self.steps()[:-CHECKPOINTS_KEPT]:
             self._checkpoints.drop(old)
 
     def trained_here(self) -> tuple[int, float]:
-        """Steps and seconds that were spent on the trial in this study."""
+        """Steps and seconds of training in this study."""
         log, origin = self.log(), self.origin()
         return (
             (log[-1].step - (origin.step if origin else 0), log[-1].elapsed_s) if log else (0, 0.0)
@@ -212,14 +205,12 @@ class TrialFolder:
         return self._checkpoints.steps()
 
     def checkpoint(self) -> Path | None:
-        """The newest complete checkpoint; from an object store, a copy that lives as long as this
-        process.
-        """
+        """The newest complete checkpoint; from an object store, a copy that this process owns."""
         step = self.newest_step()
         return None if step is None else self.checkpoint_at(step)
 
     def require_checkpoint(self) -> Path:
-        """The newest complete checkpoint, on this machine.
+        """The newest complete checkpoint, like `checkpoint`.
 
         Raises:
             CheckpointError: The trial has none.
@@ -227,7 +218,8 @@ class TrialFolder:
         checkpoint = self.checkpoint()
         if checkpoint is None:
             raise CheckpointError(
-                f"trial {self.number} of {self.study} has no checkpoint: run it, or choose a complete trial"
+                f"trial {self.number} of {self.study} has no checkpoint: run it, "
+                "or choose a complete trial"
             )
         return checkpoint
 
@@ -240,17 +232,15 @@ class TrialFolder:
         return self._checkpoints.folder(step)
 
     def ending(self) -> Report | None:
-        """The last log entry where training has ended and what it left is on disk."""
+        """The last report of a training that has ended with its checkpoint on disk, else None."""
         entry = next(reversed(self.log()), None)
         if entry is None or entry.outcome == "running":
             return None
         return entry if entry.outcome == "diverged" or entry.step == self.newest_step() else None
 
 
-def _adopted(entry: Report, *, ended: bool) -> Report:
-    """The line as this trial would have written it: where the donor ended and this trial goes on, a
-    report like any other.
-    """
+def _copied(entry: Report, *, ended: bool) -> Report:
+    """The report as this trial would have written it, `running` where this trial resumes."""
     entry = replace(entry, elapsed_s=0.0)
     if ended or entry.outcome == "running":
         return entry
@@ -258,7 +248,7 @@ def _adopted(entry: Report, *, ended: bool) -> Report:
     return replace(entry, metrics=metrics, outcome="running", reason="")
 
 
-def _linked(source: Path, target: Path, config: CpcConfig) -> None:
+def _link(source: Path, target: Path, config: CpcConfig) -> None:
     """Fills `target` with the files of a checkpoint, under another configuration."""
     for path in source.iterdir():
         if path.name != CONFIG:
@@ -271,9 +261,9 @@ def _linked(source: Path, target: Path, config: CpcConfig) -> None:
     (target / CONFIG).write_text(canonical_json(config), encoding="utf-8")
 
 
-def _json(place: StoragePath) -> dict[str, Any] | None:
+def _json(path: StoragePath) -> dict[str, Any] | None:
     try:
-        return cast(dict[str, Any], json.loads(place.read_bytes()))
+        return cast(dict[str, Any], json.loads(path.read_bytes()))
     except FileNotFoundError:
         return None
 
@@ -287,7 +277,3 @@ def _line(entry: Report) -> str:
         "metrics": dict(entry.metrics),
     }
     return json.dumps(content) + "\n"
-
-
-def _entry(content: dict[str, Any]) -> Report:
-    return Report(**content)

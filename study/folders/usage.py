@@ -1,4 +1,4 @@
-"""How far the trials of a study have come, for its budget, without reading every log again."""
+"""Usage of a study's budget: trials, optimizer steps, GPU hours, wall time."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from study.folders.study_folder import StudyFolder
 from study.spec.budget import Spent
 
 _RUN = "run "
-"""Begins the names of the study's attributes that hold its runs."""
+"""Prefix of the study attributes that record its runs."""
 
 
 def usage_of(progress: Iterable[tuple[int, float]], gpus_per_trial: float, wall_s: float) -> Spent:
-    """Sums up started trials.
+    """Usage summed over started trials.
 
     Args:
         progress: Optimizer steps and seconds of training of each.
-        gpus_per_trial: GPUs that each of them held.
-        wall_s: Seconds that the study has been run.
+        gpus_per_trial: GPUs of each trial.
+        wall_s: Seconds that the study has run.
     """
     listed = list(progress)
     return Spent(
@@ -36,10 +36,10 @@ def usage_of(progress: Iterable[tuple[int, float]], gpus_per_trial: float, wall_
 
 
 class RunClock:
-    """How long a study has been run. A killed run counts up to the last time it was kept.
+    """Clock of a study's run. A run that was killed counts up to its last `save`.
 
     Args:
-        study: The Optuna study, which remembers every run.
+        study: The Optuna study, which stores every run.
     """
 
     def __init__(self, study: Study) -> None:
@@ -51,8 +51,8 @@ class RunClock:
         """Seconds over all runs, this one included."""
         return elapsed_s({**self._study.user_attrs, self._name: self._run})
 
-    def keep(self) -> None:
-        """Writes it down."""
+    def save(self) -> None:
+        """Stores the run up to now."""
         self._study.set_user_attr(self._name, self._run)
 
     @property
@@ -61,11 +61,11 @@ class RunClock:
 
 
 def elapsed_s(attributes: Mapping[str, Any]) -> float:
-    """Seconds that a study has been run, as far as was kept. Runs at the same time count once.
+    """Seconds that a study has run, as stored. Simultaneous runs count once.
 
     Args:
-        attributes: Of the Optuna study; the begin and end of each run in seconds of the epoch are
-            among them.
+        attributes: User attributes of the Optuna study, with begin and end of each run in seconds
+            since the epoch.
     """
     total, until = 0.0, -math.inf
     for began, ended in sorted(
@@ -77,8 +77,7 @@ def elapsed_s(attributes: Mapping[str, Any]) -> float:
 
 
 class UsageReader:
-    """Steps and seconds of the trials that a study has started. The log of a trial that has ended
-    is read once.
+    """Reader of the steps and seconds of started trials, which reads an ended trial's log once.
 
     Args:
         study: The study folder.
@@ -89,7 +88,7 @@ class UsageReader:
         self._ended: dict[int, tuple[int, float]] = {}
 
     def of_started(self, trials: Iterable[FrozenTrial]) -> list[tuple[int, float]]:
-        """Optimizer steps and seconds that each started trial was trained in this study.
+        """Optimizer steps and seconds of training of each started trial in this study.
 
         Args:
             trials: Every trial of the study.

@@ -1,4 +1,4 @@
-"""Reads a study folder into records, also while it is being written. Never writes."""
+"""The reader of study folders, which may be written meanwhile. It never writes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from study.storage.attributes import has_attributes, stored_outcome, successors
 from study.storage.backends import storage_errors, stored_trials
 
 REQUESTS = 16
-"""To an object store at the same time."""
+"""Simultaneous requests to an object store."""
 
 
 def read_study(folder: StudyFolder) -> StudyRecord:
-    """Everything known of a study at this moment.
+    """Reads the record of a study at this moment.
 
     Raises:
         ConfigError: The folder holds no study, or its files are damaged.
@@ -68,9 +68,7 @@ def _budget_spent(spec: StudySpec, trials: Sequence[TrialRecord], wall_s: float)
 
 
 def _records(folder: StudyFolder, trials: Sequence[FrozenTrial]) -> tuple[TrialRecord, ...]:
-    """A record of each. A store answers many requests at the same time, and one after the other
-    slowly.
-    """
+    """Records of the trials, read in parallel from an object store, where a request is slow."""
     retries = successors(trials)
     if folder.path.is_local:
         return tuple(_record(folder, trial, retries.get(trial.number)) for trial in trials)

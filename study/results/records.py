@@ -1,6 +1,4 @@
-"""What happened, as plain frozen values: the only thing that analysis, dashboards, tables and
-exports read.
-"""
+"""Records: the results of a study as frozen values, which analysis, dashboards and exports read."""
 
 from __future__ import annotations
 
@@ -28,17 +26,16 @@ class TrialRecord:
         seed: The seed of this replicate.
         knobs: Sampled knob name → value, for example `{"similarity": "dot", "temperature": 1.0}`. A
             conditional knob that was not sampled is absent.
-        outcome: How it stands or ended.
-        reason: Why, in words, where the outcome is not plain success, and who trained it where that
-            was another trial.
+        outcome: Status of the trial.
+        reason: Reason of an outcome other than success, and the source of a reused trial.
         metrics: Final metrics of a complete trial, the latest ones otherwise. Names follow the
             paper's columns: `train_accuracy`, `dev_accuracy`, `dev_map`, beside `train_loss`,
             `dev_loss`, `dev_balanced_accuracy`, `dev_ranking_accuracy`, `dev_probe_accuracy`,
             `latent_spread`, `clips_per_s`, …
         history: The metrics log in step order.
-        duration_s: Seconds that it was trained in this study, 0 where unknown.
-        adopted_steps: Steps that another trial had taken for it.
-        retried_as: Number of the trial that was trained in its place, None for one that counts.
+        duration_s: Seconds of training in this study, 0 where unknown.
+        adopted_steps: Steps that were copied from another trial.
+        retried_as: Number of the trial that replaced this one, None for a trial that counts.
     """
 
     number: int
@@ -56,32 +53,30 @@ class TrialRecord:
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended, however."""
+        """True if the trial has ended, with any outcome."""
         return self.outcome not in ("waiting", "running")
 
 
 @dataclass(frozen=True)
 class StudyRecord:
-    """One study folder, read at one moment.
+    """A study at one moment.
 
     Attributes:
         name: The study's name.
-        question: The question it answers, in words.
+        question: The question that the study answers, as text.
         metric: Name of the metric that decides which cell is best, for example `dev_map`.
-        direction: Whether more of it is better.
-        planned: Trials the study asks for in all.
-        trials: The trials that count, by number: every one known to the store but those that were
-            retried.
+        direction: `maximize` if more of the metric is better.
+        planned: Trials that the study requests in all.
+        trials: The trials that count, by number: all stored ones but those that were retried.
         corpus: Corpus name and totals, for captions.
         provenance: Versions, hardware and hashes, for the foot of a report.
-        claims: What it set out to show.
-        prediction: What it was expected to cost, None where nothing was predicted.
-        wall_s: Seconds that it has been run, over all its runs.
-        budget_spent: Which limit of its budget has been reached, in words; None while none has.
-        objectives: What it optimises, `metric` first; one, unless it searches for the front between
-            several.
+        claims: Claims that the spec declares.
+        prediction: Predicted cost, None where none was made.
+        wall_s: Seconds that the study has run, over all its runs.
+        budget_spent: The limit of the budget that has been reached, as text; None while none has.
+        objectives: Objectives, `metric` first; several for a search of the Pareto front.
         reference: Knobs of a one-at-a-time grid's first cell, None for any other study.
-        retried: Trials that count no longer, because another one was trained in their place.
+        retried: Trials that no longer count, because a retry replaced them.
     """
 
     name: str
@@ -102,7 +97,7 @@ class StudyRecord:
 
     @property
     def every_trial(self) -> tuple[TrialRecord, ...]:
-        """Those that count and those that were retried, by number."""
+        """Trials that count and trials that were retried, by number."""
         return tuple(sorted((*self.trials, *self.retried), key=lambda trial: trial.number))
 
     def trial(self, number: int) -> TrialRecord:
@@ -119,9 +114,7 @@ class StudyRecord:
         )
 
     def direction_of(self, metric: str) -> Direction:
-        """Whether more of a metric is better: as the study says for its own, and of the others
-        losses are to be small.
-        """
+        """Direction of a metric: the spec's for an objective, else `minimize` for losses."""
         if metric == self.metric:
             return self.direction
         for objective in self.objectives:
@@ -131,12 +124,12 @@ class StudyRecord:
 
     @property
     def ended(self) -> int:
-        """Trials that have ended, however."""
+        """Number of trials that have ended, with any outcome."""
         return sum(trial.ended for trial in self.trials)
 
     @property
     def finished(self) -> bool:
-        """Whether every planned trial has ended, or the budget is spent and none is running."""
+        """True if every planned trial has ended, or the budget is spent and none is running."""
         if self.budget_spent is not None:
             return all(trial.outcome != "running" for trial in self.trials)
         return len(self.trials) >= self.planned and self.ended == len(self.trials)

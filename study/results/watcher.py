@@ -1,4 +1,4 @@
-"""A study folder as it changes: read again only when something was written."""
+"""A watcher of a study folder, which reads it again only after a change."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from study.storage.object_store import FOLDER
 
 
 def revision(folder: StudyFolder) -> str:
-    """Changes whenever a trial changes: a hash of size and time of the journal and of every metrics
-    log, and of the database's own.
+    """Revision of a study: a hash that changes whenever a trial changes.
+
+    It covers size and time of the journal and of every metrics log, and the database's revision.
 
     Raises:
         UnreachableError: The study's database or object store does not answer.
@@ -35,7 +36,7 @@ def revision(folder: StudyFolder) -> str:
 
 
 def _stamps(place: StoragePath) -> Iterator[tuple[str, str]]:
-    """Time and size of the files that tell of trials, by their name."""
+    """Time and size of the journal and the metrics logs, by name."""
     if not place.is_local:
         for name, info in sorted(place.walk_files().items()):
             if name.startswith(f"{FOLDER}/") or name.endswith(f"/{LOG}"):
@@ -49,11 +50,11 @@ def _stamps(place: StoragePath) -> Iterator[tuple[str, str]]:
 
 
 class LiveStudy:
-    """The latest record of a study, shared by everybody who looks.
+    """The latest record of a study, shared by all threads.
 
     Args:
-        folder: The study folder; never written.
-        read: Reads it.
+        folder: The study folder, which is never written.
+        read: Reader of the folder.
     """
 
     def __init__(self, folder: StudyFolder, read: Callable[[StudyFolder], StudyRecord]) -> None:
@@ -61,13 +62,13 @@ class LiveStudy:
         self._latest: tuple[str, StudyRecord] | None = None
 
     def latest(self) -> tuple[str, StudyRecord]:
-        """Revision and record.
+        """Latest revision and record.
 
         Raises:
             CpcError: The folder holds no study, or a damaged one.
         """
         with self._lock:
-            # Taken before reading: what is written meanwhile gives another revision next time.
+            # Before reading: a change during the reading gives another revision next time.
             now = revision(self._folder)
             if self._latest is None or self._latest[0] != now:
                 self._latest = now, self._read(self._folder)

@@ -370,7 +370,7 @@ def test_a_start_from_scratch_after_a_donor_was_lost_keeps_none_of_its_attempts(
         for name in ("write_bytes", "remove"):
             patched.setattr(StoragePath, name, or_killed(vars(StoragePath)[name]))
         with pytest.raises(FileNotFoundError):
-            own.adopt(donor, spec(40).config({}, 0), 20, ended=False)
+            own.copy_from(donor, spec(40).config({}, 0), 20, ended=False)
         own.rewind(-1)
         assert next(moments) == moment == 6
     own.rewind(-1)
