@@ -7,12 +7,13 @@ from itertools import pairwise
 import plotly.graph_objects as go
 
 from cpc_core.corpus.audit.findings import Histogram, LabelCount
+from cpc_core.corpus.manifest import SPLITS
 from dashboards.drawing.theme import COLOURS, MUTED, TEMPLATE
 from study.analysis.labels import sentence_case
 
 LABELS_SHOWN = 24
 
-SPLIT_COLOURS = {"train": COLOURS[0], "dev": COLOURS[1], "test": COLOURS[2]}
+SPLIT_COLOURS = dict(zip(SPLITS, COLOURS, strict=False))
 
 _ROW_PX = 19
 
@@ -81,25 +82,20 @@ def draw_labels(labels: tuple[LabelCount, ...]) -> go.Figure:
         }
     )
     for split, colour in SPLIT_COLOURS.items():
-        counts = [label.rows.get(split, 0) for label in shown]  # type: ignore[call-overload]
+        counts = [label.rows.get(split, 0) for label in shown]
         if any(counts):
-            texts = [
-                f"{name}: {count:,} {split} clips"
-                for name, count in zip(names, counts, strict=True)
-            ]
             figure.add_bar(
                 y=names,
                 x=counts,
                 orientation="h",
                 marker_color=colour,
-                hovertext=texts,
-                hoverinfo="text",
+                hovertemplate=f"%{{y}}: %{{x:,}} {split} clips<extra></extra>",
                 name=split,
             )
-    for name, label in zip(names, shown, strict=True):
+    for label in shown:
         figure.add_annotation(
             x=label.total,
-            y=name,
+            y=label.label,
             text=f"{label.total:,}",
             showarrow=False,
             xanchor="left",

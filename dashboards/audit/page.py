@@ -37,7 +37,6 @@ def write_audit(result: AuditResult, samples: Sequence[ClipSample], out: Path) -
     Returns:
         `out`.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
     content = audit_page(result, samples)
     page = self_contained(f"{result.corpus} – audit", _headline(result), content)
     StoragePath.of(out).write_text(page)

@@ -172,9 +172,7 @@ def corpus_columns() -> list[str]:
     return ["audio", "num_samples", "sample_rate_hz", "path", "group"]
 
 
-def test_a_flipped_byte_is_located(
-    tmp_path: Path,
-) -> None:
+def test_a_flipped_byte_is_located(tmp_path: Path) -> None:
     """By shard and row group; the other row groups are audited."""
     corpus = noise_corpus(tmp_path, train=40, dev=4)
     flip_audio_bit(Path(corpus.folder) / "train-00000.parquet", [1])
@@ -190,9 +188,7 @@ def test_a_flipped_byte_is_located(
     assert {sum(histogram.counts) for histogram in info.histograms} == {44 - 16}
 
 
-def test_a_flipped_byte_outside_the_pages_is_found(
-    tmp_path: Path,
-) -> None:
+def test_a_flipped_byte_outside_the_pages_is_found(tmp_path: Path) -> None:
     """By the checksum of the file: no checksum of a page covers it."""
     corpus = noise_corpus(tmp_path, train=20)
     shard = Path(corpus.folder) / "train-00000.parquet"

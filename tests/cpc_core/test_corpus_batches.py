@@ -202,9 +202,7 @@ def test_a_crop_depends_on_seed_step_and_clip(corpus: Corpus) -> None:
     assert not torch.equal(crop(Batch(1, batch.clip_ids, batch.audio), 400, seed=5).audio, cropped)
 
 
-def test_a_crop_is_at_most_the_whole_clip(
-    corpus: Corpus,
-) -> None:
+def test_a_crop_is_at_most_the_whole_clip(corpus: Corpus) -> None:
     batch = next(batches_in_process(corpus, 0, 8, 0, 1))
     assert torch.equal(crop(batch, 1600, seed=0).audio, batch.audio)
     with pytest.raises(

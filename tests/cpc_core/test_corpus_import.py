@@ -221,9 +221,7 @@ def test_the_name_of_the_source_folder_is_not_part_of_the_hash(tmp_path: Path) -
     assert [summary.corpus.name for summary in summaries] == ["mine", "yours"]
 
 
-def test_a_changed_recording_changes_its_own_clip_id(
-    tmp_path: Path,
-) -> None:
+def test_a_changed_recording_changes_its_own_clip_id(tmp_path: Path) -> None:
     """The hash of the corpus changes as well; no other clip does."""
     for index in range(3):
         write_recording(tmp_path / "s" / "x" / f"{index}.wav", noise(0.5, index))
@@ -341,9 +339,7 @@ def test_a_recording_listed_twice_is_imported_once(tmp_path: Path) -> None:
     )
 
 
-def test_a_source_without_usable_recordings_is_an_error(
-    tmp_path: Path,
-) -> None:
+def test_a_source_without_usable_recordings_is_an_error(tmp_path: Path) -> None:
     """Nothing is left on the disk."""
     (tmp_path / "s" / "x").mkdir(parents=True)
     (tmp_path / "s" / "x" / "a.wav").write_text("not audio")
@@ -371,9 +367,7 @@ def test_an_interrupted_import_leaves_no_partial_file(tmp_path: Path) -> None:
     ]
 
 
-def test_a_target_is_replaced_only_on_request(
-    tmp_path: Path,
-) -> None:
+def test_a_target_is_replaced_only_on_request(tmp_path: Path) -> None:
     """Only by a complete corpus."""
     write_recording(tmp_path / "s" / "x" / "a.wav", noise(0.5))
     before = import_folder(tmp_path / "s", tmp_path / "c", SHORT)

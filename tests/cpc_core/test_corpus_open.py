@@ -30,10 +30,7 @@ def test_an_opened_corpus_has_splits_rows_and_row_groups(corpus: Corpus) -> None
     assert corpus.manifest.label_names == ("even", "odd")
     assert [
         (group.shard.name, group.index, group.rows) for group in corpus.row_groups("train")
-    ] == [
-        ("train-00000.parquet", 0, 16),
-        ("train-00000.parquet", 1, 4),
-    ]
+    ] == [("train-00000.parquet", 0, 16), ("train-00000.parquet", 1, 4)]
 
 
 def test_the_hash_names_the_content_and_not_the_place(corpus: Corpus, tmp_path: Path) -> None:

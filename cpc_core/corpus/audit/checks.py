@@ -112,9 +112,7 @@ def signal_findings(measured: MeasuredClips) -> list[Finding]:
             order=bandwidth,
         ),
         finding(
-            "sample rate",
-            clips["rate_hz"] != rate_hz,
-            f"clips at another rate than {rate_hz} Hz",
+            "sample rate", clips["rate_hz"] != rate_hz, f"clips at another rate than {rate_hz} Hz"
         ),
     ]
 
@@ -219,10 +217,7 @@ def label_findings(
             "clips without any label",
         ),
         Finding(
-            "imbalance",
-            "look" if ratio > IMBALANCE else "good",
-            len(labels),
-            f"labels; {balance}",
+            "imbalance", "look" if ratio > IMBALANCE else "good", len(labels), f"labels; {balance}"
         ),
         Finding(
             "labels missing in a split",

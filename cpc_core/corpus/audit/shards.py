@@ -53,9 +53,7 @@ class ShardReader:
                     continue
                 if len(table) != rows:
                     self.record(
-                        position,
-                        index,
-                        f"has {len(table)} clips where the manifest says {rows}",
+                        position, index, f"has {len(table)} clips where the manifest says {rows}"
                     )
                 yield position, index, table
 

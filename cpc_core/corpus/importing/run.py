@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TypeAlias
 
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.importing.clips import clip_samples
@@ -27,17 +27,11 @@ REJECTED_NAME = "rejected.csv"
 
 NOTES_NAME = "notes.csv"
 
+PartRunner: TypeAlias = Callable[[Workspace, Sequence[str], Callable[[int], None]], None]
+"""Function that calls `import_part` for the named parts, in any order, here or on a cluster.
 
-class PartRunner(Protocol):
-    """Function that imports the parts: in this process, or on a cluster."""
-
-    def __call__(
-        self, work: Workspace, names: Sequence[str], on_recordings: Callable[[int], None]
-    ) -> None:
-        """Calls `import_part` for each name, in any order.
-
-        `on_recordings` is called in this process with the number of recordings just finished.
-        """
+It calls its last argument in this process with the number of recordings just finished.
+"""
 
 
 def in_this_process(

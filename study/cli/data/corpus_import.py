@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -85,16 +84,20 @@ def import_(
     )
     opened = open_source(source, None if kind == "auto" else kind)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=stderr, transient=True) as progress, hint_on_interrupt():
-        task = progress.add_task("importing", total=None)
-        summary = import_source(
-            opened,
-            out,
-            options,
-            overwrite=overwrite,
-            run=part_runner(tasks, address),
-            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )
+    try:
+        with Progress(*columns, console=stderr, transient=True) as progress:
+            task = progress.add_task("importing", total=None)
+            summary = import_source(
+                opened,
+                out,
+                options,
+                overwrite=overwrite,
+                run=part_runner(tasks, address),
+                on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+            )
+    except KeyboardInterrupt:
+        message("interrupted; the same command resumes with the shards that are finished")
+        raise
     print_summary(summary, clip_s)
     if strict and (rejected := summary.corpus.manifest.totals.rejected):
         raise RejectedError(
@@ -137,25 +140,12 @@ def part_runner(tasks: int | None, address: str | None) -> PartRunner:
     return run
 
 
-@contextmanager
-def hint_on_interrupt() -> Iterator[None]:
-    """Prints how to resume after Ctrl-C."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        message("interrupted; the same command resumes with the shards that are finished")
-        raise
-
-
 def print_summary(summary: ImportSummary, clip_s: float) -> None:
     """Prints the result of an import."""
     from cpc_core.corpus.importing.run import NOTES_NAME, REJECTED_NAME
 
-    folder, manifest, totals = (
-        summary.corpus.folder,
-        summary.corpus.manifest,
-        summary.corpus.manifest.totals,
-    )
+    folder, manifest = summary.corpus.folder, summary.corpus.manifest
+    totals = manifest.totals
     clips = ", ".join(f"{rows} {split}" for split, rows in manifest.rows.items())
     message(
         f"{totals.recordings} recordings → {clips} clips of {clip_s:g} s, "
