@@ -1,3 +1,1 @@
-"""What a study may vary: named knobs, their ranges, and the space that turns a sample into a
-configuration.
-"""
+"""Search spaces: knobs, their ranges, and the samplers and pruners that search them."""

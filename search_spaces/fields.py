@@ -1,6 +1,4 @@
-"""Finds fields of `CpcConfig` by dotted path, through sections and through choices that carry their
-own fields.
-"""
+"""Fields of `CpcConfig` by dotted path, through sections and through choices of sections."""
 
 from __future__ import annotations
 
@@ -18,8 +16,8 @@ from search_spaces.knobs import KNOBS, resolve
 
 
 def sections(annotation: Any) -> tuple[type[BaseModel], ...]:
-    """The models an annotation may hold: one for a section or a list of it, several for a
-    discriminated choice, none for a value.
+    """Models of an annotation: one for a section or a list of it, several for a discriminated
+    choice, none for a value.
     """
     if isinstance(annotation, type):
         return (annotation,) if issubclass(annotation, BaseModel) else ()
@@ -34,9 +32,7 @@ def sections(annotation: Any) -> tuple[type[BaseModel], ...]:
 
 
 def walk(model: type[BaseModel] = CpcConfig, prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Every settable field below `model`, with its dotted path; alternatives of a choice are listed
-    together.
-    """
+    """Every settable field below `model` with its dotted path, those of all alternatives."""
     for name, field in model.model_fields.items():
         inner = sections(field.annotation)
         if not inner:
@@ -46,8 +42,7 @@ def walk(model: type[BaseModel] = CpcConfig, prefix: str = "") -> Iterator[tuple
 
 
 def fields_at(name: str) -> tuple[FieldInfo, ...]:
-    """The fields that a knob name or dotted path means; several where alternatives of a choice
-    share a name.
+    """Fields of a knob or a dotted path; several where alternatives of a choice share a name.
 
     Raises:
         ConfigError: Nothing has that name; the nearest valid one is proposed.
@@ -55,26 +50,25 @@ def fields_at(name: str) -> tuple[FieldInfo, ...]:
     path = resolve(name)
     found = tuple(field for candidate, field in walk() if candidate == path)
     if not found:
-        raise ConfigError(
-            f"'{name}' is not a knob or a field{nearest(name, [*KNOBS, *dict.fromkeys(path for path, _ in walk())])}"
-        )
+        valid = [*KNOBS, *dict.fromkeys(path for path, _ in walk())]
+        raise ConfigError(f"'{name}' is not a knob or a field{nearest(name, valid)}")
     return found
 
 
 def is_integer(name: str) -> bool:
-    """Whether the field takes whole numbers only."""
+    """True if the field takes whole numbers only."""
     return all(field.annotation is int for field in fields_at(name))
 
 
 def is_numeric(name: str) -> bool:
-    """Whether the field takes numbers."""
+    """True if the field takes numbers."""
     return all(
         {int, float} & {field.annotation, *get_args(field.annotation)} for field in fields_at(name)
     )
 
 
 def allowed_values(name: str) -> tuple[Any, ...] | None:
-    """The values a field may take where they are listed (a choice or a literal), else None."""
+    """Values of a field with listed values (a choice or a literal), None for any other."""
     values = [
         value
         for field in fields_at(name)
@@ -85,9 +79,7 @@ def allowed_values(name: str) -> tuple[Any, ...] | None:
 
 
 def nearest(name: str, valid: list[str]) -> str:
-    """A hint naming the closest valid name, or the short list of them, to end an error message
-    with.
-    """
+    """End of an error message: the closest valid name, or all of them where they are few."""
     close = difflib.get_close_matches(name, valid, n=1, cutoff=0.55)
     if close:
         return f"; did you mean '{close[0]}'?"

@@ -1,6 +1,4 @@
-"""The catalog of knobs: short names for the fields people study, with their units and how figures
-label them.
-"""
+"""Catalog of knobs: short names of the fields that are often varied, with label and unit."""
 
 from __future__ import annotations
 
@@ -9,14 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Knob:
-    """A named field of `CpcConfig`.
+    """Named field of `CpcConfig`.
 
     Attributes:
-        name: What specs, tables and the command line call it.
-        path: The field it sets, dotted.
-        label: How a figure's axis names it.
+        name: Name in specs, tables and on the command line.
+        path: Dotted path of the field.
+        label: Title of a figure's axis.
         unit: Unit of its values, empty where they have none.
-        log: Whether its axis is logarithmic.
+        log: True for a logarithmic axis.
     """
 
     name: str
@@ -55,7 +53,5 @@ KNOBS: dict[str, Knob] = {
 
 
 def resolve(name: str) -> str:
-    """Path of the field that `name` means: a knob's path, or `name` itself when it is already
-    dotted.
-    """
+    """Path of a knob; any other name is a path already."""
     return KNOBS[name].path if name in KNOBS else name

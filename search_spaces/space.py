@@ -1,6 +1,4 @@
-"""The search space of a study: dimensions over knobs, their conditions, and the configuration a
-sample means.
-"""
+"""Search space of a study: dimensions over knobs, conditions, and configurations of samples."""
 
 from __future__ import annotations
 
@@ -24,19 +22,20 @@ Value = bool | int | float | str | None
 
 
 Sample = Mapping[str, Value]
-"""Knob name → value. A conditional knob whose condition does not hold is absent."""
+"""Knob name → value. A conditional knob whose condition is not met is absent."""
 
 
 class Condition(RootModel[dict[str, tuple[Value, ...]]]):
-    """Holds when every named knob was sampled with one of the listed values."""
+    """Condition on other knobs: each of them was sampled with one of the listed values."""
 
-    def holds(self, sample: Sample) -> bool:
+    def is_met(self, sample: Sample) -> bool:
+        """True if the sample has a listed value of every named knob."""
         return all(knob in sample and sample[knob] in values for knob, values in self.root.items())
 
 
 class Values(Section):
-    """A knob that takes one of the listed values; the only dimension a grid may have. A bare list
-    means the same.
+    """A knob that takes one of the listed values; the only dimension of a grid. A bare list means
+    the same.
     """
 
     values: tuple[Value, ...] = Field(min_length=1)
@@ -83,7 +82,7 @@ class Range(Section):
 
 
 def _kind(dimension: Any) -> str:
-    """Chooses the dimension's kind by its keys, so that an error speaks of that kind alone."""
+    """Tag of a dimension by its keys, so that an error is about that kind alone."""
     return (
         "<values>"
         if isinstance(dimension, Values)
@@ -92,8 +91,7 @@ def _kind(dimension: Any) -> str:
     )
 
 
-# The brackets tell the tags, which pydantic puts into the paths of its errors, from anything a spec
-# can contain.
+# Pydantic puts the tags into the paths of its errors. No key of a spec has brackets.
 Dimension = Annotated[
     Annotated[Values, Tag("<values>")] | Annotated[Range, Tag("<range>")], Discriminator(_kind)
 ]
@@ -120,7 +118,7 @@ class SearchSpace(RootModel[dict[str, Dimension]]):
         return tuple(self.root)
 
     def problems(self, *, ranges: bool) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Every dimension that cannot be meant, as (path inside the space, sentence).
+        """Every problem of a dimension, as (path inside the space, sentence).
 
         Args:
             ranges: True if the sampler takes ranges.
@@ -136,7 +134,8 @@ class SearchSpace(RootModel[dict[str, Dimension]]):
             elif isinstance(dimension, Range) and not ranges:
                 yield (
                     (name,),
-                    f"'{name}' is a range, but a grid needs listed values: list them, or set sampler.kind to tpe",
+                    f"'{name}' is a range, but a grid needs listed values: list them, or set "
+                    "sampler.kind to tpe",
                 )
             for knob, values in dimension.when.root.items():
                 controller = self.root.get(knob)
@@ -148,12 +147,14 @@ class SearchSpace(RootModel[dict[str, Dimension]]):
                     ]
                     yield (
                         (name, "when", knob),
-                        f"'{knob}' is not a knob with listed values above '{name}'{nearest(knob, earlier)}",
+                        f"'{knob}' is not a knob with listed values above '{name}'"
+                        f"{nearest(knob, earlier)}",
                     )
                 elif unknown := [value for value in values if value not in controller.values]:
                     yield (
                         (name, "when", knob),
-                        f"{unknown[0]!r} is not among the values of '{knob}': {list(controller.values)}",
+                        f"{unknown[0]!r} is not among the values of '{knob}': "
+                        f"{list(controller.values)}",
                     )
 
     def distribution(self, name: str) -> BaseDistribution:
@@ -173,10 +174,10 @@ class SearchSpace(RootModel[dict[str, Dimension]]):
         )
 
     def sample(self, suggest: Callable[[str, BaseDistribution], Value]) -> dict[str, Value]:
-        """Draws one sample, asking `suggest` for each dimension whose condition holds."""
+        """Draws one sample by calling `suggest` for each dimension whose condition is met."""
         sample: dict[str, Value] = {}
         for name, dimension in self.root.items():
-            if dimension.when.holds(sample):
+            if dimension.when.is_met(sample):
                 sample[name] = suggest(name, self.distribution(name))
         return sample
 
@@ -192,7 +193,7 @@ class SearchSpace(RootModel[dict[str, Dimension]]):
                 raise ConfigError(_not_listed(name))
             options = [
                 [{**cell, name: value} for value in dimension.values]
-                if dimension.when.holds(cell)
+                if dimension.when.is_met(cell)
                 else [cell]
                 for cell in cells
             ]
@@ -200,8 +201,7 @@ class SearchSpace(RootModel[dict[str, Dimension]]):
         return cells
 
     def one_at_a_time(self) -> list[dict[str, Value]]:
-        """The cell of every dimension's first value, then for each other value the cell that
-        differs from it in that one.
+        """Cell of all first values, then for each other value the cell that differs in it alone.
 
         A value that makes other dimensions appear or vanish brings their first values, or takes
         them away. Dimensions that the first cell does not have are not varied.
@@ -216,19 +216,17 @@ class SearchSpace(RootModel[dict[str, Dimension]]):
         return cells
 
     def _cell(self, chosen: Sample) -> dict[str, Value]:
-        """The chosen values, and of every other dimension the first."""
+        """Cell of the chosen values, and the first value of every other dimension."""
         cell: dict[str, Value] = {}
         for name, dimension in self.root.items():
             if isinstance(dimension, Range):
                 raise ConfigError(_not_listed(name))
-            if dimension.when.holds(cell):
+            if dimension.when.is_met(cell):
                 cell[name] = chosen.get(name, dimension.values[0])
         return cell
 
     def corners(self) -> Iterator[dict[str, Value]]:
-        """Samples that reach every listed value and every bound: what validation tries before
-        anything starts.
-        """
+        """Samples that reach every listed value and every bound, for validation."""
         ends: dict[str, Dimension] = {
             name: dimension
             if isinstance(dimension, Values)
@@ -247,11 +245,10 @@ class SearchSpace(RootModel[dict[str, Dimension]]):
 
 
 def apply(base: Mapping[str, Any], sample: Sample, seed: int) -> CpcConfig:
-    """The configuration of one trial.
+    """Configuration of one trial.
 
     Where a sample chooses another `kind` than the base (say, another adversary), the base's fields
-    that the new kind does not have are left behind; fields that the sample itself sets are never
-    dropped.
+    that the new kind lacks are dropped; fields that the sample itself sets never are.
 
     Args:
         base: Nested fields of `CpcConfig`, as a spec's `base` gives them.
@@ -279,7 +276,7 @@ def apply(base: Mapping[str, Any], sample: Sample, seed: int) -> CpcConfig:
 
 
 def _carried_over(section_name: str, base: Mapping[str, Any], kind: Value) -> dict[str, Any]:
-    """The base's fields that the alternative `kind` has too."""
+    """Fields of the base that the alternative `kind` has too."""
     for model in sections(CpcConfig.model_fields[section_name].annotation):
         if model.model_fields["kind"].default == kind:
             return {name: value for name, value in base.items() if name in model.model_fields}
@@ -287,7 +284,10 @@ def _carried_over(section_name: str, base: Mapping[str, Any], kind: Value) -> di
 
 
 def _not_listed(name: str) -> str:
-    return f"a grid needs listed values, but '{name}' is a range: list its values, or choose another sampler"
+    return (
+        f"a grid needs listed values, but '{name}' is a range: list its values, or choose another "
+        "sampler"
+    )
 
 
 def _choices(name: str) -> str:

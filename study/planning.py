@@ -1,6 +1,4 @@
-"""What a study will cost, before it is started; kept in its folder, so that it can be held against
-what it did cost.
-"""
+"""Predicted cost of a study, stored in its folder for comparison with the measured cost."""
 
 from __future__ import annotations
 
@@ -21,13 +19,11 @@ START_S = 8.0
 
 
 INLINE_TRIAL_S = 1.0
-"""Seconds of an inline trial outside its training loop: the probe is fitted, records are
-written.
-"""
+"""Seconds of an inline trial outside its training loop, mainly of fitting the probe."""
 
 
 RAY_TRAIN_TRIAL_S = 14.0
-"""The same of a trial that is a Ray Train run, whose processes start."""
+"""Seconds of a Ray Train run outside its training loop, mainly of starting its processes."""
 
 
 SecondsPerStep = Callable[[CpcConfig, int, int], float]
@@ -36,13 +32,13 @@ SecondsPerStep = Callable[[CpcConfig, int, int], float]
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """One cell (or, for a search, one corner of its space) and its cost.
+    """Predicted cost of one cell, or of one corner of a space to search.
 
     Attributes:
         cell: The setting.
         trials: Replicates of it.
         steps: Optimizer steps of a trial.
-        seconds_per_step: Measured here, None without calibration.
+        seconds_per_step: Measured on this machine, None without calibration.
         minutes_per_trial: With overhead, None without calibration.
     """
 
@@ -56,21 +52,21 @@ class PlannedCell:
 def planned_cells(
     spec: StudySpec, clip_samples: int, seconds_per_step: SecondsPerStep | None
 ) -> list[PlannedCell]:
-    """The cells of a grid; the corners of a search, whose proposals lie between them.
+    """Cells of a grid, or corners of a space to search, between which the proposals lie.
 
     Args:
         spec: The study.
         clip_samples: Samples of a clip of its corpus.
-        seconds_per_step: Times a step here; without it nothing is predicted.
+        seconds_per_step: Times a step on this machine; None predicts nothing.
     """
     trials = 0 if spec.cells is None else len(spec.seeds)
     measured: dict[str, float] = {}
     cells = []
-    for sample in spec.tried:
+    for sample in spec.probe_samples:
         config = spec.config(sample, spec.seeds[0])
         seconds = None
         if seconds_per_step is not None:
-            # What is timed must not diverge, as a cell of a study may.
+            # A cell of a study may diverge, what is timed must not.
             alike = _alike(config)
             cost = canonical_json(alike)
             if cost not in measured:
@@ -85,7 +81,7 @@ def planned_cells(
 
 
 def predicted(spec: StudySpec, cells: list[PlannedCell]) -> Prediction:
-    """The whole study's expected cost on this machine, from calibrated cells."""
+    """Expected cost of the whole study on this machine, from calibrated cells."""
     training_s = {
         cell.cell: cell.steps * cell.seconds_per_step
         for cell in cells
@@ -108,15 +104,16 @@ def overhead_s(spec: StudySpec) -> float:
 
 
 def checkpoint_bytes(spec: StudySpec, parameters: Callable[[CpcConfig], int]) -> float:
-    """Disk that the study's checkpoints take: of each parameter its value and Adam's two moments,
-    and each trial keeps two.
+    """Disk space of the study's checkpoints in bytes: two a trial, three float32 a parameter.
+
+    The three are the value and Adam's two moments.
 
     Args:
         spec: The study.
         parameters: Counts the parameters of a trial's model.
     """
     counted: dict[str, int] = {}
-    for sample in spec.tried:
+    for sample in spec.probe_samples:
         config = spec.config(sample, spec.seeds[0])
         model = canonical_json(
             CpcConfig(encoder=config.encoder, context=config.context, similarity=config.similarity)
@@ -129,16 +126,14 @@ def checkpoint_bytes(spec: StudySpec, parameters: Callable[[CpcConfig], int]) ->
 def keep_prediction(
     folder: StudyFolder, spec: StudySpec, clip_samples: int, seconds_per_step: SecondsPerStep
 ) -> None:
-    """Predicts a study's cost into its folder. The first run's prediction stays: that is what the
-    plan had promised.
-    """
+    """Writes a study's predicted cost into its folder; the first run's prediction stays."""
     if folder.prediction() is None:
         cells = planned_cells(spec, clip_samples, seconds_per_step)
         folder.write_prediction(predicted(spec, cells))
 
 
 def _alike(config: CpcConfig) -> CpcConfig:
-    """The configuration with everything that costs no time set to one value."""
+    """Configuration with every setting that costs no time at its default."""
     objective = config.objective.model_copy(update={"temperature": 1.0})
     optimizer = type(config.optimizer)()
     adversary = config.adversary

@@ -73,7 +73,7 @@ def specs() -> Pins:
         for scale in scales(preset) or (None,):
             found[f"preset {preset}, scale {scale}"] = StudySpec.load(preset, scale=scale)
     for name, spec in found.items():
-        last = signature(spec.config(list(spec.tried)[-1], spec.seeds[-1]), CORPUS)
+        last = signature(spec.config(list(spec.probe_samples)[-1], spec.seeds[-1]), CORPUS)
         yield name, f"{spec.hash}, {spec.planned_trials} trials, the last {last}"
 
 

@@ -45,7 +45,7 @@ def read_study(folder: StudyFolder) -> StudyRecord:
         trials=tuple(trial for trial in trials if trial.retried_as is None),
         corpus=provenance["corpus"],
         provenance=provenance,
-        claims=spec.stated_claims,
+        claims=spec.completed_claims,
         prediction=prediction,
         reference=spec.reference,
         wall_s=wall_s,

@@ -1,1 +1,1 @@
-"""Specs: the request for a study."""
+"""Specs: the question of a study, its settings and their validation."""

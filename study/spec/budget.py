@@ -1,6 +1,4 @@
-"""What a study may spend, and what it has spent. A study that has spent its budget starts no
-further trial.
-"""
+"""Budget of a study, and its usage. A study without budget left starts no further trial."""
 
 from __future__ import annotations
 
@@ -12,8 +10,8 @@ from cpc_core.config import Section
 
 
 class Budget(Section):
-    """Limits of a study. Running trials end as they would; raised, the study goes on. Never part of
-    a hash.
+    """Limits of a study. Running trials end as they would; a raised budget resumes the study. Never
+    part of a hash.
     """
 
     trials: int | None = Field(default=None, ge=1)
@@ -23,13 +21,13 @@ class Budget(Section):
     """Optimizer steps of all trials together."""
 
     wall_h: float | None = Field(default=None, gt=0)
-    """Hours that the study runs, all its runs together."""
+    """Hours of all runs of the study together."""
 
     gpu_h: float | None = Field(default=None, gt=0)
     """GPU hours of all trials together."""
 
     def exhausted_by(self, spent: Spent) -> str | None:
-        """Which limit has been reached, in words; None while none has."""
+        """The limit that has been reached, as text; None while none has."""
         limits = (
             ("trials", self.trials, spent.trials),
             ("optimizer steps", self.steps, spent.steps),
@@ -47,7 +45,7 @@ class Budget(Section):
 
     @property
     def words(self) -> str:
-        """The limits in words; empty without any."""
+        """The limits as text; empty without any."""
         limits = (
             (self.trials, "trials"),
             (self.steps, "optimizer steps"),
@@ -59,13 +57,13 @@ class Budget(Section):
 
 @dataclass(frozen=True)
 class Spent:
-    """What a study has used.
+    """Resources that a study has used.
 
     Attributes:
         trials: Trials that were started.
         steps: Optimizer steps they took.
-        gpu_s: Seconds that they held GPUs, times how many.
-        wall_s: Seconds that the study has been run, over all its runs.
+        gpu_s: Seconds that they reserved GPUs, times the number of GPUs.
+        wall_s: Seconds of all runs of the study.
     """
 
     trials: int

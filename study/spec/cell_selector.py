@@ -1,4 +1,4 @@
-"""Cells chosen by their knobs, in claims and on the command line."""
+"""Selection of cells by their knobs, in claims and on the command line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from search_spaces.space import Range, SearchSpace, Value, Values
 from study.spec.yaml_document import value_of
 
 BEST = "best"
-"""Instead of a knob's value: whichever of its values does best."""
+"""Instead of a knob's value: the one with the best result."""
 
 
 class Selector(RootModel[dict[str, Value]]):
@@ -45,9 +45,7 @@ class Selector(RootModel[dict[str, Value]]):
         return {resolve(name): value for name, value in self.root.items()}
 
     def matches(self, knobs: Mapping[str, Any]) -> bool:
-        """Whether a cell has every named value; where `best` is asked, any value will do, also
-        none.
-        """
+        """True if a cell has every named value; `best` matches any value, and a missing one."""
         own = {resolve(name): value for name, value in knobs.items()}
         return all(
             value == BEST or (path in own and own[path] == value)
@@ -55,7 +53,7 @@ class Selector(RootModel[dict[str, Value]]):
         )
 
     def excludes(self, other: Selector) -> bool:
-        """Whether no cell can match both."""
+        """True if no cell can match both."""
         ours, theirs = self._wanted, other._wanted
         return any(
             BEST not in (ours[path], theirs[path]) and ours[path] != theirs[path]
@@ -63,7 +61,7 @@ class Selector(RootModel[dict[str, Value]]):
         )
 
     def completed(self, space: SearchSpace) -> Selector:
-        """This selector with the first value of every knob that it neither names nor shuts off."""
+        """Selector with the first value of every knob that this one neither names nor shuts off."""
         selector = self
         for name, dimension in space.root.items():
             named = resolve(name) in selector._wanted or selector._shut_off(dimension) is not None
@@ -72,22 +70,19 @@ class Selector(RootModel[dict[str, Value]]):
         return selector
 
     def problems(self, space: SearchSpace) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Every reason why it does not mean exactly one setting, or one choice by `best`: (path
-        inside it, sentence).
-        """
+        """Reasons why it selects more or less than one setting or one `best`: (path, sentence)."""
         dimensions = {resolve(name): (name, dimension) for name, dimension in space.root.items()}
         for name, value in self.root.items():
             if resolve(name) not in dimensions:
-                yield (
-                    (name,),
-                    f"'{name}' is not a knob that this study varies{nearest(name, list(space.knobs))}",
-                )
+                hint = nearest(name, list(space.knobs))
+                yield (name,), f"'{name}' is not a knob that this study varies{hint}"
                 continue
             known, dimension = dimensions[resolve(name)]
             if isinstance(dimension, Range) and value != BEST:
                 yield (
                     (name,),
-                    f"'{known}' is searched as a range: ask for '{known}: {BEST}' instead of {value!r}",
+                    f"'{known}' is searched as a range: write '{known}: {BEST}' instead of "
+                    f"{value!r}",
                 )
             elif isinstance(dimension, Values) and value != BEST and value not in dimension.values:
                 yield (
@@ -95,9 +90,10 @@ class Selector(RootModel[dict[str, Value]]):
                     f"{value!r} is not among the values of '{known}': {list(dimension.values)}",
                 )
             elif (controller := self._shut_off(dimension)) is not None:
+                other = self._wanted[resolve(controller)]
                 yield (
                     (name,),
-                    f"'{known}' has no value where '{controller}' is {self._wanted[resolve(controller)]!r}: leave it out",
+                    f"'{known}' has no value where '{controller}' is {other!r}: leave it out",
                 )
         for path, (known, dimension) in dimensions.items():
             several = isinstance(dimension, Range) or len(dimension.values) > 1
@@ -105,7 +101,7 @@ class Selector(RootModel[dict[str, Value]]):
                 yield (), f"'{known}' varies in this study: give it a value, or '{known}: {BEST}'"
 
     def _shut_off(self, dimension: Values | Range) -> str | None:
-        """The named knob whose value keeps the dimension from being sampled."""
+        """Named knob whose value keeps the dimension from being sampled, None without one."""
         for controller, values in dimension.when.root.items():
             value = self._wanted.get(resolve(controller), BEST)
             if value != BEST and value not in values:

@@ -1,6 +1,4 @@
-"""Claims: what a study sets out to show, to be answered by "supported", "not supported" or
-"undecided".
-"""
+"""Claims of a study, answered by "supported", "not supported" or "undecided"."""
 
 from __future__ import annotations
 
@@ -26,31 +24,31 @@ Metric = Literal[
     "train_ranking_accuracy",
     "train_loss",
 ]
-"""What a complete trial has measured and two settings can be compared by."""
+"""Metrics of a complete trial, by which two settings can be compared."""
 
 
 class Claim(Section):
-    """One setting is better than another, by more than the seeds' luck explains."""
+    """One setting is better than another, by more than the variance over seeds explains."""
 
     question: str = Field(min_length=1)
     """The question that the claim answers, in one sentence."""
 
     metric: Metric | None = None
-    """What is compared; null takes the objective's metric."""
+    """Metric to compare; null takes the objective's."""
 
     direction: Literal["maximize", "minimize"] | None = None
-    """Whether more of it is better; null takes the objective's direction for its metric, otherwise
-    losses are to be small.
+    """Direction of better values; null takes the objective's for its metric, and minimizes other
+    losses.
     """
 
     better: Selector
     """The setting that is claimed to be better. Where `best` leaves several cells, the best of
-    them, and the answer's interval is widened for having picked it.
+    them, and the answer's interval is widened for the choice.
     """
 
     than: Selector
-    """The setting it is held against. Where `best` leaves several cells, it must be better than
-    each of them.
+    """The setting to compare with. Where `best` leaves several cells, it must be better than each
+    of them.
     """
 
     margin: float = Field(default=0.0, ge=0)
@@ -59,17 +57,13 @@ class Claim(Section):
     """
 
     def completed(self, space: SearchSpace) -> Claim:
-        """The claim of a one-at-a-time grid: knobs that a side does not name have their first value
-        there.
-        """
+        """Claim of a one-at-a-time grid: a knob that a side does not name has its first value."""
         return self.model_copy(
             update={"better": self.better.completed(space), "than": self.than.completed(space)}
         )
 
     def problems(self, space: SearchSpace) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Every reason why the claim cannot be answered by the space's cells: (path inside the
-        claim, sentence).
-        """
+        """Reasons why no cells of the space can answer the claim: (path inside it, sentence)."""
         sides = {"better": self.better, "than": self.than}
         found = [
             ((side, *path), problem)
@@ -80,5 +74,6 @@ class Claim(Section):
         if not found and not self.better.excludes(self.than):
             yield (
                 ("than",),
-                "both sides of the claim can be the same cell: give a knob different values in 'better' and 'than'",
+                "both sides of the claim can be the same cell: give a knob different values in "
+                "'better' and 'than'",
             )

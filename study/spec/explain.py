@@ -1,35 +1,32 @@
-"""What a setting of a spec means: its docstring, type, allowed values, default, unit and where its
-default comes from.
-"""
+"""JSON Schema of a spec file, and explanations of its settings, read from the schema."""
 
 from __future__ import annotations
 
 import json
-import re
-import types
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
-
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
-from pydantic_core import to_jsonable_python
+from functools import cache
+from typing import Any
 
 from cpc_core.config import CpcConfig
 from cpc_core.errors import ConfigError
-from search_spaces.fields import is_numeric, nearest, sections, walk
+from search_spaces.fields import is_numeric, nearest, walk
 from search_spaces.knobs import KNOBS, resolve
 from study.spec.study_spec import StudySpec
 
-_WORDS = {
-    float: "number",
-    int: "whole number",
-    str: "text",
-    bool: "true or false",
-    type(None): "null",
-    Any: "any",
-}
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
+Node = Mapping[str, Any]
+"""Part of a JSON Schema."""
+
+_TYPES = {
+    "number": "number",
+    "integer": "whole number",
+    "string": "text",
+    "boolean": "true or false",
+    "null": "null",
+    "object": "section",
+}
 
 _BOUNDS = {
     "exclusiveMinimum": "above",
@@ -40,13 +37,9 @@ _BOUNDS = {
     "minItems": "items at least",
     "minLength": "letters at least",
 }
-"""Keywords of JSON Schema, in words."""
-
+"""Keywords of JSON Schema as text."""
 
 _UNIT_OF_SUFFIX = {"_s": "s", "_db": "dB", "_steps": "steps", "_clips": "clips"}
-
-
-_IN_PAPER = re.compile(r"(?:[Ss]ection|Eq\.|Table|Figure|Algorithm) \d(?:\.\d)?")
 
 
 @dataclass(frozen=True)
@@ -56,12 +49,11 @@ class Explanation:
     Attributes:
         setting: Its path in a spec.
         meaning: Its docstring.
-        type: What kind of value it takes.
+        type: Type of its values.
         allowed: Listed values or bounds; empty where the type says all.
         default: As YAML would write it; `required` where there is none.
         unit: Unit of its values, empty where they have none.
-        source: The place in the paper that its docstring names, or that the choice is this
-            project's.
+        source: Its place in the paper, or that the choice is this project's.
         within: The alternatives of `kind` that have it, or the settings inside it where it is a
             section.
     """
@@ -80,33 +72,79 @@ class Explanation:
 class _Found:
     """A field, the section that has it, and the field that holds the section."""
 
-    owner: type[BaseModel]
+    owner: Node
     name: str
-    field: FieldInfo
-    holder: FieldInfo | None
+    holder: Node
+
+    @property
+    def field(self) -> Node:
+        field: Node = self.owner["properties"][self.name]
+        return field
+
+
+def spec_schema() -> dict[str, Any]:
+    """JSON Schema with the trial configuration under `base` and the knobs of `space`.
+
+    It describes each setting alone. Settings that contradict each other, say a crop too short for
+    the last predicted step, are found by `cpc study validate`.
+    """
+    schema = StudySpec.model_json_schema()
+    config = CpcConfig.model_json_schema()
+    definitions = {**schema["$defs"], **config.pop("$defs")}
+    # Replicates are listed under `seeds`.
+    del config["properties"]["seed"]
+    dimension = definitions["SearchSpace"]["additionalProperties"]
+    listed = definitions["Values"]["properties"]["values"]
+    definitions["SearchSpace"] = {
+        "type": "object",
+        "description": definitions["SearchSpace"]["description"],
+        "propertyNames": {
+            "enum": [*KNOBS, *dict.fromkeys(path for path, _ in walk(CpcConfig) if path != "seed")]
+        },
+        "additionalProperties": {
+            "anyOf": [{**listed, "title": "A list of values"}, *dimension["oneOf"]]
+        },
+    }
+    definitions["CpcConfig"] = config
+    base = schema["properties"]["base"]
+    schema["properties"]["base"] = {**base, "$ref": "#/$defs/CpcConfig"}
+    del schema["properties"]["base"]["additionalProperties"], schema["properties"]["base"]["type"]
+    definitions["Scale"] = _scale(schema["properties"], config)
+    schema["properties"]["scales"]["additionalProperties"] = {"$ref": "#/$defs/Scale"}
+    # A file may leave its name to its scales.
+    del schema["required"]
+    rest = {key: part for key, part in schema.items() if key not in ("$defs", "title")}
+    return {"$schema": DIALECT, "title": "cpc-study spec", **rest, "$defs": definitions}
+
+
+def _scale(properties: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    """Schema of a scale: any setting of a file, whose `kind` may be set outside the scale."""
+    partly = {
+        name: {"anyOf" if keyword == "oneOf" else keyword: value for keyword, value in part.items()}
+        for name, part in config["properties"].items()
+    }
+    own = {name: part for name, part in properties.items() if name != "scales"}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            **own,
+            "base": {"type": "object", "additionalProperties": False, "properties": partly},
+        },
+    }
 
 
 def settings() -> Iterator[str]:
-    """Every setting that a spec may hold, in the order of the spec."""
-    for name in StudySpec.model_fields:
-        if name == "base":
-            yield from (
-                f"base.{path}"
-                for path in dict.fromkeys(path for path, _ in walk(CpcConfig))
-                if path != "seed"
-            )
-        elif name == "space":
+    """Every setting that a spec may have, in the order of the spec."""
+    for name, field in _schema()["properties"].items():
+        if name == "space":
             yield from (f"space.{knob}" for knob in KNOBS)
         else:
-            yield from dict.fromkeys(
-                path.removesuffix(".root")
-                for path, _ in walk(StudySpec)
-                if path.partition(".")[0] == name
-            )
+            yield from dict.fromkeys(_leaves(field, name))
 
 
 def explain(setting: str) -> Explanation:
-    """What a setting means.
+    """Explanation of a setting.
 
     Args:
         setting: Its path in a spec (`sampler.trials`, `base.encoder.width`, `space.temperature`),
@@ -118,165 +156,149 @@ def explain(setting: str) -> Explanation:
     head, _, rest = setting.partition(".")
     if setting in KNOBS:
         head, rest = "space", setting
-    if head in ("base", "space") and rest:
-        path = resolve(rest)
-        found = tuple(_descend(CpcConfig, path.split("."))) if path != "seed" else ()
-    else:
-        path, found = setting, tuple(_descend(StudySpec, setting.split(".")))
+    is_knob = head == "space" and rest != ""
+    setting = f"{head}.{rest}" if rest else head
+    path = f"base.{resolve(rest)}" if rest and head in ("base", "space") else setting
+    found = tuple(_descend({}, _schema(), path.split(".")))
     if not found:
-        valid = [
-            *StudySpec.model_fields,
-            *KNOBS,
-            *settings(),
-            *(f"base.{section}" for section in CpcConfig.model_fields),
-        ]
+        top = list(_schema()["properties"])
+        (config,) = _sections(_schema()["properties"]["base"])
+        base = [f"base.{name}" for name in config["properties"]]
+        valid = [*top, *KNOBS, *settings(), *base]
         raise ConfigError(f"'{setting}' is not a setting of a spec{nearest(setting, valid)}")
-    explained = _explanation(f"{head}.{rest}" if rest else head, path, found)
-    if head == "space" and rest:
-        return _as_dimension(explained, rest, path)
-    return explained
+    explained = _explanation(setting, path, found)
+    return _as_dimension(explained, rest, path) if is_knob else explained
 
 
-def _descend(
-    model: type[BaseModel], parts: Sequence[str], holder: FieldInfo | None = None
-) -> Iterator[_Found]:
-    field = model.model_fields.get(parts[0])
+@cache
+def _schema() -> Node:
+    return spec_schema()
+
+
+def _sections(node: Node) -> list[Node]:
+    """Sections that a node may hold: one for a section or a list of it, several for a choice."""
+    if "$ref" in node:
+        return _sections(_schema()["$defs"][node["$ref"].removeprefix("#/$defs/")])
+    if "properties" in node:
+        return [node]
+    items = node.get("items", {})
+    parts = [*node.get("anyOf", ()), *node.get("oneOf", ()), *([items] if items else [])]
+    found = [section for part in parts for section in _sections(part)]
+    return [section for index, section in enumerate(found) if section not in found[:index]]
+
+
+def _leaves(field: Node, path: str) -> Iterator[str]:
+    """Paths of the settings at or below a field that are no sections."""
+    inside = _sections(field)
+    if not inside:
+        yield path
+    for section in inside:
+        for name, inner in section["properties"].items():
+            yield from _leaves(inner, f"{path}.{name}")
+
+
+def _descend(holder: Node, section: Node, path: Sequence[str]) -> Iterator[_Found]:
+    """Fields at a path below a section, several where alternatives share a name."""
+    name, *rest = path
+    field = section["properties"].get(name)
     if field is None:
         return
-    if len(parts) == 1:
-        yield _Found(model, parts[0], field, holder)
-    for section in sections(field.annotation) if len(parts) > 1 else ():
-        yield from _descend(section, parts[1:], field)
+    if not rest:
+        yield _Found(section, name, holder)
+        return
+    for inner in _sections(field):
+        yield from _descend(field, inner, rest)
 
 
 def _explanation(setting: str, path: str, found: tuple[_Found, ...]) -> Explanation:
     first = found[0]
-    inner = sections(first.field.annotation)
-    kinds = [
-        str(each.owner.model_fields["kind"].default)
-        for each in found
-        if "kind" in each.owner.model_fields
-    ]
+    inside = _sections(first.field)
+    kinds = [_kind(each.owner) for each in found if "kind" in each.owner["properties"]]
     if first.name == "kind":
-        meaning = " ".join(
-            f"{kind}: {_first_sentence(each.owner)}"
-            for kind, each in zip(kinds, found, strict=True)
-        )
-        within, default = "", _default_kind(first.holder)
+        sentences = (_first_paragraph(each.owner) for each in found)
+        meaning = " ".join(f"{kind}: {text}" for kind, text in zip(kinds, sentences, strict=True))
+        within = ""
+        chosen = first.holder.get("default")
+        default = json.dumps(chosen["kind"]) if chosen else "required"
     else:
-        meaning = first.field.description or " ".join(_first_sentence(section) for section in inner)
-        within = (
-            f"kind {', '.join(kinds)}"
-            if kinds
-            else ", ".join(
-                dict.fromkeys(name for section in inner for name in section.model_fields)
-            )
-        )
+        meaning = first.field.get("description") or " ".join(map(_first_paragraph, inside))
+        names = dict.fromkeys(name for section in inside for name in section["properties"])
+        within = f"kind {', '.join(kinds)}" if kinds else ", ".join(names)
         default = " or ".join(dict.fromkeys(_default(each.field) for each in found))
     return Explanation(
         setting=setting,
         meaning=" ".join(meaning.split()),
-        type=" or ".join(dict.fromkeys(_type(each.field.annotation) for each in found)),
-        allowed=", ".join(dict.fromkeys(text for each in found if (text := _allowed(each)))),
+        type=" or ".join(dict.fromkeys(_type(each.field) for each in found)),
+        allowed=", ".join(dict.fromkeys(text for each in found if (text := _allowed(each.field)))),
         default=default,
-        unit=_unit(path),
-        source=_source(found),
-        within="" if within == "root" else within,
+        unit=_unit(path.removeprefix("base.")),
+        source=_source(found, inside),
+        within=within,
     )
 
 
 def _as_dimension(explained: Explanation, knob: str, path: str) -> Explanation:
     """The setting as something that varies."""
     form = "a list of values" + (", or a range {low, high, log, step}" if is_numeric(knob) else "")
-    within = f"base.{path}" + (f", {explained.within}" if explained.within else "")
+    within = path + (f", {explained.within}" if explained.within else "")
     return replace(explained, type=f"{form} of: {explained.type}", within=within)
 
 
-def _type(annotation: Any) -> str:
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _type(arguments[0])
-    if origin is Literal:
+def _kind(section: Node) -> str:
+    return str(section["properties"]["kind"]["const"])
+
+
+def _first_paragraph(section: Node) -> str:
+    return str(section.get("description", "")).partition("\n\n")[0]
+
+
+def _type(field: Node) -> str:
+    if "discriminator" in field:
+        return "choice of sections"
+    if "enum" in field or "const" in field:
         return "choice"
-    if origin in (Union, types.UnionType):
-        forms = dict.fromkeys(_type(each) for each in arguments)
-        if len(forms) > 1 or not sections(annotation):
-            return " or ".join(forms)
-    if origin is tuple:
-        return f"list of {_type(arguments[0])}"
-    if origin is dict:
-        return "section"
-    if sections(annotation):
-        return "section" if len(sections(annotation)) == 1 else "choice of sections"
-    return _WORDS[annotation]
+    if forms := [*field.get("anyOf", ()), *field.get("oneOf", ())]:
+        return " or ".join(dict.fromkeys(map(_type, forms)))
+    if field.get("type") == "array":
+        return f"list of {_type(field.get('items') or field['prefixItems'][0])}"
+    return "section" if "$ref" in field else _TYPES[field["type"]]
 
 
-def _allowed(found: _Found) -> str:
-    alternatives = sections(found.field.annotation)
-    if len(alternatives) > 1:
-        return ", ".join(f"kind: {model.model_fields['kind'].default}" for model in alternatives)
-    schema = found.owner.model_json_schema()["properties"][found.name]
-    parts = [schema, *schema.get("anyOf", ()), schema.get("items", {})]
+def _allowed(field: Node) -> str:
+    if "discriminator" in field:
+        return ", ".join(f"kind: {_kind(section)}" for section in _sections(field))
+    parts = [field, *field.get("anyOf", ()), field.get("items", {})]
     listed = [
         str(value)
         for part in parts
         for value in (*part.get("enum", ()), *([part["const"]] if "const" in part else ()))
     ]
-    return ", ".join(
-        [
-            *listed,
-            *(
-                f"{words} {part[keyword]}"
-                for part in parts
-                for keyword, words in _BOUNDS.items()
-                if keyword in part
-            ),
-        ]
-    )
+    bounds = [
+        f"{text} {part[keyword]}"
+        for part in parts
+        for keyword, text in _BOUNDS.items()
+        if keyword in part
+    ]
+    return ", ".join([*listed, *bounds])
 
 
-def _default(field: FieldInfo) -> str:
-    if field.is_required():
-        return "required"
-    return json.dumps(
-        to_jsonable_python(field.get_default(call_default_factory=True)), ensure_ascii=False
-    )
-
-
-def _default_kind(holder: FieldInfo | None) -> str:
-    """The alternative that a spec gets without choosing one."""
-    chosen = (
-        to_jsonable_python(holder.default)
-        if holder is not None and not holder.is_required()
-        else {}
-    )
-    return json.dumps(chosen["kind"]) if "kind" in chosen else "required"
+def _default(field: Node) -> str:
+    return json.dumps(field["default"], ensure_ascii=False) if "default" in field else "required"
 
 
 def _unit(path: str) -> str:
     known = [knob.unit for knob in KNOBS.values() if knob.path == path and knob.unit]
-    return (
-        known[0]
-        if known
-        else next((unit for suffix, unit in _UNIT_OF_SUFFIX.items() if path.endswith(suffix)), "")
-    )
+    suffixes = [unit for suffix, unit in _UNIT_OF_SUFFIX.items() if path.endswith(suffix)]
+    return next(iter([*known, *suffixes]), "")
 
 
-def _source(found: Sequence[_Found]) -> str:
-    """Where the paper says it: of the field itself, or of the section it belongs to."""
-    own = _places(each.field.description for each in found)
-    if own:
+def _source(found: Sequence[_Found], inside: Sequence[Node]) -> str:
+    """Place in the paper: of the field itself, or of the section inside it or around it."""
+    if own := _places([each.field for each in found]):
         return f"the paper, {own}"
-    inside = [section for each in found for section in sections(each.field.annotation)]
-    around = _places(section.__doc__ for section in (inside or [each.owner for each in found]))
+    around = _places(inside or [each.owner for each in found])
     return f"part of what the paper describes in {around}" if around else "this project"
 
 
-def _places(docstrings: Iterable[str | None]) -> str:
-    return ", ".join(
-        dict.fromkeys(place for text in docstrings for place in _IN_PAPER.findall(text or ""))
-    )
-
-
-def _first_sentence(model: type[BaseModel]) -> str:
-    return (model.__doc__ or "").partition("\n\n")[0]
+def _places(nodes: Sequence[Node]) -> str:
+    return ", ".join(dict.fromkeys(node["paper"] for node in nodes if "paper" in node))

@@ -1,10 +1,8 @@
-"""What pydantic found wrong with a written file, said in the file's own terms: line, setting, and
-the nearest valid name.
-"""
+"""Messages about a spec file: line, setting and nearest valid name for each validation error."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -16,7 +14,7 @@ from study.spec.yaml_document import Path as Location
 
 
 class SpecError(ConfigError):
-    """A specification with problems, all of them listed.
+    """Specification with problems, all of them listed.
 
     Attributes:
         problems: One sentence each, beginning with its place.
@@ -44,9 +42,9 @@ def validation_messages(
     """One sentence per error of a validation, beginning with its place.
 
     Args:
-        error: What the validation raised.
-        document: Where the validated values were written.
-        model: What they were validated against.
+        error: Raised by the validation.
+        document: Source of the validated values.
+        model: Model that validated them.
         prefix: Path of the validated part inside the document.
     """
     sentences = []
@@ -56,30 +54,28 @@ def validation_messages(
             other["loc"][:-1] == detail["loc"] for other in details
         ):
             continue  # items that are wrong themselves were not counted
-        path, section = _written_path(detail["loc"], document.data, model, prefix)
+        path = (*prefix, *_written_path(detail, _at(document.data, prefix)))
         name = ".".join(str(part) for part in path)
         if detail["type"] == "extra_forbidden":
-            valid = list(section.model_fields) if section else []
-            sentences.append(
-                f"{document.place(path)}: '{name}' is not a setting{nearest(str(path[-1]), valid)}"
-            )
+            valid = _names(model, _at(document.data, prefix), path[len(prefix) : -1])
+            hint = nearest(str(path[-1]), valid)
+            sentences.append(f"{document.place(path)}: '{name}' is not a setting{hint}")
         elif detail["type"] == "missing":
             sentences.append(f"{document.place(path[:-1])}: '{name}' is missing")
         else:
-            sentences.append(
-                f"{document.place(path)}: {name + ': ' if name else ''}{sentence(detail)}"
-            )
+            setting = f"{name}: " if name else ""
+            sentences.append(f"{document.place(path)}: {setting}{sentence(detail)}")
     return sentences
 
 
 def line(problem: str) -> tuple[int, str]:
-    """Sorts problems by the line they name; those of `--set` come first."""
+    """Sorts problems by line; those of `--set` come first."""
     number = problem.partition(": ")[0].rpartition(":")[2]
     return (int(number) if number.isdigit() else 0, problem)
 
 
 def sentence(detail: Any) -> str:
-    """One pydantic error without its place: what is wrong, with the offending value."""
+    """One pydantic error without its place, with the offending value."""
     message = str(detail["msg"]).removeprefix("Value error, ")
     if detail["type"] == "value_error":
         return message
@@ -88,43 +84,39 @@ def sentence(detail: Any) -> str:
     if detail["type"] == "union_tag_invalid":
         context = detail["ctx"]
         valid = [name.strip("' ") for name in context["expected_tags"].split(",")]
-        return f"'{context['tag']}' is not one of {', '.join(valid)}{nearest(str(context['tag']), valid)}"
+        hint = nearest(str(context["tag"]), valid)
+        return f"'{context['tag']}' is not one of {', '.join(valid)}{hint}"
     return f"{message[0].lower()}{message[1:]}, not {detail['input']!r}"
 
 
-def _written_path(
-    location: tuple[int | str, ...], data: Any, model: type[BaseModel], prefix: Location
-) -> tuple[Location, type[BaseModel] | None]:
-    """The error's path as the file writes it (pydantic inserts the tags of choices), and the model
-    it ends in.
-    """
-    path: list[Any] = list(prefix)
-    value: Any = data
-    for part in prefix:
-        value = value[part]
+def _at(data: Any, path: Location) -> Any:
+    for part in path:
+        data = data[part]
+    return data
+
+
+def _written_path(detail: Any, data: Any) -> Iterator[int | str]:
+    """Path of an error as the file writes it: pydantic inserts the tags of choices."""
+    location = detail["loc"]
+    missing = location[-1:] if detail["type"] == "missing" else ()
+    for part in location[: len(location) - len(missing)]:
+        if isinstance(data, Mapping) and part in data:
+            data = data[part]
+            yield part
+        elif isinstance(part, int):
+            data = data[part] if isinstance(data, list) else None
+            yield part
+    yield from missing
+
+
+def _names(model: type[BaseModel], data: Any, path: Location) -> list[str]:
+    """Settings of the section at a path; empty if its kind is not clear."""
     models: tuple[type[BaseModel], ...] = (model,)
-    owner: type[BaseModel] | None = model
-    for part in location:
-        tagged = [candidate for candidate in models if _tag(candidate) == part]
-        if str(part).startswith("<"):
-            continue
-        if tagged and not (isinstance(value, Mapping) and part in value):
-            models = tuple(tagged)
-            continue
-        path.append(part)
-        if isinstance(part, int):
-            value = value[part] if isinstance(value, list) else None
-            continue
-        owner = models[0] if len(models) == 1 else None
-        value = value.get(part) if isinstance(value, Mapping) else None
-        models = tuple(
-            inner
-            for candidate in models
-            if part in candidate.model_fields
-            for inner in sections(candidate.model_fields[part].annotation)
-        )
-    return tuple(path), owner
-
-
-def _tag(model: type[BaseModel]) -> Any:
-    return model.model_fields["kind"].default if "kind" in model.model_fields else None
+    for part in path:
+        data = data[part]
+        if isinstance(part, str):
+            fields = (each.model_fields[part] for each in models if part in each.model_fields)
+            models = tuple(inner for field in fields for inner in sections(field.annotation))
+        if isinstance(data, Mapping) and "kind" in data and len(models) > 1:
+            models = tuple(m for m in models if m.model_fields["kind"].default == data["kind"])
+    return list(models[0].model_fields) if len(models) == 1 else []

@@ -1,4 +1,4 @@
-"""What a study optimises: one metric, or several that are held against each other."""
+"""Objectives of a study: one metric, or several that are traded off against each other."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pydantic import AfterValidator, Discriminator, Tag
 from cpc_core.config import Section
 
 MEASURED_AT_EVERY_REPORT = ("dev_accuracy", "dev_loss")
-"""Metrics that a pruner can judge by; those of the probe exist at the end only."""
+"""Metrics of every report, which a pruner can judge; those of the probe exist at the end only."""
 
 
 class ObjectiveSpec(Section):
-    """What a study optimises, and what decides which cell is best. A list of several searches for
-    the front between them.
+    """Metric to optimise, by which the best cell is chosen. A list of several searches for their
+    Pareto front.
 
     Of several the first is the study's own metric, the one of its figures and claims.
     """
@@ -25,7 +25,7 @@ class ObjectiveSpec(Section):
     """
 
     direction: Literal["maximize", "minimize"] = "maximize"
-    """Whether more of it is better."""
+    """Direction of better values."""
 
 
 def _several(objectives: tuple[ObjectiveSpec, ...]) -> tuple[ObjectiveSpec, ...]:
@@ -38,12 +38,11 @@ def _several(objectives: tuple[ObjectiveSpec, ...]) -> tuple[ObjectiveSpec, ...]
 
 
 def _form(objective: Any) -> str:
-    """Chooses by the written form, so that an error speaks of that form alone."""
+    """Tag of the written form, so that an error is about that form alone."""
     return "<several>" if isinstance(objective, list | tuple) else "<one>"
 
 
-# The brackets tell the tags, which pydantic puts into the paths of its errors, from anything a spec
-# can contain.
+# Pydantic puts the tags into the paths of its errors. No key of a spec has brackets.
 OneOrSeveral = Annotated[
     Annotated[ObjectiveSpec, Tag("<one>")]
     | Annotated[tuple[ObjectiveSpec, ...], AfterValidator(_several), Tag("<several>")],

@@ -1,4 +1,4 @@
-"""The specs that come with the project, by name."""
+"""Specs that come with the project, by name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def preset_names() -> list[str]:
 
 
 def source_text(source: str) -> tuple[str, str]:
-    """Text of a spec file or of the preset of that name, and how errors call it.
+    """Text of a spec file or of the preset of that name, and its name in error messages.
 
     Raises:
         ConfigError: There is neither.

@@ -1,4 +1,4 @@
-"""Resources that a study asks a cluster for."""
+"""Resources that a study requests from a cluster."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cpc_core.config import Section
 
 
 class Resources(Section):
-    """How the study runs. Never part of a hash: the same study elsewhere is the same study."""
+    """Resources of the study. Never part of a hash: the same study elsewhere is the same study."""
 
     concurrent_trials: int = Field(default=2, ge=1)
     """Trials trained at the same time."""
@@ -17,8 +17,8 @@ class Resources(Section):
     """Workers of one trial; each takes its share of the batch."""
 
     inline: bool | None = None
-    """Whether a trial's own process trains it, which starts nothing else and serves one trial after
-    the other. Otherwise a Ray Train run does, its batches read by Ray Data. By default true for one
+    """Train in the trial's own process, which starts nothing else and serves one trial after the
+    other. Otherwise a Ray Train run trains, and Ray Data reads its batches. By default true for one
     worker; several need Ray Train.
     """
 
@@ -31,26 +31,27 @@ class Resources(Section):
     """GPUs a worker reserves."""
 
     max_failures: int = Field(default=2, ge=0)
-    """How often a crashed trial is taken up again from its last checkpoint before it counts as
+    """Number of times that a crashed trial resumes from its last checkpoint before it counts as
     failed.
     """
 
     share: bool = True
-    """Take over what this study or one beside it on a disk has trained already: whole trials, and
-    checkpoints to go on from.
+    """Reuse trials that this study or one in the same parent folder has trained already: complete
+    ones, and checkpoints to resume from.
     """
 
     @model_validator(mode="after")
     def _inline_is_alone(self) -> Resources:
         if self.inline and self.workers > 1:
             raise ValueError(
-                f"inline is for one worker, workers is {self.workers}: leave inline out, or set workers to 1"
+                f"inline is for one worker, workers is {self.workers}: leave inline out, or set "
+                "workers to 1"
             )
         return self
 
     @property
     def trains_inline(self) -> bool:
-        """Whether a trial's own process trains it."""
+        """True if a trial's own process trains it."""
         return self.workers == 1 if self.inline is None else self.inline
 
     @property
@@ -60,5 +61,5 @@ class Resources(Section):
 
     @property
     def gpus_per_trial(self) -> float:
-        """GPUs that a trial holds while it trains."""
+        """GPUs that a trial reserves while it trains."""
         return self.workers * self.gpus_per_worker

@@ -1,6 +1,4 @@
-"""The study specification: what is asked, in one YAML file, checked in full before anything
-starts.
-"""
+"""Specification of a study: one YAML file, validated in full before anything starts."""
 
 from __future__ import annotations
 
@@ -30,7 +28,7 @@ from study.spec.yaml_document import parse
 
 
 class StudySpec(Section):
-    """One study: a question, a base configuration, a space, seeds, and how to search it."""
+    """One study: a question, a base configuration, a space, seeds, a sampler and a pruner."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
     """Lower-case letters, digits, `_` and `-`; names the study's folder."""
@@ -45,7 +43,7 @@ class StudySpec(Section):
     """Fields of the trial configuration that differ from the paper's, by section."""
 
     space: SearchSpace = SearchSpace({})
-    """What varies: knob → values or range."""
+    """Search space: knob → values or range."""
 
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0,), min_length=1)
     """One replicate per seed for every cell. Cells share seeds, so that differences can be
@@ -53,8 +51,8 @@ class StudySpec(Section):
     """
 
     claims: tuple[Claim, ...] = ()
-    """What the study sets out to show; `cpc study show` and the report answer each. They change no
-    trial and can be added later.
+    """Claims to test; `cpc study show` and the report answer each. They change no trial and can be
+    added later.
     """
 
     scales: dict[str, dict[str, Any]] = Field(default={})
@@ -105,7 +103,8 @@ class StudySpec(Section):
     def _fits_objectives(cls, sampler: AnySampler, info: ValidationInfo) -> AnySampler:
         if not sampler.several_objectives and isinstance(info.data.get("objective"), tuple):
             raise ValueError(
-                f"sampler {sampler.kind} works towards one objective, and the study has several: give one, or set sampler.kind to tpe"
+                f"sampler {sampler.kind} works towards one objective, and the study has several: "
+                "give one, or set sampler.kind to tpe"
             )
         return sampler
 
@@ -117,39 +116,39 @@ class StudySpec(Section):
             return pruner
         if isinstance(objective, tuple):
             raise ValueError(
-                f"pruner {pruner.kind} judges by one objective, and the study has several: give one, or set pruner.kind to none"
+                f"pruner {pruner.kind} judges by one objective, and the study has several: give "
+                "one, or set pruner.kind to none"
             )
         if pruner.judges == "reports" and objective.metric not in MEASURED_AT_EVERY_REPORT:
             raise ValueError(
-                f"pruner {pruner.kind} judges a trial before its end, but {objective.metric} is measured at the end only: "
-                f"set objective.metric to {' or '.join(MEASURED_AT_EVERY_REPORT)}, or pruner.kind to none"
+                f"pruner {pruner.kind} judges a trial before its end, but {objective.metric} is "
+                "measured at the end only: set objective.metric to "
+                f"{' or '.join(MEASURED_AT_EVERY_REPORT)}, or pruner.kind to none"
             )
         return pruner
 
     @property
     def objectives(self) -> tuple[ObjectiveSpec, ...]:
-        """What is optimised; the first is the study's own metric."""
+        """Metrics to optimise; the first is the study's own."""
         return (self.objective,) if isinstance(self.objective, ObjectiveSpec) else self.objective
 
     def config(self, sample: Sample, seed: int) -> CpcConfig:
-        """The configuration of one trial."""
+        """Configuration of one trial."""
         return apply(self.base, sample, seed)
 
     @property
     def cells(self) -> list[dict[str, Value]] | None:
-        """The samples of a grid; None where a sampler proposes them."""
+        """Samples of a grid; None where a sampler proposes them."""
         return self.sampler.cells(self.space)
 
     @property
     def reference(self) -> Sample | None:
-        """The first cell of a one-at-a-time grid, from which the others differ in one knob; None
-        for any other study.
-        """
+        """First cell of a one-at-a-time grid, which the others differ from in one knob; or None."""
         return self.sampler.reference(self.space)
 
     @property
-    def stated_claims(self) -> tuple[Claim, ...]:
-        """The claims, with the values that a one-at-a-time grid lets them leave out."""
+    def completed_claims(self) -> tuple[Claim, ...]:
+        """Claims with the values that a one-at-a-time grid lets them leave out."""
         return (
             self.claims
             if self.reference is None
@@ -157,10 +156,8 @@ class StudySpec(Section):
         )
 
     @property
-    def tried(self) -> Iterable[Sample]:
-        """Samples that show what the study may meet: its cells, or the corners of a space that is
-        searched.
-        """
+    def probe_samples(self) -> Iterable[Sample]:
+        """Samples to validate and to plan by: the cells, or the corners of a space to search."""
         cells = self.cells
         return self.space.corners() if cells is None else cells
 
@@ -168,7 +165,9 @@ class StudySpec(Section):
     def longest(self) -> int:
         """Optimizer steps of its longest trial."""
         steps = self.base.get("training", {}).get("steps", TrainingConfig().steps)
-        samples = ({resolve(name): value for name, value in each.items()} for each in self.tried)
+        samples = (
+            {resolve(name): value for name, value in each.items()} for each in self.probe_samples
+        )
         return max(int(sample.get("training.steps") or steps) for sample in samples)
 
     @property
@@ -183,15 +182,17 @@ class StudySpec(Section):
 
     @property
     def hash(self) -> str:
-        """Twelve hex digits over what changes results: not `resources`, `store`, `budget`, `claims`
-        and `scales`, nor the place of the corpus, which counts by its content.
+        """Twelve hex digits over the settings that change results.
+
+        `resources`, `store`, `budget`, `claims` and `scales` do not, nor does the place of the
+        corpus, which counts by its content.
         """
         unhashed = {"resources", "store", "budget", "claims", "scales", "corpus"}
         content = json.dumps(self.model_dump(mode="json", exclude=unhashed), sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     def to_yaml(self) -> str:
-        """The resolved spec as YAML."""
+        """Resolved spec as YAML."""
         return yaml.safe_dump(
             self.model_dump(mode="json", exclude={"scales"}), sort_keys=False, allow_unicode=True
         )
@@ -200,7 +201,7 @@ class StudySpec(Section):
     def load(
         cls, source: str, overrides: list[str] | None = None, scale: str | None = None
     ) -> StudySpec:
-        """Reads a spec file, or the preset of that name, and checks everything it asks for.
+        """Reads a spec file, or the preset of that name, and validates it in full.
 
         Args:
             source: Path of a YAML file, or the name of a shipped preset.
@@ -225,7 +226,7 @@ class StudySpec(Section):
             problems = (
                 problems
                 or space_problems(document)
-                or cell_problems(document, spec.tried, spec.config, spec.seeds[0])
+                or cell_problems(document, spec.probe_samples, spec.config, spec.seeds[0])
             )
             if not problems:
                 if spec.corpus == "sample" or "://" in spec.corpus:

@@ -1,6 +1,4 @@
-"""What is wrong with a spec beyond its form: settings that do not exist, spaces that mean nothing,
-cells that cannot be trained.
-"""
+"""Validation of a spec beyond its form: unknown settings, contradictions, untrainable cells."""
 
 from __future__ import annotations
 
@@ -31,9 +29,8 @@ def base_problems(document: Document) -> list[str]:
     if not isinstance(base, Mapping):
         return []
     if "seed" in base:
-        return [
-            f"{document.place(('base', 'seed'))}: 'base.seed' is set per replicate: list it under 'seeds'"
-        ]
+        place = document.place(("base", "seed"))
+        return [f"{place}: 'base.seed' is set per replicate: list it under 'seeds'"]
     try:
         CpcConfig.model_validate(base)
     except ValidationError as error:
@@ -126,9 +123,9 @@ def cell_problems(
     """Problems of configurations, at the knob that causes each.
 
     Args:
-        document: Where the spec was written.
-        samples: What it may train.
-        config: Makes a trial's configuration of a sample and a seed.
+        document: The written spec.
+        samples: Samples that it may train.
+        config: Returns a trial's configuration for a sample and a seed.
         seed: Any of its seeds.
     """
     problems: dict[str, None] = {}
@@ -146,9 +143,7 @@ def cell_problems(
 
 
 def _culprit(sample: Sample, location: str) -> str | None:
-    """The sampled knob that an error's location speaks of; pydantic puts the tags of choices
-    between a path's parts.
-    """
+    """Sampled knob at an error's location; pydantic puts the tags of choices between its parts."""
     for name in sample:
         section, _, field = resolve(name).rpartition(".")
         if (

@@ -1,6 +1,4 @@
-"""YAML that remembers its lines, so that an error about a value can name the place it was
-written.
-"""
+"""YAML documents with line numbers, so that an error about a value can name its line."""
 
 from __future__ import annotations
 
@@ -45,7 +43,7 @@ class Document:
     """A parsed YAML file.
 
     Attributes:
-        name: How errors call it, usually its file name.
+        name: Name in error messages, usually its file name.
         data: The root mapping.
         lines: Path of each value → line it starts on, counted from 1; 0 marks a value given with
             `--set`.
@@ -56,9 +54,7 @@ class Document:
     lines: dict[Path, int] = field(default_factory=dict)
 
     def place(self, path: Path) -> str:
-        """`file:line`, `--set` or the file alone: where the nearest written ancestor of `path`
-        stands.
-        """
+        """`file:line`, `--set` or the file alone, of the nearest written ancestor of `path`."""
         for end in range(len(path), -1, -1):
             line = self.lines.get(path[:end])
             if line is not None:
@@ -67,8 +63,8 @@ class Document:
 
     @property
     def scales(self) -> tuple[str, ...]:
-        """Names of the scales that the file offers, the default one first; none where they are not
-        of the right form.
+        """Names of the scales of the file, the default one first; none if they are of a wrong
+        form.
         """
         offered = self.data.get("scales")
         if not isinstance(offered, dict) or not all(
@@ -78,11 +74,10 @@ class Document:
         return tuple(str(name) for name in offered)
 
     def at_scale(self, name: str | None) -> Document:
-        """This document with the settings of one of its scales laid over the common ones, and
-        without the others.
+        """Document with the settings of one scale over the common ones, and without the others.
 
         Args:
-            name: The scale; None takes the first, and a document without scales as it is.
+            name: The scale; None takes the first, or the whole document if it has no scales.
 
         Raises:
             ConfigError: The document has no such scale.
@@ -109,7 +104,7 @@ class Document:
         )
 
     def with_overrides(self, overrides: list[str]) -> Document:
-        """This document with `a.b=value` assignments applied in order; values are read as YAML.
+        """Document with `a.b=value` assignments applied in order; values are read as YAML.
 
         Raises:
             ConfigError: An assignment has no `=`, its value is no YAML, or it descends into
@@ -136,11 +131,11 @@ class Document:
 
 
 def value_of(text: str, place: str) -> Any:
-    """A value typed on the command line, read as YAML.
+    """Value typed on the command line, read as YAML.
 
     Args:
         text: The value.
-        place: What an error begins with.
+        place: Start of an error message.
 
     Raises:
         ConfigError: It is no YAML.
@@ -181,14 +176,15 @@ def _record_lines(node: yaml.Node, path: Path, lines: dict[Path, int], name: str
             inner = (*path, key.value)
             if inner in lines:
                 raise ConfigError(
-                    f"{name}:{key.start_mark.line + 1}: '{key.value}' is already set on line {lines[inner]}"
+                    f"{name}:{key.start_mark.line + 1}: '{key.value}' is already set on line "
+                    f"{lines[inner]}"
                 )
             lines[inner] = key.start_mark.line + 1
             _record_lines(value, inner, lines, name)
 
 
 def _laid_over(common: Any, special: Any) -> Any:
-    """Mappings are merged key by key; anything else replaces what was there."""
+    """Two values merged: mappings key by key, anything else by the special value."""
     if not isinstance(common, dict) or not isinstance(special, dict):
         return special
     merged = {
@@ -204,5 +200,6 @@ def _copied(value: Any) -> Any:
 
 def _problem(error: yaml.YAMLError) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        return f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}: {error.problem}"
+        mark = error.problem_mark
+        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
     return str(error)

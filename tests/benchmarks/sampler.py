@@ -1,5 +1,5 @@
-"""The best of 64 points by our driver's whole ask and tell path, against plain
-`optuna.Study.optimize` with the same sampler.
+"""Best of 64 configurations by the dispatcher, against plain `optuna.Study.optimize` with the same
+sampler.
 
 Both search the same made-up response surface with conditional parameters, with and without seed
 noise. Over 20 seeds it prints the paired difference of the best points' true responses, ours minus
@@ -40,7 +40,7 @@ def spec_of(kind: str, seed: int, replicates: int = 1) -> StudySpec:
 
 
 def ours(spec: StudySpec, noise: random.Random, deviation: float) -> float:
-    """True response of the point with the best measured mean, found by the store."""
+    """True response of the configuration with the best measured mean, found by the dispatcher."""
     measured: dict[str, tuple[float, list[float]]] = {}
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         store = Dispatcher.create_or_open(StudyFolder(Path(folder)), spec, "c" * 64, "")
@@ -54,7 +54,7 @@ def ours(spec: StudySpec, noise: random.Random, deviation: float) -> float:
 
 
 def plain(spec: StudySpec, noise: random.Random, deviation: float, points: int) -> float:
-    """The same by Optuna alone, one value a point."""
+    """True response of the best configuration by Optuna alone, one value each."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     first = int(spec.hash, 16) % 2**32
     study = optuna.create_study(direction="maximize", sampler=spec.sampler.build(first, first))
@@ -78,14 +78,16 @@ def compare(kind: str, replicates: int, deviation: float) -> str:
     interval = difference.interval
     means = [sum(values.values()) / SEEDS for values in found]
     return (
-        f"{kind:7} {replicates} seed(s), noise {deviation:g}: ours {means[0]:.4f}, plain {means[1]:.4f} of {BEST:.4f}; "
+        f"{kind:7} {replicates} seed(s), noise {deviation:g}: "
+        f"ours {means[0]:.4f}, plain {means[1]:.4f} of {BEST:.4f}; "
         f"ours − plain {interval.mean:+.4f} [{interval.low:+.4f}, {interval.high:+.4f}]"
     )
 
 
 def main() -> None:
     print(
-        f"true response of the best of {POINTS} points, {SEEDS} seeds; with several seeds a point, plain has as many trials in all"
+        f"true response of the best of {POINTS} points, {SEEDS} seeds; with several seeds a point, "
+        "plain has as many trials in all"
     )
     for kind in sys.argv[1:] or ["tpe", "gp", "random"]:
         print(compare(kind, 1, 0.0))

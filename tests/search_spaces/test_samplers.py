@@ -29,9 +29,7 @@ KINDS = ("random", "tpe", "gp", "cmaes", "qmc")
 
 
 def proposals(folder: Path, spec: StudySpec, runs: tuple[int, ...]) -> list[dict[str, Any]]:
-    """Points that a study proposes, its driver starting anew after each of the runs. Temperature
-    0.1 is best.
-    """
+    """Proposals of a study whose driver restarts after each run. Temperature 0.1 is best."""
     found = []
     for count in runs:
         with opened(folder, spec) as store:
@@ -46,9 +44,7 @@ def proposals(folder: Path, spec: StudySpec, runs: tuple[int, ...]) -> list[dict
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_sampler_proposes_valid_points_and_repeats_none_after_a_resume(
-    tmp_path: Path, kind: str
-) -> None:
+def test_proposals_are_valid_and_differ_after_a_resume(tmp_path: Path, kind: str) -> None:
     spec = tiny_spec(space=MIXED, sampler={"kind": kind, "trials": 12})
     found = proposals(tmp_path, spec, (5, 4, 3))
     assert read_study(StudyFolder(tmp_path)).finished
@@ -58,7 +54,7 @@ def test_every_sampler_proposes_valid_points_and_repeats_none_after_a_resume(
         assert ("epsilon_db" in point) == (point["adversary"] == "fgsm")
 
 
-def test_a_sobol_sequence_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_a_sobol_sequence_resumes_at_its_position(tmp_path: Path) -> None:
     spec = tiny_spec(space=RANGES, sampler={"kind": "qmc", "trials": 8})
     assert proposals(tmp_path / "resumed", spec, (3, 5)) == proposals(
         tmp_path / "whole", spec, (8,)
@@ -66,7 +62,7 @@ def test_a_sobol_sequence_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["gp", "tpe"])
-def test_a_model_beats_the_random_points_it_starts_with(tmp_path: Path, kind: str) -> None:
+def test_a_model_beats_its_random_start(tmp_path: Path, kind: str) -> None:
     found = proposals(
         tmp_path,
         tiny_spec(space=RANGES, sampler={"kind": kind, "trials": 24, "startup_trials": 8}),
@@ -110,14 +106,14 @@ def test_hyperband_stops_trials_that_are_behind(tmp_path: Path) -> None:
 def test_samplers_for_ranges_are_refused_without_them(tmp_path: Path) -> None:
     text = "name: a\nspace:\n  negatives: [cross, local]\nsampler:\n  kind: {kind}\n  trials: 4\n"
     assert problems(tmp_path, text.replace("{kind}", "cmaes")) == [
-        "my.yaml:5: sampler cmaes works on 2 or more ranges without a condition, and the space has none: "
-        "give knobs as ranges, or set sampler.kind to tpe"
+        "my.yaml:5: sampler cmaes works on 2 or more ranges without a condition, and the space has "
+        "none: give knobs as ranges, or set sampler.kind to tpe"
     ]
     assert len(problems(tmp_path, text.replace("{kind}", "qmc"))) == 1
     assert StudySpec.load(written(tmp_path, text.replace("{kind}", "gp"))).sampler.kind == "gp"
 
 
-def test_wilcoxon_judges_any_metric_and_the_others_need_one_that_is_reported(
+def test_only_wilcoxon_judges_a_metric_of_the_end(
     tmp_path: Path,
 ) -> None:
     text = "name: a\npruner: {kind: wilcoxon}\n"

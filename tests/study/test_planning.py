@@ -27,13 +27,13 @@ CLIP_SAMPLES = 16_000
 
 
 class Timer:
-    """Takes longer under attack, and counts how often it is asked."""
+    """Takes longer under attack, and records its calls."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, int, int]] = []
+        self.calls: list[tuple[str, int, int]] = []
 
     def __call__(self, config: CpcConfig, clip_samples: int, threads: int) -> float:
-        self.asked.append((config.adversary.kind, clip_samples, threads))
+        self.calls.append((config.adversary.kind, clip_samples, threads))
         return 0.2 if config.adversary.kind == "fgsm" else 0.1
 
 
@@ -47,7 +47,7 @@ SPEC = tiny_spec(
 def test_cells_that_cost_the_same_are_timed_once() -> None:
     timer = Timer()
     cells = planned_cells(SPEC, CLIP_SAMPLES, timer)
-    assert timer.asked == [("none", CLIP_SAMPLES, 1), ("fgsm", CLIP_SAMPLES, 1)]
+    assert timer.calls == [("none", CLIP_SAMPLES, 1), ("fgsm", CLIP_SAMPLES, 1)]
     assert [(cell.cell, cell.trials, cell.steps, cell.seconds_per_step) for cell in cells] == [
         ("τ = 0.05, no adversary", 3, 30, 0.1),
         ("τ = 0.1, no adversary", 3, 30, 0.1),
@@ -57,7 +57,7 @@ def test_cells_that_cost_the_same_are_timed_once() -> None:
     assert cells[2].minutes_per_trial == pytest.approx((30 * 0.2 + INLINE_TRIAL_S) / 60)
 
 
-def test_cell_that_would_diverge_is_timed_all_the_same() -> None:
+def test_cell_that_would_diverge_is_timed_too() -> None:
     (cell,) = planned_cells(
         tiny_spec(space={"learning_rate": [1e30]}), CLIP_SAMPLES, seconds_per_step
     )
@@ -72,7 +72,7 @@ def test_ray_train_costs_every_trial_the_start_of_its_processes() -> None:
     assert nested.wall_s - alone.wall_s == pytest.approx(2 * (RAY_TRAIN_TRIAL_S - INLINE_TRIAL_S))
 
 
-def test_nothing_is_timed_unasked() -> None:
+def test_nothing_is_timed_without_calibration() -> None:
     assert {cell.seconds_per_step for cell in planned_cells(SPEC, CLIP_SAMPLES, None)} == {None}
 
 
@@ -130,7 +130,7 @@ def test_a_search_is_planned_by_the_corners_of_its_space() -> None:
     assert [(cell.cell, cell.trials) for cell in cells] == [("τ = 0.05", 0), ("τ = 1", 0)]
 
 
-def test_the_first_prediction_stays_and_is_held_against_what_happened(tmp_path: Path) -> None:
+def test_the_first_prediction_is_compared_with_the_cost(tmp_path: Path) -> None:
     record = ended_study(tmp_path, SPEC, lambda _: {"dev_map": 0.5}, trials=5)
     assert (record.prediction, cost_info(record)) == (None, None)
     keep_prediction(StudyFolder(tmp_path), SPEC, CLIP_SAMPLES, Timer())
@@ -148,7 +148,7 @@ def test_the_first_prediction_stays_and_is_held_against_what_happened(tmp_path: 
     ]
 
 
-def test_gpu_hours_are_told_where_there_are_gpus(tmp_path: Path) -> None:
+def test_gpu_hours_are_named_where_there_are_gpus(tmp_path: Path) -> None:
     record = ended_study(tmp_path, SPEC, lambda _: {"dev_map": 0.5})
     keep_prediction(StudyFolder(tmp_path), SPEC, CLIP_SAMPLES, lambda *_: 2.0)
     prediction = read_study(StudyFolder(tmp_path)).prediction

@@ -50,6 +50,6 @@ def schema(
     output
         Format of the result.
     """
-    from study.spec.json_schema import spec_schema
+    from study.spec.explain import spec_schema
 
     emit_document(spec_schema(), output)

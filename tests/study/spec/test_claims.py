@@ -18,7 +18,8 @@ space:
 
 
 def claim(better: str, than: str = "{adversary: none}", rest: str = "") -> str:
-    return f"{SPEC}claims:\n  - question: Does it help?\n    better: {better}\n    than: {than}\n{rest}"
+    sides = f"    better: {better}\n    than: {than}\n"
+    return f"{SPEC}claims:\n  - question: Does it help?\n{sides}{rest}"
 
 
 def test_a_claim_is_read_with_the_spec(tmp_path: Path) -> None:
@@ -83,17 +84,18 @@ def test_a_claim_changes_no_trial(tmp_path: Path) -> None:
         (
             "{adversary: best, epsilon_db: best}",
             "{adversary: none}",
-            "my.yaml:9: both sides of the claim can be the same cell: give a knob different values in 'better' and 'than'",
+            "my.yaml:9: both sides of the claim can be the same cell: give a knob different values "
+            "in 'better' and 'than'",
         ),
     ],
 )
-def test_a_claim_that_cannot_be_answered_is_told_with_its_line(
+def test_a_claim_without_an_answer_is_named_by_its_line(
     tmp_path: Path, better: str, than: str, message: str
 ) -> None:
     assert message in problems(tmp_path, claim(better, than))
 
 
-def test_a_claim_of_the_wrong_form_is_told_with_its_line(tmp_path: Path) -> None:
+def test_a_claim_of_the_wrong_form_is_named_by_its_line(tmp_path: Path) -> None:
     text = claim(
         "{adversary: gaussian}", rest="    metric: dev_mapp\n    margin: -1\n    bettr: 3\n"
     )
@@ -120,7 +122,7 @@ claims:
     than: {adversary: none, objective.temperature: best}
 """
     assert problems(tmp_path, text) == [
-        "my.yaml:8: 'temperature' is searched as a range: ask for 'temperature: best' instead of 0.5"
+        "my.yaml:8: 'temperature' is searched as a range: write 'temperature: best' instead of 0.5"
     ]
     assert StudySpec.load(written(tmp_path, text.replace("0.5", "best"))).claims
 

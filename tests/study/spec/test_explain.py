@@ -11,8 +11,7 @@ from cpc_core.config import CpcConfig
 from cpc_core.errors import ConfigError
 from search_spaces.fields import walk
 from search_spaces.knobs import KNOBS
-from study.spec.explain import Explanation, explain, settings
-from study.spec.json_schema import spec_schema
+from study.spec.explain import Explanation, explain, settings, spec_schema
 from study.spec.presets import preset_names, source_text
 from study.spec.study_spec import StudySpec
 from study.spec.yaml_document import parse

@@ -67,11 +67,13 @@ def test_wrong_objectives_are_named_by_their_line(tmp_path: Path) -> None:
         "name: a\nobjective:\n  - metric: dev_mapp\n  - metric: dev_loss\n    directoin: minimize\n"
     )
     assert problems(tmp_path, text) == [
-        "my.yaml:3: objective.0.metric: input should be 'dev_map', 'dev_probe_accuracy', 'dev_accuracy' or 'dev_loss', not 'dev_mapp'",
+        "my.yaml:3: objective.0.metric: input should be 'dev_map', 'dev_probe_accuracy', "
+        "'dev_accuracy' or 'dev_loss', not 'dev_mapp'",
         "my.yaml:5: 'objective.1.directoin' is not a setting; did you mean 'direction'?",
     ]
     assert problems(tmp_path, "name: a\nobjective: [{metric: dev_map}]\n") == [
-        "my.yaml:2: objective: a list needs two or more objectives: write a single one without the list"
+        "my.yaml:2: objective: a list needs two or more objectives: write a single one "
+        "without the list"
     ]
     (problem,) = problems(tmp_path, "name: a\nobjective: [{metric: dev_map}, {metric: dev_map}]\n")
     assert problem == "my.yaml:2: objective: a metric is listed twice: ['dev_map', 'dev_map']"
@@ -87,7 +89,8 @@ def test_wrong_objectives_are_named_by_their_line(tmp_path: Path) -> None:
     ],
 )
 def test_no_pruner_judges_several_objectives(tmp_path: Path, pruner: str) -> None:
-    text = f"name: a\nobjective: [{{metric: dev_accuracy}}, {{metric: dev_loss, direction: minimize}}]\npruner: {pruner}\n"
+    objective = "[{metric: dev_accuracy}, {metric: dev_loss, direction: minimize}]"
+    text = f"name: a\nobjective: {objective}\npruner: {pruner}\n"
     (problem,) = problems(tmp_path, text)
     assert problem.startswith("my.yaml:3: pruner: pruner ")
     assert problem.endswith(
@@ -96,13 +99,17 @@ def test_no_pruner_judges_several_objectives(tmp_path: Path, pruner: str) -> Non
 
 
 def test_a_sampler_of_one_objective_is_refused(tmp_path: Path) -> None:
-    space = "space:\n  temperature: {low: 0.1, high: 1}\n  optimizer.learning_rate: {low: 2.0e-3, high: 2.0e-2}\n"
+    space = (
+        "space:\n  temperature: {low: 0.1, high: 1}\n"
+        "  optimizer.learning_rate: {low: 2.0e-3, high: 2.0e-2}\n"
+    )
     objective = "objective: [{metric: dev_map}, {metric: dev_loss, direction: minimize}]\n"
     (problem,) = problems(
         tmp_path, f"name: a\n{space}{objective}sampler: {{kind: cmaes, trials: 4}}\n"
     )
     assert problem == (
-        "my.yaml:6: sampler: sampler cmaes works towards one objective, and the study has several: give one, or set sampler.kind to tpe"
+        "my.yaml:6: sampler: sampler cmaes works towards one objective, and the study has several: "
+        "give one, or set sampler.kind to tpe"
     )
 
 
@@ -137,7 +144,7 @@ def test_searches_towards_several_objectives(tmp_path: Path, kind: str) -> None:
     assert {number for cell in pareto_front(record) for number in cell.trials} >= best
 
 
-def test_a_trial_that_lacks_one_of_its_objectives_is_no_complete_one(tmp_path: Path) -> None:
+def test_a_trial_that_lacks_an_objective_is_not_complete(tmp_path: Path) -> None:
     with opened(tmp_path, tiny_spec(objective=BOTH)) as store:
         for metrics in ({"dev_map": 0.5}, {"dev_map": 0.5, "dev_loss": float("nan")}):
             assignment = store.ask()
@@ -196,8 +203,8 @@ def test_rows_answer_and_page_speak_of_the_front() -> None:
     )
     assert row["dev_loss_low"] < 2.1 < row["dev_loss_high"]
     assert (
-        "On the Pareto front of dev mAP and dev loss: 2 settings that no other beats in each of them."
-        in answer_info(record).detail
+        "On the Pareto front of dev mAP and dev loss: 2 settings that no other beats in each of "
+        "them." in answer_info(record).detail
     )
     info = ranking.FIGURE.info(record)
     assert isinstance(info, RankingInfo)

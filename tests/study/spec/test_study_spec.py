@@ -17,14 +17,14 @@ from tests.helpers.specs import problems, written
 
 
 @pytest.mark.parametrize("name", preset_names())
-def test_every_preset_is_valid_and_says_its_question(name: str) -> None:
+def test_every_preset_is_valid_and_has_a_question(name: str) -> None:
     spec = StudySpec.load(name)
     assert spec.name == name
     assert spec.question.endswith("?")
     assert spec.planned_trials > 0
 
 
-def test_the_demo_is_two_similarities_by_two_temperatures_by_two_seeds_under_attack() -> None:
+def test_the_demo_has_eight_trials_under_attack() -> None:
     spec = StudySpec.load("demo")
     assert spec.planned_trials == 8
     configs = [spec.config(cell, seed) for cell in spec.space.grid() for seed in spec.seeds]
@@ -60,10 +60,11 @@ sampler: {kind: tpe}
         "my.yaml:1: name: string should match pattern '^[a-z0-9][a-z0-9_-]{0,63}$', not 'Bad Name'",
         "my.yaml:2: 'questoin' is not a setting; did you mean 'question'?",
         "my.yaml:4: 'base.encoder.widht' is not a setting; did you mean 'width'?",
-        "my.yaml:5: base.adversary: 'fgms' is not one of none, gaussian, fgsm, rs_fgsm, pgd, free, additive_noise, speed, pitch; "
-        "did you mean 'fgsm'?",
+        "my.yaml:5: base.adversary: 'fgms' is not one of none, gaussian, fgsm, rs_fgsm, pgd, free, "
+        "additive_noise, speed, pitch; did you mean 'fgsm'?",
         "my.yaml:6: base.objective.temperature: input should be greater than 0, not -1",
-        "my.yaml:7: base.optimizer.learning_rate: input should be a valid number, unable to parse string as a number, not 'fast'",
+        "my.yaml:7: base.optimizer.learning_rate: input should be a valid number, unable to parse "
+        "string as a number, not 'fast'",
         "my.yaml:9: 'temprature' is not a knob or a field; did you mean 'temperature'?",
         "my.yaml:10: seeds: a seed is listed twice: [0, 0]",
         "my.yaml:11: 'sampler.trials' is missing",
@@ -258,7 +259,7 @@ def test_the_paper_scale_is_the_papers(name: str) -> None:
     small = StudySpec.load(name)
     assert (spec.question, spec.claims, spec.seeds) == (small.question, small.claims, small.seeds)
     paper = CpcConfig()
-    for sample in spec.tried:
+    for sample in spec.probe_samples:
         config = spec.config(sample, 0)
         steps = 1_000_000 if name == "table3_final" else 400_000
         assert (config.encoder.width, config.data.batch_size, config.training.steps) == (
@@ -281,20 +282,20 @@ def test_the_paper_scale_is_the_papers(name: str) -> None:
 def test_table_1_has_the_rows_of_the_paper() -> None:
     for scale in ("small", "paper"):
         spec = StudySpec.load("table1_epsilon", scale=scale)
-        cells = {(sample["adversary"], sample.get("epsilon_db")) for sample in spec.tried}
+        cells = {(sample["adversary"], sample.get("epsilon_db")) for sample in spec.probe_samples}
         assert cells == {(row.adversary, row.epsilon_db) for row in TABLE_1}
         gaussian = spec.config({"adversary": "gaussian"}, 0).adversary
         assert isinstance(gaussian, Gaussian) and gaussian.epsilon_db == -55
 
 
-def test_the_ablation_changes_one_choice_of_the_papers_best_model() -> None:
+def test_the_ablation_changes_one_choice_of_the_best_model() -> None:
     spec = StudySpec.load("ablation", scale="paper")
     reference = spec.config(spec.reference or {}, 0)
     best = CpcConfig.model_validate(
         {"adversary": {"kind": "fgsm", "epsilon_db": -55}, "training": {"report_every": 5000}}
     )
     assert reference == best
-    for sample in list(spec.tried)[1:]:
+    for sample in list(spec.probe_samples)[1:]:
         changed = {name for name, value in sample.items() if (spec.reference or {})[name] != value}
         assert len(changed) == 1 or sample["adversary"] == "none"
 
@@ -316,7 +317,7 @@ claims:
 def test_claims_of_an_ablation_name_only_what_differs(tmp_path: Path) -> None:
     spec = StudySpec.load(written(tmp_path, ONE_AT_A_TIME))
     assert spec.planned_trials == 5 * 2
-    (stated,) = spec.stated_claims
+    (stated,) = spec.completed_claims
     assert stated.better.root == {"adversary": "fgsm", "epsilon_db": -55, "temperature": 0.05}
     assert stated.than.root == {"adversary": "none", "temperature": 0.05}
     text = ONE_AT_A_TIME.replace(
