@@ -11,6 +11,7 @@ from dash.development.base_component import Component
 
 from dashboards.drawing.panels import Point, TablePanels
 from dashboards.drawing.sections import scrolling
+from study.analysis.cells import catalog_knobs
 from study.analysis.cost import duration_text
 from study.analysis.labels import (
     interval_text,
@@ -21,7 +22,8 @@ from study.analysis.labels import (
     value_label,
 )
 from study.analysis.statistics import Interval
-from study.analysis.tables import TrialRow, TrialTableInfo
+from study.analysis.tables import TrialTableInfo
+from study.results.records import TrialRecord
 
 LONG_TEXT = 120
 """Provenance longer than this is folded."""
@@ -129,15 +131,18 @@ def trial_columns(info: TrialTableInfo) -> dict[str, str]:
 def trial_table(info: TrialTableInfo, sort: Sort) -> Component:
     """Every trial; each heading is a button that sorts by its column."""
     columns = trial_columns(info)
-    rows = sorted(info.rows, key=lambda row: _sort_key(row, sort.column), reverse=sort.descending)
-    rows.sort(key=lambda row: _value(row, sort.column) is None)
+    rows = sorted(
+        info.trials, key=lambda trial: _sort_key(trial, sort.column), reverse=sort.descending
+    )
+    rows.sort(key=lambda trial: _value(trial, sort.column) is None)
     numeric = {
-        key: all(isinstance(_value(row, key), float | int | None) for row in info.rows)
+        key: all(isinstance(_value(trial, key), float | int | None) for trial in info.trials)
         for key in columns
     }
     head = [_heading(key, label, sort, numeric=numeric[key]) for key, label in columns.items()]
     body = [
-        html.Tr([_trial_cell(row, key, numeric=numeric[key]) for key in columns]) for row in rows
+        html.Tr([_trial_cell(trial, key, numeric=numeric[key]) for key in columns])
+        for trial in rows
     ]
     return scrolling(
         html.Table([html.Thead(html.Tr(head)), html.Tbody(body)], className="data trials")
@@ -153,28 +158,30 @@ def _heading(key: str, label: str, sort: Sort, *, numeric: bool) -> Component:
     return html.Th(button, scope="col", className="number" if numeric else "", **state)
 
 
-def _value(row: TrialRow, key: str) -> Any:
+def _value(trial: TrialRecord, key: str) -> Any:
     kind, _, name = key.partition(":")
     if kind == "knob":
-        return row.knobs.get(name)
+        return catalog_knobs(trial.knobs).get(name)
     if kind == "metric":
-        return row.metrics.get(name)
-    return getattr(row, key) or None if key == "duration_s" else getattr(row, key)
+        return trial.metrics.get(name)
+    return getattr(trial, key) or None if key == "duration_s" else getattr(trial, key)
 
 
-def _sort_key(row: TrialRow, column: str) -> tuple[bool, float, str]:
-    value = _value(row, column)
+def _sort_key(trial: TrialRecord, column: str) -> tuple[bool, float, str]:
+    value = _value(trial, column)
     if isinstance(value, float | int):
         return True, float(value), ""
     return False, 0.0, str(value)
 
 
-def _trial_cell(row: TrialRow, key: str, *, numeric: bool) -> Component:
-    value, kind = _value(row, key), key.partition(":")[0]
+def _trial_cell(trial: TrialRecord, key: str, *, numeric: bool) -> Component:
+    value, kind = _value(trial, key), key.partition(":")[0]
     exact: dict[str, Any] = {"data-value": "" if value is None else str(value)}
     if kind == "outcome":
-        why = html.Div(row.reason, className="reason") if row.reason else None
-        return html.Td([html.Span(row.outcome, className=f"outcome {row.outcome}"), why], **exact)
+        why = html.Div(trial.reason, className="reason") if trial.reason else None
+        return html.Td(
+            [html.Span(trial.outcome, className=f"outcome {trial.outcome}"), why], **exact
+        )
     if value is None:
         return html.Td("–", className="number quiet" if numeric else "quiet", **exact)
     if kind == "metric":

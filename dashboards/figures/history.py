@@ -17,7 +17,15 @@ from dashboards.drawing.marks import End, add_level, add_text, label_ends
 from dashboards.drawing.sections import caption, graph, lead
 from dashboards.drawing.stacked_panels import add_name
 from dashboards.drawing.theme import COLOURS, INK, MUTED, TEMPLATE, WASH, blended, slots
-from study.analysis.cells import Cell, NotShown, catalog_knobs, group_cells, ranked, varied_knobs
+from study.analysis.cells import (
+    Cell,
+    NotShown,
+    catalog_knobs,
+    cell_labels,
+    group_cells,
+    ranked,
+    varied_knobs,
+)
 from study.analysis.labels import metric_label, number, sentence_case
 from study.results.records import StudyRecord, TrialRecord
 
@@ -112,7 +120,7 @@ class HistoryFigure:
 
     def info(self, record: StudyRecord) -> HistoryInfo | NotShown:
         """Curves of the trials that logged anything, or the reason why there are none."""
-        labels = {cell.cell_id: cell.label for cell in group_cells(record)}
+        labels = cell_labels(record)
         curves: dict[str, tuple[Curve, ...]] = {}
         for metric in CURVE_METRICS:
             every = (_curve(trial, metric, labels[trial.cell_id]) for trial in record.trials)

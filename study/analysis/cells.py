@@ -106,6 +106,11 @@ def group_cells(record: StudyRecord, interval_of: IntervalOf = t_interval) -> tu
     return tuple(_cell(trials, label, interval_of) for trials in groups.values())
 
 
+def cell_labels(record: StudyRecord) -> dict[str, str]:
+    """Cell id → label."""
+    return {cell.cell_id: cell.label for cell in group_cells(record)}
+
+
 def cells_varying(record: StudyRecord, *knobs: str) -> tuple[Cell, ...]:
     """Cells of a figure of some knobs.
 

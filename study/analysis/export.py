@@ -26,7 +26,7 @@ def trial_rows(record: StudyRecord) -> list[Row]:
             **_identity(record, trial, knobs),
             "outcome": trial.outcome,
             "reason": trial.reason,
-            "step": trial.history[-1].step if trial.history else 0,
+            "step": trial.step,
             "duration_s": trial.duration_s,
             "predicted_s": predicted_s(record, trial),
             **{name: trial.metrics.get(name) for name in metrics},

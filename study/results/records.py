@@ -52,6 +52,11 @@ class TrialRecord:
     retried_as: int | None = None
 
     @property
+    def step(self) -> int:
+        """The last step logged, 0 before the first report."""
+        return self.history[-1].step if self.history else 0
+
+    @property
     def ended(self) -> bool:
         """True if the trial has ended, with any outcome."""
         return self.outcome not in ("waiting", "running")

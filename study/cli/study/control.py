@@ -162,13 +162,12 @@ def _running_trials(record: StudyRecord) -> str:
 
 
 def _row(record: StudyRecord, trial: TrialRecord) -> dict[str, object]:
-    step = trial.history[-1].step if trial.history else 0
     cell = cell_name(trial.knobs, record.reference)
     return {
         "trial": trial.number,
         "cell": cell,
         "seed": trial.seed,
-        "step": step,
+        "step": trial.step,
         "outcome": trial.outcome,
     }
 

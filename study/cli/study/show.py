@@ -124,7 +124,6 @@ def print_answer(record: StudyRecord) -> None:
 
 
 def _trial_row(record: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
-    step = trial.history[-1].step if trial.history else 0
     metrics = {
         name: trial.metrics.get(name)
         for name in ("train_accuracy", "dev_accuracy", "dev_map", "dev_probe_accuracy")
@@ -141,7 +140,7 @@ def _trial_row(record: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
         "trial": trial.number,
         "cell": cell,
         "seed": trial.seed,
-        "step": step,
+        "step": trial.step,
         **metrics,
         **minutes,
         "outcome": outcome,
@@ -167,7 +166,7 @@ def show_trial(study: StudyFolder, number: int, output: Format) -> None:
         "trial_id": trial.trial_id,
         "outcome": trial.outcome,
         "reason": trial.reason,
-        "step": trial.history[-1].step if trial.history else 0,
+        "step": trial.step,
         "minutes": trial.duration_s / 60,
     }
     tried = attempts(study.trial(number))

@@ -15,14 +15,14 @@ from rich.text import Text
 
 from cpc_core.errors import ConfigError
 from study.analysis.answer import answer_info
+from study.analysis.cells import cell_labels
 from study.analysis.labels import metric_label, number
-from study.analysis.tables import TrialRow, TrialTableInfo, trial_table_info
 from study.cli.arguments import state_words, study_folder
 from study.cli.output import Format, message, next_steps, print_rows, stderr
 from study.control.state import State, study_state
 from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
-from study.results.records import StudyRecord
+from study.results.records import StudyRecord, TrialRecord
 from study.results.watcher import LiveStudy
 
 _LEFT = ("paused", "stopped")
@@ -57,7 +57,8 @@ def watch(
         raise ConfigError(f"--every-s {every_s:g} must be above 0")
     folder = study_folder(study)
     record = _followed(folder, every_s, time.sleep)
-    print_rows([_result(record, row) for row in _rows(record)], output)
+    labels = cell_labels(record)
+    print_rows([_result(record, trial, labels[trial.cell_id]) for trial in record.trials], output)
     answer = answer_info(record)
     state = study_state(folder, record)
     message(f"\n{answer.headline}\n{answer.state}\nstate: {state_words(state, study)}")
@@ -96,26 +97,35 @@ def _followed(folder: StudyFolder, every_s: float, wait: Callable[[float], None]
 
 
 def _tell_changes(record: StudyRecord, told: dict[int, str]) -> None:
-    for row in _rows(record):
-        state = f"{row.outcome} at step {row.step}" if row.step else row.outcome
-        if row.outcome != "waiting" and told.get(row.number) != state:
-            told[row.number] = state
+    labels = cell_labels(record)
+    for trial in record.trials:
+        state = f"{trial.outcome} at step {trial.step}" if trial.step else trial.outcome
+        if trial.outcome != "waiting" and told.get(trial.number) != state:
+            told[trial.number] = state
             message(
-                f"trial {row.number} · {row.cell} · seed {row.seed}: {state}{_score(record, row)}"
+                f"trial {trial.number} · {labels[trial.cell_id]} · seed {trial.seed}: "
+                f"{state}{_score(record, trial)}"
             )
 
 
 def _view(record: StudyRecord, state: State) -> Group:
     """The study's progress, its running trials, and the last ones that ended."""
-    rows = _rows(record)
-    running = [row for row in rows if row.outcome == "running"]
-    ended = [row for row in rows if row.outcome not in ("waiting", "running")]
+    labels = cell_labels(record)
+    running = [trial for trial in record.trials if trial.outcome == "running"]
+    ended = [trial for trial in record.trials if trial.ended]
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("trial", "cell", "seed", "step", metric_label(record.metric), "outcome"):
         table.add_column(column, justify="left" if column in ("cell", "outcome") else "right")
-    for row in (*ended[-ENDED_SHOWN:], *running):
-        score = number(row.metrics[record.metric]) if record.metric in row.metrics else "–"
-        table.add_row(str(row.number), row.cell, str(row.seed), str(row.step), score, row.outcome)
+    for trial in (*ended[-ENDED_SHOWN:], *running):
+        score = number(trial.metrics[record.metric]) if record.metric in trial.metrics else "–"
+        table.add_row(
+            str(trial.number),
+            labels[trial.cell_id],
+            str(trial.seed),
+            str(trial.step),
+            score,
+            trial.outcome,
+        )
     total = max(record.planned, len(record.trials))
     progress = Table.grid(padding=(0, 1))
     progress.add_row(
@@ -125,26 +135,21 @@ def _view(record: StudyRecord, state: State) -> Group:
     return Group(progress, table, Text(answer_info(record).headline))
 
 
-def _rows(record: StudyRecord) -> tuple[TrialRow, ...]:
-    info = trial_table_info(record)
-    return info.rows if isinstance(info, TrialTableInfo) else ()
-
-
-def _score(record: StudyRecord, row: TrialRow) -> str:
+def _score(record: StudyRecord, trial: TrialRecord) -> str:
     return (
-        f", {metric_label(record.metric)} {number(row.metrics[record.metric])}"
-        if record.metric in row.metrics
+        f", {metric_label(record.metric)} {number(trial.metrics[record.metric])}"
+        if record.metric in trial.metrics
         else ""
     )
 
 
-def _result(record: StudyRecord, row: TrialRow) -> dict[str, object]:
-    score = row.metrics.get(record.metric)
+def _result(record: StudyRecord, trial: TrialRecord, cell: str) -> dict[str, object]:
+    score = trial.metrics.get(record.metric)
     return {
-        "trial": row.number,
-        "cell": row.cell,
-        "seed": row.seed,
-        "step": row.step,
+        "trial": trial.number,
+        "cell": cell,
+        "seed": trial.seed,
+        "step": trial.step,
         record.metric: score,
-        "outcome": row.outcome,
+        "outcome": trial.outcome,
     }

@@ -13,7 +13,7 @@ from dashboards.figures import epsilon, history, ranking, sampling, temperature
 from dashboards.figures.history import HistoryInfo
 from dashboards.figures.ranking import RankingInfo
 from study.analysis.answer import answer_info
-from study.analysis.cells import NotShown, best_cell, group_cells, ranked, varied_knobs
+from study.analysis.cells import NotShown, best_cell, cell_labels, group_cells, ranked, varied_knobs
 from study.analysis.comparison import compare
 from study.analysis.labels import cell_label, interval_text, number, value_label
 from study.analysis.published import TABLE_1, TABLE_2
@@ -405,11 +405,11 @@ def test_trial_table_has_a_row_per_trial_however_it_ended() -> None:
     record = records.running_study()
     info = trial_table_info(record)
     assert isinstance(info, TrialTableInfo)
-    assert [row.outcome for row in info.rows] == [each.outcome for each in record.trials]
+    assert [row.outcome for row in info.trials] == [each.outcome for each in record.trials]
     assert info.knobs == ("similarity", "temperature")
     assert info.metrics == ("dev_map", "dev_accuracy", "train_accuracy")
-    assert info.rows[5].reason.startswith("dev accuracy stayed")
-    assert (info.rows[6].step, info.rows[9].step) == (450, 0)
+    assert info.trials[5].reason.startswith("dev accuracy stayed")
+    assert (info.trials[6].step, info.trials[9].step) == (450, 0)
 
 
 @pytest.mark.parametrize("record", STUDIES, ids=lambda record: record.name)
@@ -501,9 +501,8 @@ def test_cells_of_an_ablation_are_named_by_what_differs() -> None:
         "ε = −35 dB",
         "no adversary",
     ]
-    table = trial_table_info(record)
-    assert isinstance(table, TrialTableInfo)
-    assert [row.cell for row in table.rows] == [cell.label for cell in group_cells(record)]
+    labels = [cell_labels(record)[each.cell_id] for each in record.trials]
+    assert labels == [cell.label for cell in group_cells(record)]
 
 
 def test_a_figure_of_an_ablation_varies_its_own_knobs_alone() -> None:
