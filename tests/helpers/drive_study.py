@@ -12,12 +12,12 @@ import argparse
 import json
 import sys
 from contextlib import nullcontext
-from pathlib import Path
 from unittest.mock import patch
 
 from cluster.events import StudyEvent
 from cluster.study_run import run_study
 from study.dispatch.dispatcher import Dispatcher
+from study.folders.study_folder import StudyFolder
 from study.spec.study_spec import StudySpec
 
 
@@ -25,7 +25,7 @@ def main() -> int:
     """Runs the study; 130 where it was interrupted."""
     parser = argparse.ArgumentParser()
     parser.add_argument("spec")
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=StudyFolder)
     parser.add_argument("--step", action="store_true")
     parser.add_argument("--stops", type=int)
     parser.add_argument("--address")

@@ -23,7 +23,7 @@ from cpc_core.corpus.reading.order import ReadPlan, read_window
 from cpc_core.corpus.row_groups import RowGroup, read_row_group
 from cpc_core.corpus.sample import open_corpus
 from cpc_core.corpus.sources.detect import open_source
-from cpc_core.errors import CorpusError, StorageError
+from cpc_core.errors import CorpusError, PathError, StorageError
 from cpc_core.storage_path import StoragePath
 from tests.helpers.recordings import noise, write_recording
 
@@ -272,46 +272,6 @@ def test_a_bucket_that_is_not_there_is_one_sentence(bucket: str, source: Path) -
 
 def test_a_store_that_nobody_knows_is_one_sentence(source: Path) -> None:
     with pytest.raises(
-        CorpusError, match="tape://reel is in no store that pyarrow or fsspec knows"
+        PathError, match="tape://reel is in no store that pyarrow or fsspec knows"
     ):
         import_folder(source, "tape://reel/mine", OPTIONS)
-
-
-@pytest.mark.parametrize(
-    ("place", "text"),
-    [
-        ("file:///data/corpus", "/data/corpus"),
-        (Path("/data/corpus"), "/data/corpus"),
-        ("s3://bucket/a", "s3://bucket/a"),
-        (StoragePath("s3://bucket/a"), "s3://bucket/a"),
-    ],
-)
-def test_places_are_written_in_one_way(place: str | Path | StoragePath, text: str) -> None:
-    assert str(StoragePath.of(place)) == text
-
-
-def test_a_relative_path_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert Path(StoragePath.of("corpus")) == tmp_path / "corpus"
-
-
-def test_what_a_store_needs_to_be_told_stays_behind_the_name() -> None:
-    place = StoragePath.of("s3://bucket/a/b?region=eu-west-1")
-    assert str(place / "c") == "s3://bucket/a/b/c?region=eu-west-1"
-    assert str(place.sibling("c")) == "s3://bucket/a/c?region=eu-west-1"
-    assert (place / "c").name == "c"
-
-
-def test_a_uri_is_no_path() -> None:
-    with pytest.raises(CorpusError, match="s3://bucket/a is not on this machine"):
-        Path(StoragePath.of("s3://bucket/a"))
-
-
-def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
-    place = StoragePath.of(tmp_path / "file")
-    place.write_bytes(b"before")
-    with pytest.raises(KeyError), place.writing() as file:
-        file.write(b"half")
-        raise KeyError
-    assert place.read_bytes() == b"before"
-    assert StoragePath.of(tmp_path).file_sizes() == {"file": 6}
