@@ -69,7 +69,7 @@ def test_fgsm_is_the_sign_of_the_finite_difference_gradient(model: CpcModel, aud
 
 
 @pytest.mark.parametrize("branch", ["future", "past", "both"])
-def test_the_gradient_at_a_point_is_of_what_the_branch_hears(
+def test_the_gradient_at_a_point_is_that_of_the_branch(
     model: CpcModel, audio: Tensor, branch: Branch
 ) -> None:
     clean, point = clean_pass(model, audio), audio + 0.01 * noise(CLIPS, SAMPLES, seed=1).double()
@@ -87,14 +87,14 @@ def test_the_gradient_at_a_point_is_of_what_the_branch_hears(
     ("branch", "contexts_move", "latents_move"),
     [("future", False, True), ("past", True, False), ("both", True, True)],
 )
-def test_a_branch_hears_the_perturbation_and_the_other_side_is_bitwise_the_clean_one(
+def test_the_other_branch_is_bitwise_the_clean_one(
     model: CpcModel, audio: Tensor, branch: Branch, contexts_move: bool, latents_move: bool
 ) -> None:
     clean = clean_pass(model, audio)
     contexts, latents = clean.views(audio + 0.01, branch)
     assert torch.equal(latents, clean.latents) != latents_move
-    for heard, unheard in zip(contexts, clean.contexts, strict=True):
-        assert torch.equal(heard, unheard) != contexts_move
+    for moved, clean_context in zip(contexts, clean.contexts, strict=True):
+        assert torch.equal(moved, clean_context) != contexts_move
 
 
 def test_fgsm_raises_the_loss_more_than_noise_of_the_same_size(
@@ -138,10 +138,8 @@ def test_pgd_stays_in_the_ball_and_beats_one_step_of_its_size(
     assert losses[1] > losses[0]
 
 
-def test_random_start_fgsm_ends_in_the_ball_and_mostly_on_its_surface(model: CpcModel) -> None:
-    """A step of 1.25 ε from a uniform start leaves the ball, and is clipped to its surface, five
-    times out of eight.
-    """
+def test_random_start_fgsm_ends_mostly_on_the_surface(model: CpcModel) -> None:
+    """A step of 1.25 ε from a random start is clipped to the surface five times out of eight."""
     clean = tiny_clean_pass(CONFIG, model, noise(CLIPS, 4002).double())
     delta = (perturb(adversary_of("rs_fgsm", epsilon_db=-40), clean) - clean.audio) / 0.01
     assert float(delta.abs().max()) <= 1 + 1e-9

@@ -1,4 +1,4 @@
-"""Hand-made augmentations on tones, whose frequency tells what was done."""
+"""Augmentation baselines on tones, measured by their frequency."""
 
 from __future__ import annotations
 

@@ -110,14 +110,14 @@ def test_what_cannot_be_trained_is_refused(changes: dict[str, object], message: 
         CpcConfig.model_validate(changes)
 
 
-def test_a_signature_names_the_configuration_the_corpus_and_the_seed() -> None:
+def test_a_signature_is_of_configuration_corpus_and_seed() -> None:
     first, second = CpcConfig(seed=0), CpcConfig(seed=1)
     assert signature(first, "a") == signature(CpcConfig.model_validate({"seed": 0}), "a")
     assert len({signature(first, "a"), signature(second, "a"), signature(first, "b")}) == 3
     assert signature(first, "a", ignore_seed=True) == signature(second, "a", ignore_seed=True)
 
 
-def test_a_schedule_that_is_not_named_leaves_signatures_as_they_were() -> None:
+def test_a_schedule_without_length_keeps_old_signatures() -> None:
     assert "decay_steps" not in canonical_json(CpcConfig())
     named = CpcConfig.model_validate({"optimizer": {"decay_steps": 400_000}})
     assert CpcConfig.model_validate_json(canonical_json(named)) == named

@@ -1,4 +1,4 @@
-"""A new kind is one new file and one line: shown in a copy of the package, in a fresh process."""
+"""A new kind is one new file and one line, in a copy of the package and a fresh process."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ print(json.dumps({
 
 
 def trained(folder: Path, section: str, module: str, source: str, line: str, spec: str) -> Any:
-    """What three steps say of the kind named `module`, given its file, its line and a spec."""
+    """Metrics of three steps with the kind named `module`, given its file, its line and a spec."""
     shutil.copytree(PACKAGE, folder / "cpc_core", ignore=shutil.ignore_patterns("sample", "*.pyc"))
     room = folder / "cpc_core" / section
     (room / f"{module}.py").write_text(source, encoding="utf-8")

@@ -66,7 +66,8 @@ def losses(case: str) -> list[float]:
         }
     )
     state = TrainState.create(config, torch.device("cpu"))
-    state.model.double()  # in float32 another order of a sum flips a sign of the attack, and the curves part after 20 steps
+    # In float32 another order of a sum flips a sign of the attack: curves differ after 20 steps.
+    state.model.double()
     curve = []
     for step in range(STEPS):
         batch = Batch(step, (torch.arange(CLIPS) + CLIPS * step) % 13, tones(step))

@@ -1,4 +1,4 @@
-"""The held-out exam, and what an attack does to it."""
+"""Held-out metrics, clean and under attack."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def held_out(count: int) -> Clips:
 
 @pytest.fixture(scope="module")
 def trained() -> tuple[CpcConfig, CpcModel]:
-    """A model that has learnt the held-out clips by heart."""
+    """A model that is overfitted to the held-out clips."""
     config = tiny_config(
         encoder={"width": 16, "kernels": [4, 4, 1], "strides": [2, 2, 1]},
         similarity={"kind": "dot"},

@@ -17,7 +17,7 @@ def test_it_is_the_inner_product_with_each_named_key() -> None:
                 torch.testing.assert_close(products[clip, anchor, draw], expected)
 
 
-def test_gradients_are_those_of_the_finite_differences_where_keys_repeat() -> None:
+def test_gradients_are_finite_differences_where_keys_repeat() -> None:
     queries = torch.randn(2, 3, 4, dtype=torch.float64, requires_grad=True)
     keys = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
     index = torch.randint(0, 3, (2, 3, 6), generator=torch.Generator().manual_seed(0))

@@ -1,6 +1,4 @@
-"""Who sees which samples, asserted by gradient for every preset at small width, and how many
-parameters there are.
-"""
+"""Receptive fields by gradient, for every preset at small width, and numbers of parameters."""
 
 from __future__ import annotations
 
@@ -53,7 +51,7 @@ def test_latents_and_contexts_see_what_the_geometry_says(preset: str, connection
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_the_first_safe_latent_shares_no_sample_with_its_context_and_the_one_before_does(
+def test_the_first_safe_latent_shares_no_sample_with_its_context(
     preset: str,
 ) -> None:
     config = paper(encoder={"preset": preset, "width": 6})
@@ -126,7 +124,7 @@ def test_a_growth_rate_is_the_width_of_the_contexts() -> None:
     assert features.contexts.shape == (2, 20, 8)
 
 
-def test_replicates_of_two_cells_share_the_weights_that_both_have() -> None:
+def test_replicates_of_two_cells_share_common_weights() -> None:
     dot, nonlinear = CpcModel(tiny_config(similarity={"kind": "dot"})), CpcModel(tiny_config())
     shared = set(dot.state_dict()) & set(nonlinear.state_dict())
     assert {

@@ -41,7 +41,7 @@ def draw(
     seed=st.integers(0, 2**32),
 )
 @settings(max_examples=80, deadline=None)
-def test_a_negative_is_never_its_positive_and_comes_from_where_it_should(
+def test_a_negative_is_allowed_and_never_its_positive(
     sampling: Sampling, clips: int, others: tuple[int, int], frames: int, share: bool, seed: int
 ) -> None:
     before, after = others
@@ -93,7 +93,7 @@ def test_a_clips_local_negatives_do_not_depend_on_its_batch() -> None:
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
-def test_a_worker_draws_from_the_global_pool_what_one_worker_would(sampling: Sampling) -> None:
+def test_workers_draw_from_the_global_pool_as_one_would(sampling: Sampling) -> None:
     ids = torch.tensor([5, 9, 2, 7])
     whole = draw(sampling, ids, 20)
     halves = [

@@ -1,6 +1,4 @@
-"""Data parallelism with real processes: two workers take the step that one worker takes on the
-whole batch.
-"""
+"""Data parallelism with real processes: two workers take the step that one worker takes."""
 
 from __future__ import annotations
 
@@ -124,7 +122,7 @@ def gathering(rank: int, folder: Path) -> None:
     dist.destroy_process_group()
 
 
-def test_gathered_clips_come_in_order_and_send_their_gradients_home(tmp_path: Path) -> None:
+def test_gathered_clips_are_in_order_with_gradients(tmp_path: Path) -> None:
     on_two_workers(gathering, tmp_path)
     summed = 2 * torch.arange(12.0).view(4, 3) + 100
     for rank in range(2):

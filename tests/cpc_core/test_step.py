@@ -39,7 +39,7 @@ class Watched(Fgsm):
         return perturbed
 
 
-def test_the_update_uses_clean_contexts_and_perturbed_latents_with_new_negatives() -> None:
+def test_the_update_uses_clean_contexts_and_perturbed_latents() -> None:
     state = TrainState.create(tiny_config(adversary=FGSM), CPU)
     state.adversary = watched = Watched()
     calls: list[tuple[Any, ...]] = []
@@ -62,10 +62,8 @@ def test_the_update_uses_clean_contexts_and_perturbed_latents_with_new_negatives
     assert float(delta.abs().max()) == pytest.approx(EPSILON, rel=1e-4)
 
 
-def test_the_gradient_is_that_of_the_perturbed_loss_through_contexts_and_targets() -> None:
-    """The sign stops the gradient, so the perturbation is a constant; the clean contexts are
-    not.
-    """
+def test_the_gradient_is_that_of_the_perturbed_loss() -> None:
+    """The sign stops the gradient: the perturbation is a constant, the clean contexts are not."""
     state = TrainState.create(tiny_config(adversary=FGSM), CPU)
     state.model.double()
     state.adversary = watched = Watched()
@@ -88,9 +86,7 @@ def test_the_gradient_is_that_of_the_perturbed_loss_through_contexts_and_targets
 
 
 def test_the_attack_computes_no_weight_gradient() -> None:
-    """Only ∂L/∂x is asked for. Counting convolutions' backward passes by what they compute: in the
-    attack the input alone.
-    """
+    """Backward passes of convolutions in the attack compute the gradient of their input alone."""
     state = TrainState.create(tiny_config(adversary=FGSM), CPU)
     masks: list[tuple[bool, bool, bool]] = []
 
@@ -124,7 +120,7 @@ def test_the_clean_loss_takes_its_share() -> None:
     assert loss(0.25) == pytest.approx(0.75 * adversarial + 0.25 * clean_loss, rel=1e-5)
 
 
-def test_quantiles_of_the_signal_to_noise_ratio_are_those_of_the_clips() -> None:
+def test_quantiles_of_the_ratio_are_those_of_the_clips() -> None:
     state = TrainState.create(tiny_config(adversary=FGSM), CPU)
     batch = tiny_batch(
         samples=78
@@ -188,7 +184,7 @@ def test_the_same_seed_gives_bitwise_the_same_losses() -> None:
     assert losses(5) != losses(6)
 
 
-def test_a_number_that_is_not_finite_stops_before_the_weights_change() -> None:
+def test_a_number_that_is_not_finite_changes_no_weights() -> None:
     state = TrainState.create(tiny_config(), CPU)
     batch = tiny_batch()
     batch.audio[0, 3] = math.nan
@@ -223,6 +219,6 @@ def test_learning_rate_warms_up_and_follows_half_a_cosine() -> None:
     )
 
 
-def test_learning_rate_stays_at_its_final_value_after_its_schedule() -> None:
+def test_the_learning_rate_stays_at_its_final_value() -> None:
     config = OptimizerConfig(learning_rate=1.0, final_learning_rate=0.2, warmup_steps=4)
     assert {learning_rate(config, step, 12) for step in (12, 13, 500)} == {0.2}

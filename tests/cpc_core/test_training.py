@@ -158,7 +158,7 @@ def test_a_non_finite_loss_is_an_ending_too(corpus: Corpus, tmp_path: Path) -> N
     assert "became" in log.reports[-1].reason
 
 
-def test_a_step_that_diverges_right_after_a_report_is_not_that_reports_step(
+def test_a_divergence_after_a_report_is_of_the_next_step(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fifth_diverges(state: TrainState, batch: Batch) -> StepMetrics:
