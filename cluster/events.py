@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cpc_core.report import Outcome
-from study.control.requests import Wanted
+from study.control.requests import Desired
 from study.dispatch.trial_spec import TrialSpec
 
 EventKind = Literal["started", "report", "ended", "left"]
@@ -50,7 +50,7 @@ class Notice:
         report_s: Seconds that the latest report of a trial took, None before the second one.
     """
 
-    wanted: Wanted
+    wanted: Desired
     by_signal: bool
     running: int
     report_s: float | None

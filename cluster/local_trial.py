@@ -61,7 +61,7 @@ def run_trial(
             for progress in run_attempt(
                 trial, corpus, in_process, on_step=partial(on_step, assignment.config)
             ):
-                store.hold()
+                store.check()
                 if progress.final:
                     store.tell(assignment.number, progress.final, progress.metrics, progress.reason)
                 on_report(progress)
@@ -80,12 +80,12 @@ def _obeying(
     def step(config: CpcConfig, taken: int, measured: StepMetrics) -> None:
         on_step(config, taken, measured)
         orders = follower.latest()
-        if orders.wanted == "cancel" or number in orders.cancel:
+        if orders.desired == "cancel" or number in orders.cancel:
             raise KeyboardInterrupt
 
     def report(progress: Report) -> None:
         on_report(progress)
-        if progress.outcome == "running" and follower.latest().wanted == "stop":
+        if progress.outcome == "running" and follower.latest().desired == "stop":
             raise KeyboardInterrupt
 
     return step, report

@@ -23,12 +23,13 @@ from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.sample import open_corpus
 from study.control.requests import clear_stale
 from study.dispatch.dispatcher import Dispatcher
+from study.dispatch.trial_spec import TrialSpec
 from study.folders.study_folder import StudyFolder
 from study.planning import keep_prediction
 from study.results.reader import read_study
 from study.results.records import StudyRecord
 from study.spec.study_spec import StudySpec
-from study.storage.backends import storage_errors
+from study.storage.backends import storage_errors, storage_of
 
 
 def run_study(
@@ -62,7 +63,7 @@ def run_study(
             report, at the second they end at once. Running the study again goes on where it was.
     """
     corpus = open_corpus(spec.corpus)
-    with storage_errors(folder, spec.store):
+    with storage_errors(folder, storage_of(folder, spec)):
         clear_stale(folder)
         store = Dispatcher.create_or_open(folder, spec, corpus.hash, corpus.caption)
         try:
@@ -73,8 +74,8 @@ def run_study(
                 with connected(address, spec.resources), _interruptible(asked):
                     # More than once only where other drivers run the study, too, and one of them
                     # leaves trials behind, or where a pause was lifted late.
-                    while store.wait(asked.to_end):
-                        _train(store, corpus, asked, on_event, on_notice)
+                    while (first := store.wait_for_trial(asked.to_end)) is not None:
+                        _train(store, first, corpus, asked, on_event, on_notice)
                     if asked.signalled:
                         raise KeyboardInterrupt
         finally:
@@ -104,16 +105,17 @@ def _interruptible(asked: ControlSource) -> Iterator[None]:
 
 def _train(
     store: Dispatcher,
+    first: TrialSpec,
     corpus: Corpus,
     asked: ControlSource,
     on_event: Callable[[StudyEvent], None],
     on_notice: Callable[[Notice], None],
 ) -> None:
     resources = store.spec.resources
-    search = StudySearcher(store, resources.concurrent_trials, on_event)
+    search = StudySearcher(store, resources.concurrent_trials, on_event, first)
     steering, inline = ControlLoop(store, search, asked, on_notice), resources.trains_inline
     with (
-        scratch_folder(store.folder.path, shared=store.spec.store is not None) as scratch,
+        scratch_folder(store.folder.path, shared=store.shared) as scratch,
         without_known_errors(steering),
     ):
         tune.Tuner(

@@ -146,7 +146,7 @@ def files() -> Pins:
         trial = f"{GIVEN['trial']} --threads {torch.get_num_threads()} --out {study}"
         assert run(app, trial.split()) == 0
         assert run(app, ["export", str(study), "--best", "--out", str(model)]) == 0
-        request(StudyFolder(study), ControlRequests(wanted="stop"))
+        request(StudyFolder(study), ControlRequests(desired="stop"))
         keep_prediction(StudyFolder(study), StudySpec.load("demo"), 32_000, lambda *_: 1.0)
         for path in Path(home).rglob("*"):
             if path.is_file() and path.suffix != ".diff":  # of a checkout with changes

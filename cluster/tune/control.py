@@ -13,7 +13,7 @@ from ray.tune.experiment import Trial
 from cluster.events import Notice
 from cluster.tune.searcher import StudySearcher
 from study.control.apply import apply
-from study.control.requests import ControlReader, ControlRequests, Wanted
+from study.control.requests import ControlReader, ControlRequests, Desired
 from study.dispatch.dispatcher import Dispatcher
 from study.folders.study_folder import StudyFolder
 
@@ -47,14 +47,14 @@ class ControlSource:
         """The orders now."""
         orders = self._follower.latest()
         return (
-            orders.model_copy(update={"wanted": "stop"})
-            if self.signalled and orders.wanted != "cancel"
+            orders.model_copy(update={"desired": "stop"})
+            if self.signalled and orders.desired != "cancel"
             else orders
         )
 
     def to_end(self) -> bool:
         """Whether the run is to end once no trial is running any more."""
-        return self.latest().wanted != "run"
+        return self.latest().desired != "run"
 
 
 class ControlLoop:
@@ -85,16 +85,16 @@ class ControlLoop:
         """
         # Here, because Tune asks for trials no more once there are none, while some are still being
         # trained.
-        self._store.hold()
+        self._store.check()
         orders = self._asked.latest()
-        self._turn(orders.wanted)
+        self._turn(orders.desired)
         if orders != self._carried_out:
             self._carried_out = orders
             apply(orders, self._store)
         for trial in controller.get_live_trials().copy():
             self._end(controller, trial, orders)
 
-    def _turn(self, wanted: Wanted) -> None:
+    def _turn(self, wanted: Desired) -> None:
         before = self._search.wanted
         if wanted == before or (before in _FINAL and wanted != "cancel"):
             return

@@ -14,7 +14,7 @@ from ray.tune.search import Searcher
 
 from cluster.events import EventKind, StudyEvent
 from cpc_core.report import FinalOutcome, Outcome
-from study.control.requests import Wanted
+from study.control.requests import Desired
 from study.dispatch.dispatcher import Dispatcher
 from study.dispatch.trial_spec import TrialSpec
 from study.storage.attributes import CANCELLED_BY_USER
@@ -54,15 +54,21 @@ class StudySearcher(Searcher):
         store: The open study.
         concurrent: Trials that may run at the same time.
         on_event: Called in this process for everything that happens.
+        first: A trial that the store has dispatched already.
     """
 
     def __init__(
-        self, store: Dispatcher, concurrent: int, on_event: Callable[[StudyEvent], None]
+        self,
+        store: Dispatcher,
+        concurrent: int,
+        on_event: Callable[[StudyEvent], None],
+        first: TrialSpec | None = None,
     ) -> None:
         super().__init__()
         self._store, self._concurrent, self._on_event = store, concurrent, on_event
+        self._first = first
         self._live: dict[str, RunningTrial] = {}
-        self.wanted: Wanted = "run"
+        self.wanted: Desired = "run"
         self.cancelled: set[str] = set()
         self.report_s: float | None = None
         self._lost: list[RunningTrial] = []
@@ -90,9 +96,11 @@ class StudySearcher(Searcher):
         if self._lost:
             self._live[trial_id] = self._lost.pop(0)
             return {"number": self._live[trial_id].assignment.number}
-        if self.wanted == "pause":
-            return None if self._live else _FINISHED
-        assignment = self._store.ask()
+        assignment, self._first = self._first, None
+        if assignment is None:
+            if self.wanted == "pause":
+                return None if self._live else _FINISHED
+            assignment = self._store.ask()
         if assignment is None:
             return None if self._live else _FINISHED
         self._live[trial_id] = RunningTrial(assignment)

@@ -44,7 +44,7 @@ def target_path(given: str | None, name: str) -> StudyFolder:
 
 def _stored(uri: str) -> StudyFolder:
     folder = StudyFolder(uri)
-    with storage_errors(folder, None):
+    with storage_errors(folder):
         if not folder.holds_study():
             raise NotFoundError(
                 f"there is no study {uri}: start one with `cpc study run SPEC.yaml -o {uri}`, or correct the address"

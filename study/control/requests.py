@@ -1,9 +1,7 @@
-"""What the user asks of a running study: one small file in its folder, which the verbs write and
-the study's driver follows.
+"""Control requests of users to a study: one small file in its folder, which its driver reads.
 
-A request is carried out exactly once although nobody crosses it off: trials are named by number,
-and a trial that has ended never runs again under its number. What then stands in the store is the
-answer.
+A request is applied exactly once although no process removes it: trials are named by number, and a
+trial that has ended never runs again under its number. The stored trials are the answer.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ import time
 from contextlib import suppress
 from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from cpc_core.config import Section
 from cpc_core.errors import ConfigError
@@ -20,20 +18,21 @@ from study.folders.study_folder import CONTROL, StudyFolder
 from study.storage.backends import driver_of
 
 POLL_S = 1.0
-"""Seconds between two looks at the file."""
+"""Seconds between two reads of the file."""
 
-
-Wanted = Literal["run", "pause", "stop", "cancel"]
-"""`pause`: no new trials. `stop`: besides, running trials end at their next report and can go on
-later. `cancel`: all end now.
+Desired = Literal["run", "pause", "stop", "cancel"]
+"""`pause`: no new trials. `stop`: also, running trials end at their next report and are resumable.
+`cancel`: all end now.
 """
 
 
 class ControlRequests(Section):
-    """What is asked of a study's driver."""
+    """Requests to a study's driver."""
 
-    wanted: Wanted = "run"
-    """What the whole study is to do."""
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
+
+    desired: Desired = Field(default="run", validation_alias="wanted", serialization_alias="wanted")
+    """State that the whole study is to reach."""
 
     cancel: tuple[int, ...] = ()
     """Trials to end now."""
@@ -41,12 +40,14 @@ class ControlRequests(Section):
     retry: tuple[int, ...] = ()
     """Trials to train again, from their last checkpoint where that makes sense."""
 
-    afresh: tuple[int, ...] = ()
-    """Trials to train again from scratch."""
+    from_scratch: tuple[int, ...] = Field(
+        default=(), validation_alias="afresh", serialization_alias="afresh"
+    )
+    """Trials to train again from the first step."""
 
 
 def read_requests(study: StudyFolder) -> ControlRequests:
-    """What is asked of a study; to run, where nothing is.
+    """The requests to a study; to run, without a file.
 
     Raises:
         ConfigError: The file is damaged.
@@ -58,62 +59,61 @@ def read_requests(study: StudyFolder) -> ControlRequests:
         return ControlRequests()
     except (OSError, ValidationError) as error:
         raise ConfigError(
-            f"{path} cannot be read ({str(error).splitlines()[0]}): remove it, which forgets what was asked"
+            f"{path} cannot be read ({str(error).splitlines()[0]}): remove it, which drops the "
+            "control requests in it"
         ) from error
 
 
-def request(study: StudyFolder, asked: ControlRequests) -> None:
-    """Adds orders to those that stand; `run` leaves what the whole study is to do as it is.
+def request(study: StudyFolder, added: ControlRequests) -> None:
+    """Adds requests to the earlier ones; `run` leaves the desired state of the study unchanged.
 
     Raises:
         ConfigError: The file is damaged.
     """
     before = read_requests(study)
-    orders = ControlRequests(
-        wanted=before.wanted if asked.wanted == "run" else asked.wanted,
-        cancel=tuple(sorted({*before.cancel, *asked.cancel})),
-        retry=tuple(sorted({*before.retry, *asked.retry})),
-        afresh=tuple(sorted({*before.afresh, *asked.afresh})),
+    requests = ControlRequests(
+        desired=before.desired if added.desired == "run" else added.desired,
+        cancel=tuple(sorted({*before.cancel, *added.cancel})),
+        retry=tuple(sorted({*before.retry, *added.retry})),
+        from_scratch=tuple(sorted({*before.from_scratch, *added.from_scratch})),
     )
-    if orders != before:
-        _write(study, orders)
+    if requests != before:
+        _write(study, requests)
 
 
 def clear_pause(study: StudyFolder) -> None:
-    """Lets a paused study go on."""
-    _write(study, read_requests(study).model_copy(update={"wanted": "run"}))
+    """Withdraws the request to pause."""
+    _write(study, read_requests(study).model_copy(update={"desired": "run"}))
 
 
 def clear_stale(study: StudyFolder) -> None:
-    """Drops orders to an earlier driver, so that they do not stop the one that is about to begin.
+    """Drops requests to an earlier driver, so that they do not stop the one that is about to begin.
 
-    Called before it begins: from then on orders may be meant for it. Where a driver is running, the
-    orders are that one's.
+    Called before it begins: later requests may be meant for it. The requests to a running driver
+    stay.
     """
     if (study.path / CONTROL).exists() and driver_of(study) is None:
         _write(study, ControlRequests())
 
 
 class ControlReader:
-    """The orders of a study as they change.
+    """Reader of the requests to a study as they change.
 
     Args:
         study: The study folder.
     """
 
     def __init__(self, study: StudyFolder) -> None:
-        self._study, self._orders, self._looked_s = study, ControlRequests(), -POLL_S
+        self._study, self._requests, self._read_s = study, ControlRequests(), -POLL_S
 
     def latest(self) -> ControlRequests:
-        """The orders, at most `POLL_S` old. A damaged file asks for nothing new: it shall not end a
-        study.
-        """
-        if time.monotonic() - self._looked_s >= POLL_S:
-            self._looked_s = time.monotonic()
+        """The requests, at most `POLL_S` old. A damaged file adds none: it shall not end a study."""
+        if time.monotonic() - self._read_s >= POLL_S:
+            self._read_s = time.monotonic()
             with suppress(ConfigError):
-                self._orders = read_requests(self._study)
-        return self._orders
+                self._requests = read_requests(self._study)
+        return self._requests
 
 
-def _write(study: StudyFolder, orders: ControlRequests) -> None:
-    (study.path / CONTROL).write_text(orders.model_dump_json() + "\n")
+def _write(study: StudyFolder, requests: ControlRequests) -> None:
+    (study.path / CONTROL).write_text(requests.model_dump_json() + "\n")

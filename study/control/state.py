@@ -1,4 +1,4 @@
-"""The state of a study: running, pausing, paused, stopped, interrupted, ended."""
+"""State of a study: running, pausing, stopping, paused, stopped, interrupted or ended."""
 
 from __future__ import annotations
 
@@ -10,20 +10,18 @@ from study.results.records import StudyRecord
 from study.storage.backends import driver_of
 
 State = Literal["running", "pausing", "stopping", "paused", "stopped", "interrupted", "ended"]
-"""How a study stands. Without a driver it is paused or stopped where that was asked for, and
-interrupted where it was not.
-"""
+"""Without a driver a study is paused or stopped on request, interrupted otherwise."""
 
 
 def study_state(study: StudyFolder, record: StudyRecord) -> State:
-    """How a study stands at this moment.
+    """The state of a study at this moment.
 
     Raises:
         ConfigError: The control file is damaged.
     """
     if record.finished:
         return "ended"
-    wanted = read_requests(study).wanted
+    desired = read_requests(study).desired
     if driver_of(study) is not None:
-        return "running" if wanted == "run" else "pausing" if wanted == "pause" else "stopping"
-    return "interrupted" if wanted == "run" else "paused" if wanted == "pause" else "stopped"
+        return "running" if desired == "run" else "pausing" if desired == "pause" else "stopping"
+    return "interrupted" if desired == "run" else "paused" if desired == "pause" else "stopped"

@@ -1,6 +1,4 @@
-"""Trials that wait in the Optuna study: the cells of a grid, and the replicates of proposed
-points.
-"""
+"""Trials that wait in the Optuna study: cells of a grid, and replicates of proposals."""
 
 from __future__ import annotations
 
@@ -11,21 +9,19 @@ import optuna
 from optuna.trial import FrozenTrial, Trial
 from pydantic import ValidationError
 
-from search_spaces.samplers.base import POINT
 from search_spaces.space import Sample
 from study.dispatch.trial_spec import TrialSpec
 from study.spec.study_spec import StudySpec, planned_pairs
-from study.storage.attributes import untrainable_attributes
+from study.storage.attributes import TrialAttributes, identity
 
 
 @dataclass(frozen=True)
 class Enqueuer:
-    """Adds to what waits, never twice: what a killed driver has not queued any more is added by the
-    next.
+    """Adds trials, each once: what a driver that crashed has not added, the next one adds.
 
     Attributes:
         study: The Optuna study.
-        spec: What is asked.
+        spec: The study's.
         corpus_hash: Hash of the corpus manifest.
     """
 
@@ -34,45 +30,39 @@ class Enqueuer:
     corpus_hash: str
 
     def add_grid(self) -> None:
-        """Queues every cell of a grid with every seed."""
+        """Adds every cell with every seed; nothing if a sampler proposes the configurations."""
         if self.spec.cells is None:
             return
-        known = {
-            (trial.user_attrs["cell_id"], trial.user_attrs["seed"])
-            for trial in self.study.get_trials(deepcopy=False)
-        }
+        stored = map(TrialAttributes.of, self.study.get_trials(deepcopy=False))
+        known = {(trial.cell_id, trial.seed) for trial in stored}
         for sample, seed in planned_pairs(self.spec):
             planned = TrialSpec.of(self.spec, self.corpus_hash, 0, sample, seed)
             if (planned.cell_id, planned.seed) not in known:
                 known.add((planned.cell_id, planned.seed))
-                self.study.enqueue_trial(dict(sample), user_attrs=planned.description)
+                self.study.enqueue_trial(dict(sample), user_attrs=planned.attributes())
 
     def add_replicates(self, trial: Trial, sample: Sample, known: Sequence[FrozenTrial]) -> None:
-        """Queues a proposed point again for every other seed, also where it cannot be trained: it
-        was planned with all of them.
+        """Adds a proposal with every other seed, also one that cannot be trained: it counts, too.
 
         Args:
-            trial: The one that was asked for; one that repeats a point itself has no replicates.
-            sample: Its point.
+            trial: The proposal; one that repeats another has no replicates.
+            sample: Its knobs.
             known: All trials.
         """
         others = self.spec.seeds[1:]
-        if not others or self.spec.cells is not None or POINT in trial.user_attrs:
+        if not others or self.spec.cells is not None:
             return
-        queued = {
-            other.user_attrs["seed"]
-            for other in known
-            if other.user_attrs.get(POINT) == trial.number
-        }
+        if TrialAttributes.of(trial).point is not None:
+            return
+        stored = map(TrialAttributes.of, known)
+        queued = {other.seed for other in stored if other.point == trial.number}
         for seed in others:
             if seed not in queued:
-                self.study.enqueue_trial(
-                    dict(sample),
-                    user_attrs={**self._description(sample, seed), POINT: trial.number},
-                )
+                attributes = self._attributes(sample, seed, trial.number)
+                self.study.enqueue_trial(dict(sample), user_attrs=attributes)
 
-    def _description(self, sample: Sample, seed: int) -> dict[str, object]:
+    def _attributes(self, sample: Sample, seed: int, point: int) -> dict[str, object]:
         try:
-            return TrialSpec.of(self.spec, self.corpus_hash, 0, sample, seed).description
+            return TrialSpec.of(self.spec, self.corpus_hash, 0, sample, seed).attributes(point)
         except ValidationError:
-            return untrainable_attributes(sample, seed)
+            return identity(sample, seed, point=point)

@@ -1,45 +1,46 @@
-"""Trials that are trained again. Optuna never reopens a trial that has ended: a retry is a new one
-that takes its place.
-"""
+"""Retries. Optuna never reopens an ended trial: a retry is a new one that replaces it."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
 
 from optuna.trial import FrozenTrial
 
 from cpc_core.config import CpcConfig
 from study.folders.trial_folder import TrialFolder
-from study.storage.attributes import CONTINUES, RETRY_OF
+from study.storage.attributes import TrialAttributes, identity
 
 
-def retry_attributes(trial: FrozenTrial, folder: TrialFolder, *, fresh: bool) -> dict[str, Any]:
+def retry_attributes(
+    trial: FrozenTrial, folder: TrialFolder, *, point: int | None, from_scratch: bool
+) -> dict[str, object]:
     """User attributes of the retry of a trial.
 
     Args:
         trial: A trial that failed, diverged or was cancelled.
         folder: Its folder.
-        fresh: Whether to train from scratch although there is a checkpoint.
+        point: Number of the trial whose proposed configuration it repeats.
+        from_scratch: True to train from the first step although there is a checkpoint.
     """
-    kept = {name: trial.user_attrs[name] for name in ("seed", "knobs", "trial_id", "cell_id")}
-    step = None if fresh else _last_good(trial.user_attrs["ending"]["outcome"], folder)
-    goes_on = {} if step is None else {CONTINUES: step}
-    return {**kept, **goes_on, RETRY_OF: trial.number}
+    old = TrialAttributes.of(trial)
+    return identity(
+        old.knobs,
+        old.seed,
+        old.trial_id,
+        old.cell_id,
+        point=point,
+        retry_of=trial.number,
+        continues=None if from_scratch else _resumable_step(old, folder),
+    )
 
 
-def continue_from(
-    attributes: Mapping[str, Any], old: TrialFolder, own: TrialFolder, config: CpcConfig
-) -> bool:
-    """Gives a retry what it goes on from; returns whether there is such a thing.
+def continue_from(step: int | None, old: TrialFolder, own: TrialFolder, config: CpcConfig) -> bool:
+    """Copies the checkpoint from which a retry resumes; True if there is one.
 
     Args:
-        attributes: User attributes of the retry.
-        old: Folder of the trial that it stands in for.
-        own: Its own folder.
+        step: Of the checkpoint.
+        old: Folder of the trial that is retried.
+        own: Folder of the retry.
         config: The configuration of both.
     """
-    step = attributes.get(CONTINUES)
     if step is None:
         return False
     ending = old.ending()
@@ -47,10 +48,9 @@ def continue_from(
     return True
 
 
-def _last_good(outcome: str, folder: TrialFolder) -> int | None:
-    """The step of the newest checkpoint, where going on from it can end otherwise than the first
-    time.
-    """
+def _resumable_step(old: TrialAttributes, folder: TrialFolder) -> int | None:
+    """Step of the newest checkpoint, unless training from it would end in the same way again."""
+    outcome = None if old.ending is None else old.ending.outcome
     if outcome == "diverged" or (outcome == "failed" and folder.ending() is not None):
         return None
     return folder.newest_step()

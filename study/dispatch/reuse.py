@@ -1,9 +1,9 @@
-"""Trials that were trained before: studies that lie side by side in a folder share them.
+"""Reuse of trained steps between studies in the same parent folder.
 
 A trial is found by its trajectory, the hash of everything that decides its steps but their number.
-One that ended after the same number of steps is taken over whole; of any other, the newest
-checkpoint that this trial would have made, too. Only files are read, so a study that is running
-elsewhere is neither disturbed nor waited for.
+One that ended after the same number of steps is reused whole; of any other, the newest checkpoint
+that this trial would have made, too. Only files are read: a study that is running elsewhere is
+neither disturbed nor waited for.
 """
 
 from __future__ import annotations
@@ -24,19 +24,17 @@ _TRIAL = re.compile(r"t\d+")
 
 
 _UNREADABLE = (OSError, ValueError, TypeError)
-"""What reading another study's files may raise: they may be damaged, another version's, or not for
-everybody to see.
-"""
+"""Errors of files of other studies, which may be damaged, unreadable or of another version."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A trial whose steps are another's, too.
+    """A trial with steps that another one can reuse.
 
     Attributes:
         folder: The trial.
-        step: Up to which step they are.
-        ended: Whether its ending is the other's as well.
+        step: The last such step.
+        ended: True if its final outcome is reused, too.
     """
 
     folder: TrialFolder
@@ -45,8 +43,9 @@ class Source:
 
 
 class TrialReuse:
-    """The trials of the studies beside a study, and its own. What they are is read once, how far
-    they are each time.
+    """Trials of a study and of those in the same parent folder.
+
+    Their identities are read once, their progress each time.
 
     Args:
         study: The study folder.
@@ -57,7 +56,7 @@ class TrialReuse:
         self._known: dict[Path, set[str]] = {}
         self._alike: dict[str, list[tuple[Path, Identity]]] = {}
 
-    def donor(self, trajectory_id: str, config: CpcConfig, own: Path) -> Source | None:
+    def find_source(self, trajectory_id: str, config: CpcConfig, own: Path) -> Source | None:
         """The trial that saves the most steps.
 
         Args:
@@ -65,33 +64,29 @@ class TrialReuse:
             config: Its configuration.
             own: Its folder.
         """
-        self._look_around()
+        self._read_new()
         others = [
             found for found in self._alike.get(trajectory_id, ()) if found[0] != own.absolute()
         ]
-        alike = [_donor(path, identity, config) for path, identity in others]
-        donors = [donor for donor in alike if donor is not None]
-        return max(donors, key=lambda donor: (donor.ended, donor.step), default=None)
+        found = [_source(path, identity, config) for path, identity in others]
+        sources = [source for source in found if source is not None]
+        return max(sources, key=lambda source: (source.ended, source.step), default=None)
 
-    def adopt(self, trajectory_id: str, config: CpcConfig, own: TrialFolder) -> bool:
-        """Begins a trial with what another one has trained; returns whether there was such a
-        trial.
-        """
-        # A trial that is in training drops old checkpoints: then the next best is taken. An error
-        # of the disk is this study's own.
+    def copy_steps(self, trajectory_id: str, config: CpcConfig, own: TrialFolder) -> bool:
+        """Copies the steps of the best source into a trial's folder; True if there was one."""
+        # A source in training drops old checkpoints: then the next best is copied. An error of the
+        # disk is this study's own.
         for _ in range(3):
-            donor = self.donor(trajectory_id, config, Path(own.path))
-            if donor is None:
+            source = self.find_source(trajectory_id, config, Path(own.path))
+            if source is None:
                 return False
             with suppress(FileNotFoundError, ValueError, TypeError):
-                own.copy_from(donor.folder, config, donor.step, ended=donor.ended)
+                own.copy_from(source.folder, config, source.step, ended=source.ended)
                 return True
         return False
 
-    def _look_around(self) -> None:
-        """Reads what has appeared since: each ask does, so that it lists names and looks at new
-        ones only.
-        """
+    def _read_new(self) -> None:
+        """Reads the identities of trials that were created since the last call."""
         for trials in self._parent.glob("*/trials"):
             known = self._known.setdefault(trials, set())
             names: set[str] = set()
@@ -100,7 +95,7 @@ class TrialReuse:
             for name in sorted(names - known):
                 path = trials / name
                 identity = _identity(path) if _TRIAL.fullmatch(name) else None
-                # A folder that was made a moment ago gets its identity in the next one.
+                # A folder gets its identity a moment after it was created.
                 if identity is not None:
                     known.add(name)
                     self._alike.setdefault(identity.trajectory_id, []).append((path, identity))
@@ -108,11 +103,11 @@ class TrialReuse:
 
 @dataclass(frozen=True)
 class ReuseForecast:
-    """Trials of a grid that others have trained, counted.
+    """Number of trials of a grid that other studies have trained.
 
     Attributes:
         whole: To their end.
-        begun: To a checkpoint from which they go on.
+        begun: To a checkpoint from which they resume.
     """
 
     whole: int
@@ -132,7 +127,7 @@ class ReuseForecast:
 def forecast_reuse(
     study: StudyFolder, configs: Iterable[CpcConfig], corpus_hash: str
 ) -> ReuseForecast:
-    """What a study in that folder would find trained in the studies beside it.
+    """Trials that a study in that folder would reuse from studies in the same parent folder.
 
     Args:
         study: The study folder, which need not exist.
@@ -140,11 +135,14 @@ def forecast_reuse(
         corpus_hash: Hash of its corpus manifest.
     """
     own, shared = study.trial(0), TrialReuse(Path(study.path))
-    donors = [
-        shared.donor(trajectory(config, corpus_hash), config, Path(own.path)) for config in configs
+    sources = [
+        shared.find_source(trajectory(config, corpus_hash), config, Path(own.path))
+        for config in configs
     ]
     ended = [
-        donor.ended for donor in donors if donor is not None and donor.folder.study != own.study
+        source.ended
+        for source in sources
+        if source is not None and source.folder.study != own.study
     ]
     return ReuseForecast(whole=sum(ended), begun=len(ended) - sum(ended))
 
@@ -159,14 +157,14 @@ def _identity(path: Path) -> Identity | None:
     return None
 
 
-def _donor(path: Path, identity: Identity, config: CpcConfig) -> Source | None:
+def _source(path: Path, identity: Identity, config: CpcConfig) -> Source | None:
     with suppress(*_UNREADABLE):
-        return _read_donor(_folder(path), identity, config)
+        return _read_source(_folder(path), identity, config)
     return None
 
 
-def _read_donor(folder: TrialFolder, identity: Identity, config: CpcConfig) -> Source | None:
-    # The folder may have been deleted and made again since its identity was read.
+def _read_source(folder: TrialFolder, identity: Identity, config: CpcConfig) -> Source | None:
+    # The folder may have been deleted and created again since its identity was read.
     if folder.identity() != identity:
         return None
     ending = folder.ending()
@@ -177,8 +175,8 @@ def _read_donor(folder: TrialFolder, identity: Identity, config: CpcConfig) -> S
     ):
         return Source(folder, ending.step, True)
     log: dict[int, Report] = {entry.step: entry for entry in folder.log()}
-    # Off the cadence of reports a trial has reported and saved only because it ended there; this
-    # one would not have.
+    # Between the regular reports a trial has reported and saved only because it ended there, which
+    # this one would not.
     steps = [step for step in folder.steps() if step % config.training.report_every == 0]
     usable = [step for step in steps if step < config.training.steps and step in log]
     return Source(folder, max(usable), False) if usable else None

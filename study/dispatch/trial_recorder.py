@@ -1,19 +1,18 @@
-"""Writes into the Optuna study how the trials of one driver go: what they are of, their values, and
-how they end.
-"""
+"""Writes of one driver to its trials in the Optuna study: identity, reports and final outcome."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import optuna
 from optuna.pruners import NopPruner
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.storages import BaseStorage
+from optuna.trial import Trial, TrialState
 
 from cpc_core.report import FinalOutcome, Report
 from study.spec.objectives import ObjectiveSpec
+from study.storage.attributes import TrialAttributes, ending
 
 
 class TrialRecorder:
@@ -21,56 +20,61 @@ class TrialRecorder:
 
     Args:
         study: The Optuna study.
-        objectives: What its trials are measured by; the first one's value is recorded at every
-            report.
+        storage: Its Optuna storage.
+        objectives: Of the study; the first one's value is recorded at every report.
     """
 
-    def __init__(self, study: optuna.Study, objectives: tuple[ObjectiveSpec, ...]) -> None:
-        self._study, self._objectives = study, objectives
+    def __init__(
+        self, study: optuna.Study, storage: BaseStorage, objectives: tuple[ObjectiveSpec, ...]
+    ) -> None:
+        self._study, self._storage, self._objectives = study, storage, objectives
         self._live: dict[int, Trial] = {}
         self._reported: dict[int, set[int]] = {}
 
     def __contains__(self, number: int) -> bool:
-        """Whether a trial is this driver's."""
+        """True if a trial is this driver's."""
         return number in self._live
 
-    def begin(self, trial: Trial) -> None:
-        """Takes on a running trial, which may have values already."""
-        self._live[trial.number] = trial
-        self._reported[trial.number] = set(
-            self._study._storage.get_trial(trial._trial_id).intermediate_values
-        )
+    def propose(self) -> Trial:
+        """Starts the next queued trial, or a new one whose knobs the sampler proposes."""
+        return self._begin(self._study.ask())
 
-    def describe(self, number: int, description: Mapping[str, object]) -> None:
-        """Stores what a trial is of, as far as it is not stored yet, in the order of the
-        description.
-        """
+    def resume(self, number: int) -> Trial:
+        """Takes a running trial, which may have reports already."""
+        return self._begin(Trial(self._study, self._id(number)))
+
+    def _begin(self, trial: Trial) -> Trial:
+        stored = self._storage.get_trial(self._id(trial.number))
+        self._live[trial.number] = trial
+        self._reported[trial.number] = set(stored.intermediate_values)
+        return trial
+
+    def describe(self, number: int, attributes: Mapping[str, object]) -> None:
+        """Stores the attributes that are not stored yet, in their order."""
         trial = self._live[number]
-        for name, value in description.items():
-            if name not in trial.user_attrs:
+        stored = trial.user_attrs
+        for name, value in attributes.items():
+            if name not in stored:
                 trial.set_user_attr(name, value)
 
-    def attributes(self, number: int) -> Mapping[str, Any]:
-        """What is stored of what a trial is of."""
-        return self._live[number].user_attrs
+    def attributes(self, number: int) -> TrialAttributes:
+        """Stored attributes of a trial."""
+        return TrialAttributes.of(self._live[number])
 
     def report(self, number: int, step: int, metrics: Mapping[str, float]) -> None:
-        """Records the first objective's value at a step; the first value of a step stays, so that a
-        repeat changes nothing.
-        """
+        """Records the first objective's value at a step, unless that step has one."""
         value = metrics.get(self._objectives[0].metric)
         if value is None or step in self._reported[number]:
             return
         self._reported[number].add(step)
-        trial = self._live[number]
         if len(self._objectives) == 1:
-            trial.report(value, step)
+            self._live[number].report(value, step)
         else:
             # Optuna's Trial takes no reports towards several objectives; its storages do.
-            self._study._storage.set_trial_intermediate_value(trial._trial_id, step, value)
+            self._storage.set_trial_intermediate_value(self._id(number), step, value)
 
     def should_prune(self, number: int) -> bool:
-        """Whether the pruner gives the trial up, judged from what the study knows of all trials."""
+        """True if the pruner stops the trial, given the stored reports of all trials."""
         return not isinstance(self._study.pruner, NopPruner) and self._live[number].should_prune()
 
     def end(
@@ -85,8 +89,8 @@ class TrialRecorder:
 
         Args:
             number: The trial.
-            outcome: How it ended. Only `complete` gives the trial a final value; without finite
-                objectives it is a failure.
+            outcome: Only `complete` gives the trial a final value; without finite objectives it
+                becomes `failed`.
             metrics: Final metrics of a complete trial, the latest ones otherwise.
             reason: Why, where the outcome is not plain success.
             log: Its reports, some of which may not be recorded yet.
@@ -99,26 +103,22 @@ class TrialRecorder:
             None,
         )
         if outcome == "complete" and missing is not None:
-            outcome, reason = (
-                "failed",
-                f"the final report gives no finite {missing}, but {values[missing]}",
-            )
+            outcome = "failed"
+            reason = f"the final report gives no finite {missing}, but {values[missing]}"
         trial = self._live.pop(number)
         del self._reported[number]
-        trial.set_user_attr("ending", _ending(outcome, reason, metrics))
+        trial.set_user_attr(*ending(outcome, reason, metrics))
         if outcome == "complete":
             self._study.tell(trial, [value for value in values.values() if value is not None])
         else:
-            self._study.tell(
-                trial, state=TrialState.PRUNED if outcome == "pruned" else TrialState.FAIL
-            )
+            state = TrialState.PRUNED if outcome == "pruned" else TrialState.FAIL
+            self._study.tell(trial, state=state)
 
-    def cancel_waiting(self, trial: FrozenTrial, reason: str) -> None:
+    def cancel_waiting(self, number: int, reason: str) -> None:
         """Ends a trial that was never started."""
-        storage = self._study._storage
-        storage.set_trial_user_attr(trial._trial_id, "ending", _ending("cancelled", reason, {}))
-        storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+        self._storage.set_trial_user_attr(self._id(number), *ending("cancelled", reason, {}))
+        self._storage.set_trial_state_values(self._id(number), TrialState.FAIL)
 
-
-def _ending(outcome: FinalOutcome, reason: str, metrics: Mapping[str, float]) -> dict[str, object]:
-    return {"outcome": outcome, "reason": reason, "metrics": dict(metrics)}
+    def _id(self, number: int) -> int:
+        study_id = self._storage.get_study_id_from_name(self._study.study_name)
+        return self._storage.get_trial_id_from_study_id_trial_number(study_id, number)

@@ -1,4 +1,4 @@
-"""A trial as it is handed out: its configuration, and the hashes that make its identity."""
+"""A trial ready to train: its configuration, and the hashes that identify it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from cpc_core.config import CpcConfig, signature
 from search_spaces.space import Sample
 from study.spec.study_spec import StudySpec
-from study.storage.attributes import untrainable_attributes
+from study.storage.attributes import identity
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class TrialSpec:
     def of(
         cls, spec: StudySpec, corpus_hash: str, number: int, sample: Sample, seed: int
     ) -> TrialSpec:
-        """What a sample and a seed mean in a study.
+        """The trial that a sample and a seed define in a study.
 
         Raises:
-            pydantic.ValidationError: They make no configuration that can be trained.
+            pydantic.ValidationError: Their configuration cannot be trained.
         """
         config = spec.config(sample, seed)
         return cls(
@@ -49,10 +49,10 @@ class TrialSpec:
             signature(config, corpus_hash, ignore_seed=True),
         )
 
-    @property
-    def description(self) -> dict[str, object]:
-        """What the Optuna trial remembers of it; see `has_attributes`."""
-        return untrainable_attributes(self.sample, self.seed) | {
-            "trial_id": self.trial_id,
-            "cell_id": self.cell_id,
-        }
+    def attributes(self, point: int | None = None) -> dict[str, object]:
+        """User attributes of its Optuna trial.
+
+        Args:
+            point: Number of the trial whose proposed configuration it repeats.
+        """
+        return identity(self.sample, self.seed, self.trial_id, self.cell_id, point=point)

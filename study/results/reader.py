@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from optuna.trial import FrozenTrial
 
@@ -14,8 +13,8 @@ from study.folders.trial_folder import Origin
 from study.folders.usage import elapsed_s, usage_of
 from study.results.records import StudyRecord, TrialRecord
 from study.spec.study_spec import StudySpec
-from study.storage.attributes import has_attributes, stored_outcome, successors
-from study.storage.backends import storage_errors, stored_trials
+from study.storage.attributes import TrialAttributes, outcome_of, successors
+from study.storage.backends import storage_errors, storage_of
 
 REQUESTS = 16
 """Simultaneous requests to an object store."""
@@ -29,10 +28,12 @@ def read_study(folder: StudyFolder) -> StudyRecord:
         UnreachableError: Its database does not answer.
     """
     spec = folder.spec()
-    with storage_errors(folder, spec.store):
+    storage = storage_of(folder, spec)
+    with storage_errors(folder, storage):
         provenance = folder.provenance()
-        stored, attributes = stored_trials(folder, spec, provenance)
-        trials = _records(folder, [trial for trial in stored if has_attributes(trial)])
+        stored, attributes = storage.read()
+        identified = [trial for trial in stored if TrialAttributes.of(trial).complete]
+        trials = _records(folder, identified)
         prediction = folder.prediction()
     wall_s = elapsed_s(attributes)
     return StudyRecord(
@@ -81,21 +82,20 @@ def _records(folder: StudyFolder, trials: Sequence[FrozenTrial]) -> tuple[TrialR
 def _record(folder: StudyFolder, trial: FrozenTrial, retried_as: int | None) -> TrialRecord:
     own = folder.trial(trial.number)
     log, origin = own.log(), own.origin()
-    ending: dict[str, Any] = (
-        trial.user_attrs["ending"] if trial.state.is_finished() else {"reason": "", "metrics": {}}
-    )
-    attributes = trial.user_attrs
+    attributes = TrialAttributes.of(trial)
+    ended = trial.state.is_finished()
+    ending = (attributes.ending if ended else None) or Report(0, {})
     return TrialRecord(
         number=trial.number,
-        trial_id=attributes["trial_id"],
-        cell_id=attributes["cell_id"],
-        seed=attributes["seed"],
-        knobs=attributes["knobs"],
-        outcome=stored_outcome(trial),
+        trial_id=attributes.trial_id,
+        cell_id=attributes.cell_id,
+        seed=attributes.seed,
+        knobs=attributes.knobs,
+        outcome=outcome_of(trial),
         reason="; ".join(
-            text for text in (ending["reason"], _origin_words(folder, origin, log)) if text
+            text for text in (ending.reason, _origin_words(folder, origin, log)) if text
         ),
-        metrics=ending["metrics"] or (log[-1].metrics if log else {}),
+        metrics=ending.metrics or (log[-1].metrics if log else {}),
         history=log,
         duration_s=log[-1].elapsed_s if log else 0.0,
         retried_as=retried_as,

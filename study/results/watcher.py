@@ -9,11 +9,10 @@ from pathlib import Path
 from threading import Lock
 
 from cpc_core.storage_path import StoragePath
-from study.folders.study_folder import JOURNAL, StudyFolder
+from study.folders.study_folder import StudyFolder
 from study.folders.trial_folder import LOG
 from study.results.records import StudyRecord
-from study.storage.backends import database_revision, storage_errors
-from study.storage.object_store import FOLDER
+from study.storage.backends import storage_errors, storage_of
 
 
 def revision(folder: StudyFolder) -> str:
@@ -25,11 +24,11 @@ def revision(folder: StudyFolder) -> str:
         UnreachableError: The study's database or object store does not answer.
     """
     digest = hashlib.sha256()
-    with storage_errors(folder, None):
-        spec = folder.spec() if folder.holds_study() else None
-    with storage_errors(folder, spec.store if spec else None):
-        if spec is not None:
-            digest.update(database_revision(spec, folder.provenance()).encode())
+    with storage_errors(folder):
+        storage = storage_of(folder) if folder.holds_study() else None
+    with storage_errors(folder, storage):
+        if storage is not None:
+            digest.update(storage.revision().encode())
         for name, stamp in _stamps(folder.path):
             digest.update(f"{name}\0{stamp}\n".encode())
     return digest.hexdigest()[:16]
@@ -39,11 +38,11 @@ def _stamps(place: StoragePath) -> Iterator[tuple[str, str]]:
     """Time and size of the journal and the metrics logs, by name."""
     if not place.is_local:
         for name, info in sorted(place.walk_files().items()):
-            if name.startswith(f"{FOLDER}/") or name.endswith(f"/{LOG}"):
+            if name.endswith(f"/{LOG}"):
                 yield name, f"{info.mtime_ns} {info.size}"
         return
     folder = Path(place)
-    for path in (folder / JOURNAL, *sorted(folder.glob(f"trials/*/{LOG}"))):
+    for path in sorted(folder.glob(f"trials/*/{LOG}")):
         with suppress(FileNotFoundError):
             stat = path.stat()
             yield str(path.relative_to(folder)), f"{stat.st_mtime_ns} {stat.st_size}"

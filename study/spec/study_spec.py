@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
@@ -23,6 +22,7 @@ from study.spec.messages import SpecError, line, validation_messages
 from study.spec.objectives import MEASURED_AT_EVERY_REPORT, ObjectiveSpec, OneOrSeveral
 from study.spec.presets import source_text
 from study.spec.resources import Resources
+from study.spec.stores import check_store
 from study.spec.validation import base_problems, cell_problems, space_problems
 from study.spec.yaml_document import parse
 
@@ -76,20 +76,8 @@ class StudySpec(Section):
 
     @field_validator("store")
     @classmethod
-    def _without_password(cls, store: str | None) -> str | None:
-        if store is None:
-            return None
-        parts = urlsplit(store)
-        if parts.password is not None or "password" in parts.query:
-            raise ValueError(
-                "a password must not stand in a spec, which is copied into every study: leave it out, and set PGPASSWORD or list it in "
-                "~/.pgpass"
-            )
-        if parts.scheme != "postgresql" or not parts.path.strip("/"):
-            raise ValueError(
-                f"'{store}' is no store: name a database as postgresql://user@host:5432/database, or leave it out"
-            )
-        return store
+    def _has_backend(cls, store: str | None) -> str | None:
+        return None if store is None else check_store(store)
 
     @field_validator("seeds")
     @classmethod

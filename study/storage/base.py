@@ -4,90 +4,114 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import optuna
-from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
-from study.spec.study_spec import StudySpec
+from cpc_core.errors import CpcError
 
 
-class Tenure(Protocol):
-    """What a driver holds of a study. All of it falls free with the driver's process, however that
-    ends.
+class Storage(Protocol):
+    """Where the trials of one study are kept, and which driver may write them.
+
+    A backend is made from the study's folder and spec, and connects to nothing before it is used.
+    All locks end with the driver's process, however it ends.
     """
 
-    def alone(self) -> AbstractContextManager[None]:
-        """Keeps other drivers from opening the study and from asking for trials during the
-        block.
-        """
+    shared: ClassVar[bool]
+    """True if several drivers may work on the study at a time."""
 
-    def storage(self, name: str) -> BaseStorage:
-        """Where the trials of the study of that name are remembered, to be written as long as it is
-        held.
-        """
+    @property
+    def name(self) -> str:
+        """The study's name in its storage."""
 
-    def take(self, trial: str) -> None:
-        """Takes a trial that was asked for just now, alone."""
-
-    def adopt(self, trial: str) -> bool:
-        """Tries to take a trial that was begun; returns whether its driver has ended, so that it is
-        this driver's now.
-        """
-
-    def let_go(self, trial: str) -> None:
-        """Gives a trial back that has ended."""
-
-    def hold(self) -> None:
-        """Makes sure that what was taken is still held.
+    def read(self) -> tuple[list[FrozenTrial], Mapping[str, Any]]:
+        """The stored trials, and the user attributes of the study; changes nothing.
 
         Raises:
-            UnreachableError: The object store cannot say so any more.
-            psycopg.Error: The database cannot; `reaching` says it readably.
+            ConfigError: The storage is damaged.
         """
 
+    def revision(self) -> str:
+        """A text that changes whenever a stored trial does."""
+
+    def driver(self) -> str | None:
+        """The process that runs the study, as text; None without one.
+
+        Drivers of a shared storage are visible only while they train a trial.
+        """
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Keeps other drivers from opening the study and from requesting trials in the block.
+
+        Raises:
+            CpcError: Another driver runs the study, and it is not a shared one.
+            ConfigError: The study folder cannot be written.
+        """
+
+    def open(self) -> BaseStorage:
+        """The Optuna storage that the driver writes. To be called in an `exclusive` block."""
+
+    def acquire(self, number: int) -> None:
+        """Locks a trial that was proposed in this `exclusive` block."""
+
+    def try_acquire(self, number: int) -> bool:
+        """Locks a running trial if its driver has ended; returns True if this driver has it."""
+
+    def release(self, number: int) -> None:
+        """Unlocks a trial."""
+
+    def check(self) -> None:
+        """Verifies that every lock still holds.
+
+        Raises:
+            UnreachableError: Another driver may have them.
+        """
+
+    def explain(self, error: BaseException) -> CpcError | None:
+        """The error to show to a user instead; None for one that is not this backend's."""
+
     def close(self) -> None:
-        """Gives everything back."""
+        """Releases all locks."""
 
 
 class SingleDriver:
-    """What there is to hold where the whole study belongs to one driver: nothing more."""
+    """Mixin for a backend that locks the whole study, from the first `exclusive` to `close`."""
+
+    shared: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        self._locked = False
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """There is no other driver."""
+    def exclusive(self) -> Iterator[None]:
+        if not self._locked:
+            self.lock()
+            self._locked = True
         yield
 
-    def take(self, trial: str) -> None:
-        """All trials belong to the one driver."""
+    def lock(self) -> None:
+        """Locks the study.
 
-    def adopt(self, trial: str) -> bool:
-        """No other driver is left."""
+        Raises:
+            CpcError: Another driver runs it.
+        """
+        raise NotImplementedError
+
+    def acquire(self, number: int) -> None:
+        """Does nothing: all trials are the one driver's."""
+
+    def try_acquire(self, number: int) -> bool:
         return True
 
-    def let_go(self, trial: str) -> None:
-        """Nobody else waits for it."""
+    def release(self, number: int) -> None:
+        """Does nothing: no other driver waits for the trial."""
 
 
-def study_name(spec: StudySpec, provenance: Mapping[str, Any]) -> str:
-    """The name of a study in its store. A journal holds one; a database many, also of the same name
-    and spec.
-    """
-    return spec.name if spec.store is None else f"{spec.name}-{spec.hash}-{provenance['study_id']}"
-
-
-def trial_lock(study: str, number: int) -> str:
-    """The name of the lock on a trial.
-
-    Args:
-        study: Name of the study in its store.
-        number: The trial's.
-    """
-    return f"{study} trial {number}"
-
-
-def _content(storage: JournalStorage, name: str) -> tuple[list[FrozenTrial], Mapping[str, Any]]:
+def content(storage: BaseStorage, name: str) -> tuple[list[FrozenTrial], Mapping[str, Any]]:
+    """Trials and user attributes of a stored study; nothing where it has not been created yet."""
     try:
         study = optuna.load_study(study_name=name, storage=storage)
     except KeyError:

@@ -1,82 +1,129 @@
-"""Who may train what, and the case of one driver a study behind a lock file. `lease` and
-`postgres_locks` are the others.
-"""
+"""Trials of a study in the journal of its folder, for one driver behind a lock file."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial
 
 from cpc_core.errors import ConfigError, CpcError
-from study.storage.base import SingleDriver
+from study.folders.study_folder import JOURNAL, StudyFolder
+from study.spec.study_spec import StudySpec
+from study.storage.base import SingleDriver, content
 
-JOURNAL, LOCK = "journal.log", "driver.lock"
-
+LOCK = "driver.lock"
 
 ATTEMPTS, ATTEMPT_S = 4, 0.05
 
 
-class FolderLock(SingleDriver):
-    """The whole study for one driver: an exclusive lock on its folder, which the operating system
-    drops with the process.
+class JournalFile(SingleDriver):
+    """The file `journal.log`, and an exclusive lock that the operating system drops with a process.
 
-    Raises:
-        CpcError: Another process holds it.
-        ConfigError: The folder cannot be written.
+    Args:
+        folder: The study folder, on this machine.
+        spec: The study's.
     """
 
-    def __init__(self, study: Path) -> None:
-        self._journal = study / JOURNAL
+    def __init__(self, folder: StudyFolder, spec: StudySpec) -> None:
+        super().__init__()
+        self._folder, self.name = Path(folder.path), spec.name
+        self._journal, self._lock_file = self._folder / JOURNAL, self._folder / LOCK
+        self._file: IO[str] | None = None
+
+    def read(self) -> tuple[list[FrozenTrial], Mapping[str, Any]]:
+        if not self._journal.exists():
+            return [], {}
         try:
-            self._file = (study / LOCK).open("a+", encoding="ascii")
+            return content(JournalStorage(JournalFileBackend(str(self._journal))), self.name)
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"{self._journal} is damaged ({error}): restore it from a copy, or start the study "
+                "again in another folder"
+            ) from error
+
+    def revision(self) -> str:
+        try:
+            stat = self._journal.stat()
+        except FileNotFoundError:
+            return ""
+        return f"{stat.st_mtime_ns} {stat.st_size}"
+
+    def driver(self) -> str | None:
+        try:
+            file = self._lock_file.open(encoding="ascii")
+        except FileNotFoundError:
+            return None
         except OSError as error:
             raise ConfigError(
-                f"the study folder {study} cannot be written ({error.strerror}): choose another one with -o, or have its owner run it"
+                f"{self._lock_file} cannot be read ({error.strerror}): have its owner make it "
+                "readable for you"
             ) from error
-        if not self._acquired():
-            self._file.seek(0)
-            holder = self._file.read().strip()
-            self._file.close()
-            raise CpcError(
-                f"{study} is being run by process {holder}: wait for it, or stop it with `cpc study stop` and resume"
-            )
-        self._file.truncate(0)
-        self._file.write(f"{os.getpid()}\n")
-        self._file.flush()
-
-    def _acquired(self) -> bool:
-        # Whoever asks for the driver holds the lock for a moment, too.
-        for _ in range(ATTEMPTS):
+        with file:
             try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                time.sleep(ATTEMPT_S)
-            else:
-                return True
-        return False
+                return f"process {file.read().strip()}"
+        return None
 
-    def storage(self, name: str) -> BaseStorage:
-        """The journal in the folder."""
+    def lock(self) -> None:
+        try:
+            file = self._lock_file.open("a+", encoding="ascii")
+        except OSError as error:
+            raise ConfigError(
+                f"the study folder {self._folder} cannot be written ({error.strerror}): choose "
+                "another one with -o, or have its owner run it"
+            ) from error
+        if not _try_lock(file):
+            file.seek(0)
+            holder = file.read().strip()
+            file.close()
+            raise CpcError(
+                f"{self._folder} is being run by process {holder}: wait for it, or stop it with "
+                "`cpc study stop` and resume"
+            )
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        self._file = file
+
+    def open(self) -> BaseStorage:
         repair_journal(self._journal)
         return JournalStorage(AtomicJournalFile(self._journal))
 
-    def hold(self) -> None:
-        """A lock of the operating system is never lost."""
+    def check(self) -> None:
+        """Does nothing: a process keeps its lock on a file."""
+
+    def explain(self, error: BaseException) -> CpcError | None:
+        return None
 
     def close(self) -> None:
-        """Lets another driver in."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+
+
+def _try_lock(file: IO[str]) -> bool:
+    # `JournalFile.driver` locks the file for a moment, too.
+    for _ in range(ATTEMPTS):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(ATTEMPT_S)
+        else:
+            return True
+    return False
 
 
 class AtomicJournalFile(JournalFileBackend):
-    """The journal of the one driver that writes. What a full disk cuts off is removed at once: the
-    next line would be glued to it.
+    """The journal as its driver writes it: entries that a full disk cuts off are removed at once.
+
+    The next line would be appended to half a one.
     """
 
     def __init__(self, journal: Path) -> None:
@@ -84,7 +131,7 @@ class AtomicJournalFile(JournalFileBackend):
         self._journal = journal
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Adds entries after the last one, all of them or none."""
+        """Appends all entries or none."""
         before = self._journal.stat().st_size
         try:
             super().append_logs(logs)
@@ -94,30 +141,14 @@ class AtomicJournalFile(JournalFileBackend):
 
 
 def repair_journal(journal: Path) -> None:
-    """Removes what a killed driver may leave: a stale lock, waited for otherwise, and half a last
-    line, fatal otherwise.
+    """Removes a stale lock and half a last line, which a driver that was killed may leave.
+
+    Optuna would wait for the one and fail at the other.
     """
     journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
     if journal.exists():
-        content = journal.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
+        lines = journal.read_bytes()
+        whole = lines.rfind(b"\n") + 1
+        if whole < len(lines):
             with journal.open("r+b") as file:
                 file.truncate(whole)
-
-
-def _of_lock(study: Path) -> str | None:
-    try:
-        file = (study / LOCK).open(encoding="ascii")
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise ConfigError(
-            f"{study / LOCK} cannot be read ({error.strerror}): have its owner make it readable for you"
-        ) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return f"process {file.read().strip()}"
-    return None

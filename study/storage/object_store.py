@@ -1,5 +1,7 @@
-"""One driver a study where files cannot be locked: every driver keeps an object of its own fresh,
-and gives way to another fresh one.
+"""Trials of a study in an object store: a journal in objects, and a lease of one driver at a time.
+
+Both rest on conditional writes, which replace an object only as long as no other process has: a
+driver that was suspended while another one took over can write neither. No clocks are compared.
 """
 
 from __future__ import annotations
@@ -9,212 +11,277 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
+from datetime import timedelta
+from functools import cached_property, lru_cache
 from threading import Event, Thread
-from typing import Any
+from typing import Any, cast
+from urllib.parse import parse_qs, urlsplit
 
+from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+from obstore.store import ObjectStore as Objects
+from obstore.store import S3Store, from_url
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import BaseJournalBackend
+from optuna.trial import FrozenTrial
+from pyarrow import fs
 
-from cpc_core.errors import CpcError
+from cpc_core.errors import ConfigError, CpcError
 from cpc_core.storage_path import StoragePath
 from study.errors import UnreachableError
-from study.storage.base import SingleDriver
+from study.folders.study_folder import StudyFolder
+from study.spec.study_spec import StudySpec
+from study.storage.base import SingleDriver, content
 
-LEASE_S = 30.0
-"""A driver whose object has not changed for so long is taken to have ended."""
+LEASE_S, RENEW_S = 30.0, 6.0
+"""Seconds without a change after which a lease has run out, and between two renewals of it."""
 
-
-RENEW_S = 6.0
-"""Seconds between two changes of a driver's object."""
-
-
-class Lease(SingleDriver):
-    """The whole study for one driver, as long as it renews an object below `drivers/`.
-
-    Of two drivers that start at the same time at least one sees the other's object, since a store
-    lists what was written before; both may, and then both give way. Nobody's clock is compared with
-    another's: a driver that has ended is known by an object that does not change, after `LEASE_S`,
-    or at once where it was a process of this machine. A driver that was suspended for longer than
-    that finds its lease lost, and ends without writing to the journal.
-
-    Args:
-        study: The study folder.
-
-    Raises:
-        CpcError: Another driver runs the study.
-    """
-
-    def __init__(self, study: StoragePath) -> None:
-        self._study, self._drivers = study, study / "drivers"
-        self._own = self._drivers / f"{uuid.uuid4().hex[:12]}.json"
-        self._renewals = 0
-        self._lost, self._closed = False, Event()
-        self._write(_now_s())
-        self._thread = Thread(target=self._keep, name="lease", daemon=True)
-        self._thread.start()
-        try:
-            self._outlast_others()
-        except BaseException:
-            self.close()
-            raise
-
-    def storage(self, name: str) -> BaseStorage:
-        """The journal in the folder."""
-        return JournalStorage(ObjectJournal(self._study, before_writing=self.hold))
-
-    def hold(self) -> None:
-        """Raises where the lease was lost.
-
-        Raises:
-            UnreachableError: It could not be renewed in time.
-        """
-        if self._lost or _now_s() - self._renewed_s > LEASE_S:
-            raise UnreachableError(
-                f"{self._study} could not be reached for {LEASE_S:g} s, or this process was suspended: another driver may be running "
-                "the study now; nothing of it is lost, `cpc study resume` goes on once there is none"
-            )
-
-    def close(self) -> None:
-        """Lets another driver in."""
-        self._closed.set()
-        self._thread.join()
-        self._own.remove()
-
-    def _keep(self) -> None:
-        while not self._closed.wait(RENEW_S):
-            # A store that does not answer is asked again; whoever holds the lease looks at how long
-            # ago it last did.
-            with suppress(OSError):
-                began = _now_s()
-                # An object of ours may be there that was written too late: by a process suspended
-                # since it had looked.
-                if began - self._renewed_s > LEASE_S or not self._own.is_file():
-                    self._lost = True
-                    return
-                self._write(began)
-
-    def _write(self, began: float) -> None:
-        """Renews the lease as of the time at which it was known to be held."""
-        self._renewals += 1
-        self._own.write_bytes(json.dumps({**_this_process(), "renewals": self._renewals}).encode())
-        self._renewed_s = began
-
-    def _outlast_others(self) -> None:
-        # Not _now_s: time in which this machine was suspended shows nothing of the others.
-        unchanged: dict[str, tuple[bytes, float]] = {}
-        while others := self._others():
-            for name, content in others.items():
-                before, since = unchanged.setdefault(name, (content, time.monotonic()))
-                if content != before:
-                    holder = json.loads(content)
-                    raise CpcError(
-                        f"{self._study} is being run by process {holder['process']} on {holder['machine']}: wait for it, or stop it and "
-                        "resume; for drivers at the same time the spec's store must be a PostgreSQL database"
-                    )
-                if time.monotonic() - since > LEASE_S or has_ended(json.loads(content)):
-                    (self._drivers / name).remove()
-            time.sleep(min(1.0, RENEW_S / 2))
-
-    def _others(self) -> dict[str, bytes]:
-        found = {}
-        for name in self._drivers.file_sizes().keys() - {self._own.name}:
-            with suppress(FileNotFoundError):
-                found[name] = (self._drivers / name).read_bytes()
-        return found
-
-
-def _now_s() -> float:
-    """Seconds since this machine was started, those included in which it was suspended: others saw
-    them pass.
-    """
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def _this_process() -> dict[str, object]:
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    return {
-        "process": os.getpid(),
-        "machine": socket.gethostname(),
-        "numbered_in": f"{boot} {Path('/proc/self/ns/pid').readlink()}",
-    }
-
-
-def has_ended(holder: dict[str, object]) -> bool:
-    """Whether it was a process of this machine that is no more. Of other machines nothing is
-    known.
-    """
-    return (
-        holder["numbered_in"] == _this_process()["numbered_in"]
-        and not Path(f"/proc/{holder['process']}").exists()
-    )
-
-
-def _of_lease(study: StoragePath) -> str | None:
-    drivers = study / "drivers"
-    for name, info in drivers.walk_files().items():
-        with suppress(FileNotFoundError):
-            holder = json.loads((drivers / name).read_bytes())
-            if not has_ended(holder) and time.time() - info.mtime_ns / 1e9 < LEASE_S:
-                return f"process {holder['process']} on {holder['machine']}"
-    return None
-
-
-FOLDER = "journal"
-
+LEASE, JOURNAL = "drivers/driver.json", "journal"
 
 ENTRIES = 500
-"""Of a whole object: enough that a study of a thousand trials has few, and little enough to be
-written with every entry.
-"""
+"""Of a full journal object: few objects for a thousand trials, and little to write per entry."""
+
+
+class ObjectStore(SingleDriver):
+    """Objects below the study folder: `journal/` and the lease `drivers/driver.json`.
+
+    Args:
+        folder: The study folder, in S3, Google Cloud Storage or Azure.
+        spec: The study's.
+    """
+
+    def __init__(self, folder: StudyFolder, spec: StudySpec) -> None:
+        super().__init__()
+        self._folder, self.name = folder, spec.name
+        self._holder = {"process": os.getpid(), "machine": socket.gethostname()}
+        self._renewals, self._renewed_s, self._lost = 0, 0.0, False
+        self._closing, self._thread = Event(), Thread(target=self._renew, daemon=True)
+
+    @cached_property
+    def _objects(self) -> Objects:
+        return objects_of(self._folder.path)
+
+    def read(self) -> tuple[list[FrozenTrial], Mapping[str, Any]]:
+        return content(JournalStorage(ObjectJournal(self._objects)), self.name)
+
+    def revision(self) -> str:
+        listed = [meta for chunk in self._objects.list(JOURNAL) for meta in chunk]
+        return " ".join(sorted(f"{meta['path']} {meta['e_tag']}" for meta in listed))
+
+    def driver(self) -> str | None:
+        with suppress(FileNotFoundError):
+            found = self._objects.get(LEASE)
+            holder = json.loads(bytes(found.bytes()))
+            # Shown to users only: no lock depends on the two clocks.
+            age_s = time.time() - found.meta["last_modified"].timestamp()
+            return None if holder["released"] or age_s > LEASE_S else _words(holder)
+        return None
+
+    def lock(self) -> None:
+        """Takes the lease, or takes it over once it has run out.
+
+        Raises:
+            CpcError: Another driver renews it.
+        """
+        # A version from an earlier call would take over a lease without watching it.
+        self._lease = VersionedObject(self._objects, LEASE)
+        watched_s, free = time.monotonic(), True
+        while True:
+            if free:
+                with suppress(ChangedError):
+                    self._write_lease()
+                    break
+            version, holder = self._lease.version, json.loads(self._lease.read())
+            if self._lease.version != version:
+                raise CpcError(
+                    f"{self._folder} is being run by {_words(holder)}: wait for it, or stop it and "
+                    "resume; for drivers at the same time the spec's store must be a PostgreSQL "
+                    "database"
+                )
+            free = holder["released"] or time.monotonic() - watched_s > LEASE_S
+            if not free:
+                time.sleep(RENEW_S / 6)
+        self._thread.start()
+
+    def open(self) -> BaseStorage:
+        return JournalStorage(ObjectJournal(self._objects, self))
+
+    def check(self) -> None:
+        if self._lost or time.monotonic() - self._renewed_s > LEASE_S:
+            raise UnreachableError(
+                f"{self._folder} could not be reached for {LEASE_S:g} s, or this process was "
+                "suspended: another driver may be running the study now; nothing of it is lost, "
+                "`cpc study resume` continues once there is none"
+            )
+
+    def explain(self, error: BaseException) -> CpcError | None:
+        if not isinstance(error, BaseError):
+            return None
+        reason = str(error).partition("\n")[0]
+        return UnreachableError(
+            f"{self._folder} cannot be used ({reason}): check the address and the credentials; "
+            "nothing of a study there is lost"
+        )
+
+    def close(self) -> None:
+        if self._thread.ident is not None:
+            self._closing.set()
+            self._thread.join()
+            with suppress(ChangedError, OSError, BaseError):
+                # Not deleted: no store deletes an object only as long as it is one's own.
+                self._write_lease(released=True)
+
+    def _write_lease(self, *, released: bool = False) -> None:
+        began_s = time.monotonic()
+        # Counted, because objects of the same content have the same version.
+        self._renewals += 1
+        lease = {**self._holder, "renewals": self._renewals, "released": released}
+        self._lease.write(json.dumps(lease | {"nonce": uuid.uuid4().hex}).encode())
+        self._renewed_s = began_s
+
+    def _renew(self) -> None:
+        while not self._closing.wait(RENEW_S):
+            try:
+                self._write_lease()
+            except (ChangedError, FileNotFoundError):
+                self._lost = True
+                return
+            except (OSError, BaseError):
+                continue  # The next turn tries again; `check` reads when the last one succeeded.
 
 
 class ObjectJournal(BaseJournalBackend):
-    """The journal of a study folder in an object store. One process writes, any number read.
+    """The journal of a study in numbered objects. One process writes, any number read.
 
     Args:
-        study: The study folder.
-        before_writing: Raises where this process may not write.
+        objects: Below the study folder.
+        writer: The backend that has the lease; None to read.
     """
 
-    def __init__(
-        self, study: StoragePath, before_writing: Callable[[], None] | None = None
-    ) -> None:
-        self._folder, self._before_writing = study / FOLDER, before_writing
-        self._begin, self._tail = 0, list[bytes]()
-        if before_writing is not None and (begins := self._begins()):
-            self._begin = begins[-1]
-            self._tail = self._lines(self._begin)
+    def __init__(self, objects: Objects, writer: ObjectStore | None = None) -> None:
+        self._objects, self._writer = objects, writer
+        self._begin = max(self._begins(), default=0) if writer else 0
+        self._last, self._tail = self._object(self._begin), list[bytes]()
+        if writer is not None:
+            with suppress(FileNotFoundError):
+                self._tail = self._last.read().splitlines()
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
-        """The entries from a number on. The one writer knows the latest without asking."""
-        if self._before_writing is not None and log_number_from >= self._begin:
+        """Entries from a number on; the writer has the latest ones in memory."""
+        if self._writer is not None and log_number_from >= self._begin:
             yield from map(json.loads, self._tail[log_number_from - self._begin :])
             return
         begins = self._begins()
-        first = max(
-            (index for index, begin in enumerate(begins) if begin <= log_number_from), default=0
-        )
-        for begin in begins[first:]:
-            yield from map(json.loads, self._lines(begin)[max(0, log_number_from - begin) :])
+        for begin, following in zip(begins, [*begins[1:], None], strict=True):
+            if following is None or following > log_number_from:
+                lines = self._object(begin).read().splitlines()
+                yield from map(json.loads, lines[max(0, log_number_from - begin) :])
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Adds entries after the last one."""
-        if self._before_writing is not None:
-            self._before_writing()
+        """Appends entries to the last object, or begins the next one.
+
+        Raises:
+            UnreachableError: Another driver may be running the study.
+            ChangedError: Another driver has written the journal.
+        """
+        if self._writer is not None:
+            self._writer.check()
         if len(self._tail) >= ENTRIES:
             self._begin, self._tail = self._begin + len(self._tail), []
+            self._last = self._object(self._begin)
         tail = [*self._tail, *(json.dumps(entry).encode() for entry in logs)]
-        self._place(self._begin).write_bytes(b"".join(line + b"\n" for line in tail))
+        self._last.write(b"".join(line + b"\n" for line in tail))
         self._tail = tail
 
     def _begins(self) -> list[int]:
-        return sorted(int(name.partition(".")[0]) for name in self._folder.file_sizes())
+        listed = [meta["path"] for chunk in self._objects.list(JOURNAL) for meta in chunk]
+        return sorted(int(path.rpartition("/")[2].partition(".")[0]) for path in listed)
 
-    def _lines(self, begin: int) -> list[bytes]:
-        return self._place(begin).read_bytes().splitlines()
+    def _object(self, begin: int) -> VersionedObject:
+        return VersionedObject(self._objects, f"{JOURNAL}/{begin:012d}.jsonl")
 
-    def _place(self, begin: int) -> StoragePath:
-        return self._folder / f"{begin:012d}.jsonl"
+
+class ChangedError(UnreachableError):
+    """An object that another driver has written: this one may write no more."""
+
+
+class VersionedObject:
+    """An object that is written only as long as it has the version that was last read or written.
+
+    Attributes:
+        version: What the store calls it; None for an object to be created.
+    """
+
+    def __init__(self, objects: Objects, path: str) -> None:
+        self._objects, self._path, self.version = objects, path, cast(Any, None)
+        self._unconfirmed: list[bytes] = []
+
+    def read(self) -> bytes:
+        """The content.
+
+        Raises:
+            FileNotFoundError: There is no such object.
+        """
+        found = self._objects.get(self._path)
+        self.version = _version(found.meta)
+        return bytes(found.bytes())
+
+    def write(self, content: bytes) -> None:
+        """Replaces the content.
+
+        Raises:
+            ChangedError: Another driver has written the object.
+        """
+        # What was written before although the store's answer was lost is this process's, too.
+        self._unconfirmed.append(content)
+        stored = b""
+        while stored != content:
+            try:
+                put = self._objects.put(self._path, content, mode=self.version or "create")
+            except (AlreadyExistsError, PreconditionError) as error:
+                stored = self.read()
+                if stored not in self._unconfirmed:
+                    raise ChangedError(
+                        f"another driver has written {self._path}: nothing of the study is lost, "
+                        "`cpc study resume` continues once that driver has ended"
+                    ) from error
+            else:
+                self.version, stored = _version(put), content
+        self._unconfirmed.clear()
+
+
+def _version(meta: Mapping[str, Any]) -> dict[str, str]:
+    # S3 and Azure have e-tags, Google Cloud Storage numbers its versions.
+    return {name: meta[name] for name in ("e_tag", "version") if meta[name] is not None}
+
+
+@lru_cache(maxsize=16)
+def objects_of(folder: StoragePath) -> Objects:
+    """The objects below a folder, found with the credentials that the store's own tools use.
+
+    Raises:
+        ConfigError: The folder's store has no conditional writes.
+    """
+    parts, options = urlsplit(folder.text), parse_qs(urlsplit(folder.text).query)
+    retries = {"max_retries": 3, "retry_timeout": timedelta(seconds=RENEW_S)}
+    client: Any = {"client_options": {"allow_http": True}, "retry_config": retries}
+    if isinstance(files := folder.filesystem, fs.S3FileSystem):
+        from obstore.auth.boto3 import Boto3CredentialProvider
+
+        if endpoint := options.get("endpoint_override", [""])[0]:
+            scheme = "" if "://" in endpoint else f"{options.get('scheme', ['https'])[0]}://"
+            client["endpoint"] = scheme + endpoint
+        client |= {"region": files.region, "credential_provider": Boto3CredentialProvider()}
+        return S3Store(parts.netloc, prefix=parts.path.strip("/"), **client)
+    try:
+        return from_url(parts._replace(query="").geturl(), **client)
+    except BaseError as error:
+        raise ConfigError(
+            f"{folder} cannot keep trials: one driver at a time needs S3, Google Cloud Storage or "
+            "Azure; choose a folder there, or name a PostgreSQL database as the spec's store"
+        ) from error
+
+
+def _words(holder: Mapping[str, Any]) -> str:
+    return f"process {holder['process']} on {holder['machine']}"

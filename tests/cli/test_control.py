@@ -19,10 +19,10 @@ from study.cli.study.watch import _followed
 from study.control.requests import ControlRequests, read_requests, request
 from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
-from study.storage.journal_file import FolderLock
+from study.storage.base import Storage
 from tests.helpers.cli import Cpc
 from tests.helpers.specs import tiny_spec
-from tests.helpers.studies import ended_study
+from tests.helpers.studies import ended_study, locked
 
 
 @pytest.fixture
@@ -40,8 +40,8 @@ def cpc(capsys: pytest.CaptureFixture[str]) -> Cpc:
 
 
 @pytest.fixture
-def driver(folder: Path) -> Iterator[FolderLock]:
-    lock = FolderLock(folder)
+def driver(folder: Path) -> Iterator[Storage]:
+    lock = locked(folder)
     yield lock
     lock.close()
 
@@ -55,21 +55,21 @@ def test_what_nobody_runs_cannot_be_paused_or_stopped(folder: Path, cpc: Cpc, ve
     assert not (folder / "control.json").exists()
 
 
-def test_pause_and_resume_of_a_running_study(folder: Path, cpc: Cpc, driver: FolderLock) -> None:
+def test_pause_and_resume_of_a_running_study(folder: Path, cpc: Cpc, driver: Storage) -> None:
     assert (
         "starts no new trial of tiny; 0 running trials go on to the end"
         in cpc("study", "pause", "tiny")[1]
     )
-    assert read_requests(StudyFolder(folder)).wanted == "pause"
+    assert read_requests(StudyFolder(folder)).desired == "pause"
     assert "the pause of tiny is lifted" in cpc("study", "resume", "tiny")[1]
-    assert read_requests(StudyFolder(folder)).wanted == "run"
+    assert read_requests(StudyFolder(folder)).desired == "run"
 
 
 def test_a_study_that_is_being_stopped_cannot_be_resumed_yet(
-    folder: Path, cpc: Cpc, driver: FolderLock
+    folder: Path, cpc: Cpc, driver: Storage
 ) -> None:
     assert "is asked to stop" in cpc("study", "stop", "tiny")[1]
-    assert read_requests(StudyFolder(folder)).wanted == "stop"
+    assert read_requests(StudyFolder(folder)).desired == "stop"
     assert "tiny is being stopped by process" in cpc("study", "resume", "tiny", code=2)[1]
 
 
@@ -83,7 +83,7 @@ def test_lists_tell_a_paused_study_from_an_interrupted_one(
     (row,) = json.loads(cpc("study", "ls", "-o", "json")[0])
     assert (row["study"], row["state"], row["ended"], row["planned"]) == ("tiny", state, 1, 4)
     assert f"state: {state}" in cpc("study", "show", "tiny")[1]
-    lock = FolderLock(folder)
+    lock = locked(folder)
     running = {"run": "running", "pause": "pausing", "stop": "stopping"}[wanted]
     assert json.loads(cpc("study", "ls", "-o", "json")[0])[0]["state"] == running
     lock.close()
@@ -95,7 +95,7 @@ def test_watching_ends_where_a_study_was_paused(folder: Path, cpc: Cpc) -> None:
     def wait(seconds: float) -> None:
         nonlocal waits
         waits += 1
-        request(StudyFolder(folder), ControlRequests(wanted="pause"))
+        request(StudyFolder(folder), ControlRequests(desired="pause"))
 
     assert not _followed(StudyFolder(folder), 1.0, wait).finished
     assert waits == 1
@@ -149,7 +149,7 @@ def test_cancelling_all_ends_what_waits(folder: Path, cpc: Cpc) -> None:
         (
             ("retry", "tiny", "--trial", "1"),
             2,
-            "trial 1 of tiny has not ended (waiting): `cpc study resume` goes on with it",
+            "trial 1 of tiny has not ended (waiting): `cpc study resume` continues it",
         ),
         (("retry", "tiny"), 3, "tiny has nothing to retry"),
         (("pause", "tny"), 3, "there is no study 'tny' here"),
@@ -204,7 +204,7 @@ def test_a_notice_says_what_happens_and_how_to_go_on(
 
 @pytest.mark.parametrize("visible", [True, False])
 def test_a_job_is_asked_to_stop_through_its_folder_where_that_is_here(
-    folder: Path, cpc: Cpc, driver: FolderLock, monkeypatch: pytest.MonkeyPatch, visible: bool
+    folder: Path, cpc: Cpc, driver: Storage, monkeypatch: pytest.MonkeyPatch, visible: bool
 ) -> None:
     from cluster import jobs
 
@@ -217,6 +217,6 @@ def test_a_job_is_asked_to_stop_through_its_folder_where_that_is_here(
     monkeypatch.setattr(jobs, "stop", lambda job_id, address: replace(job, status="STOPPED"))
     err = cpc("study", "stop", "cpc-tiny", "--address", "http://127.0.0.1:1", "--grace-s", "5")[1]
     assert f"cpc-tiny: STOPPED; `cpc study resume {where}`" in err
-    assert (calls, read_requests(StudyFolder(folder)).wanted) == (
+    assert (calls, read_requests(StudyFolder(folder)).desired) == (
         ([5.0], "stop") if visible else ([], "run")
     )

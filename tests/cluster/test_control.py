@@ -41,7 +41,7 @@ def test_paused_study_ends_once_its_running_trials_have(
     store: Dispatcher, tune: ControlledTune
 ) -> None:
     tune.start("a")
-    request(store.folder, ControlRequests(wanted="pause"))
+    request(store.folder, ControlRequests(desired="pause"))
     tune.step()
     assert tune.start("b") is None
     assert tune.report("a", 10) == "CONTINUE"
@@ -56,7 +56,7 @@ def test_paused_study_ends_once_its_running_trials_have(
 
 def test_lifted_pause_lets_new_trials_start(store: Dispatcher, tune: ControlledTune) -> None:
     tune.start("a")
-    request(store.folder, ControlRequests(wanted="pause"))
+    request(store.folder, ControlRequests(desired="pause"))
     tune.step()
     clear_pause(store.folder)
     tune.step()
@@ -73,7 +73,7 @@ def test_stopped_study_leaves_its_trials_at_their_next_report(
     if by_signal:
         tune.asked.signalled = True
     else:
-        request(store.folder, ControlRequests(wanted="stop"))
+        request(store.folder, ControlRequests(desired="stop"))
     tune.step()
     assert list(tune.trials) == ["a"]  # b had not begun
     assert tune.start("c") == Searcher.FINISHED
@@ -119,7 +119,7 @@ def test_cancelled_trials_end_at_once_and_the_others_go_on(
 
 def test_cancelled_study_ends_with_every_trial(store: Dispatcher, tune: ControlledTune) -> None:
     tune.start("a")
-    request(store.folder, ControlRequests(wanted="cancel"))
+    request(store.folder, ControlRequests(desired="cancel"))
     tune.step()
     tune.ended("a", error=True)
     assert tune.start("b") == Searcher.FINISHED
@@ -141,7 +141,7 @@ def test_running_study_takes_up_a_retry(store: Dispatcher, tune: ControlledTune)
     for _ in range(store.spec.resources.max_failures + 1):
         tune.start("a")
         tune.ended("a", error=True)
-    request(store.folder, ControlRequests(afresh=(0,)))
+    request(store.folder, ControlRequests(from_scratch=(0,)))
     for _ in range(3):
         tune.step()
     assert outcomes(store) == ["failed", "waiting", "waiting", "waiting", "waiting"]

@@ -45,7 +45,7 @@ def test_a_single_trial_stops_at_a_report_ends_when_cancelled_and_can_be_retried
 ) -> None:
     monkeypatch.setattr(requests, "POLL_S", 0.0)
     with pytest.raises(KeyboardInterrupt):
-        trained(tmp_path, SPEC, ControlRequests(wanted="stop"))
+        trained(tmp_path, SPEC, ControlRequests(desired="stop"))
     assert read_study(StudyFolder(tmp_path)).trials[0].outcome == "running"
     assert [entry.step for entry in TrialFolder(tmp_path, 0).log()] == [10]
     with pytest.raises(KeyboardInterrupt):

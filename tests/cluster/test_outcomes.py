@@ -56,7 +56,7 @@ def our_tune(folder: Path, trials: int = 8, **changes: Any) -> Iterator[Tune]:
 
 
 def trials_of(tune: Tune) -> list[FrozenTrial]:
-    return tune.store._frozen()
+    return tune.store.trials()
 
 
 def test_a_trial_stopped_early_is_no_complete_one_and_keeps_its_last_value(tmp_path: Path) -> None:

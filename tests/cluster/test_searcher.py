@@ -64,7 +64,7 @@ def test_complete_trial_keeps_its_final_value_and_every_intermediate_one(store: 
     tune.result("a", 20, dev_accuracy=0.65)
     tune.result("a", 30, "complete", dev_accuracy=0.7, dev_map=0.3)
     tune.returned("a")
-    trial = store._frozen()[0]
+    trial = store.trials()[0]
     assert (trial.value, trial.intermediate_values) == (0.7, {10: 0.6, 20: 0.65, 30: 0.7})
     assert record(store, 0).metrics == {"dev_accuracy": 0.7, "dev_map": 0.3}
 
@@ -82,7 +82,7 @@ def test_stopped_trial_is_pruned_and_keeps_its_last_value(store: Dispatcher) -> 
     tune.search.on_trial_complete(trial_id="b", result={"step": 10})
     assert record(store, 1).outcome == "pruned"
     assert "step 10" in record(store, 1).reason
-    assert store._frozen()[1].intermediate_values == {10: 0.1}
+    assert store.trials()[1].intermediate_values == {10: 0.1}
 
 
 def test_diverged_trial_is_told_with_its_reason_though_it_returned_normally(
@@ -96,7 +96,7 @@ def test_diverged_trial_is_told_with_its_reason_though_it_returned_normally(
         "diverged",
         "loss became nan at step 17",
     )
-    assert store._frozen()[0].value is None
+    assert store.trials()[0].value is None
 
 
 def test_nan_is_a_value_like_any_other_until_the_trial_says_otherwise(store: Dispatcher) -> None:

@@ -22,11 +22,10 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from study.folders.checkpoints import checkpoint_step
-from study.folders.study_folder import SPEC, StudyFolder
+from study.folders.study_folder import JOURNAL, SPEC, StudyFolder
 from study.folders.trial_folder import TrialFolder
 from study.results.reader import read_study
 from study.spec.study_spec import StudySpec
-from study.storage.journal_file import JOURNAL
 from tests.helpers.processes import Marked
 from tests.helpers.ray_nodes import TwoNodes, await_that
 from tests.helpers.reference_training import train_reference

@@ -16,7 +16,7 @@ from study.dispatch.dispatcher import Dispatcher
 from study.dispatch.trial_spec import TrialSpec
 from study.folders.study_folder import StudyFolder
 from study.spec.study_spec import StudySpec
-from study.storage import postgres
+from study.storage import object_store, postgres
 
 STEP_S = 0.02
 
@@ -26,7 +26,7 @@ def train(store: Dispatcher, assignments: list[TrialSpec]) -> None:
     for step in (10, 20, 30):
         for assignment in assignments:
             time.sleep(STEP_S)
-            store.hold()
+            store.check()
             metrics = {"dev_accuracy": step / 100, "dev_map": 0.5}
             trial = store.trial_folder(assignment.number)
             trial.append(Report(step, metrics, "complete" if step == 30 else "running", "", 1.0))
@@ -38,10 +38,9 @@ def train(store: Dispatcher, assignments: list[TrialSpec]) -> None:
 def main(folder: StudyFolder, spec: StudySpec, at_a_time: int) -> None:
     store = Dispatcher.create_or_open(folder, spec, "c" * 64, "sample (3 clips)")
     try:
-        while not store.finished:
-            asked = [
-                assignment for _ in range(at_a_time) if (assignment := store.ask()) is not None
-            ]
+        while (first := store.wait_for_trial(lambda: False)) is not None:
+            others = [store.ask() for _ in range(at_a_time - 1)]
+            asked = [first, *(assignment for assignment in others if assignment is not None)]
             for assignment in asked:
                 trial = store.trial_folder(assignment.number)
                 trial.rewind(-1)
@@ -49,14 +48,12 @@ def main(folder: StudyFolder, spec: StudySpec, at_a_time: int) -> None:
                     json.dumps([assignment.number, dict(assignment.sample), assignment.seed]) + "\n"
                 )
                 sys.stdout.flush()
-            if asked:
-                train(store, asked)
-            else:
-                store.wait(lambda: False)
+            train(store, asked)
     finally:
         store.close()
 
 
 if __name__ == "__main__":
     postgres.GRACE_S = 0.5
+    object_store.LEASE_S, object_store.RENEW_S = 2.0, 0.3
     main(StudyFolder(sys.argv[1]), StudySpec.load(sys.argv[2]), int(sys.argv[3]))

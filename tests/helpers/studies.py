@@ -18,6 +18,8 @@ from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.results.records import StudyRecord
 from study.spec.study_spec import StudySpec
+from study.storage.backends import storage_of
+from study.storage.base import Storage
 from tests.helpers.specs import TINY_BASE
 
 STEPS: int = TINY_BASE["training"]["steps"]
@@ -84,6 +86,13 @@ def opened(
         store.close()
 
 
+def locked(folder: Path | StoragePath) -> Storage:
+    """The lock of a driver on a study that exists; `close` releases it."""
+    storage = storage_of(StudyFolder(folder))
+    with storage.exclusive():
+        return storage
+
+
 def asked(store: Dispatcher) -> TrialSpec:
     assignment = store.ask()
     assert assignment is not None
@@ -91,7 +100,7 @@ def asked(store: Dispatcher) -> TrialSpec:
 
 
 def states(store: Dispatcher) -> list[TrialState]:
-    return [trial.state for trial in store._frozen()]
+    return [trial.state for trial in store.trials()]
 
 
 def log_up_to(

@@ -51,7 +51,7 @@ def test_cancel_stop_retry_pause_and_resume(
         apply_and_wait(StudyFolder(folder), ControlRequests(cancel=(0,))).trial(0).outcome
         == "cancelled"
     )
-    request(StudyFolder(folder), ControlRequests(wanted="stop"))
+    request(StudyFolder(folder), ControlRequests(desired="stop"))
     assert first.finish() == (0, "")
     stopped = read_study(StudyFolder(folder))
     assert study_state(StudyFolder(folder), stopped) == "stopped"
@@ -60,7 +60,7 @@ def test_cancel_stop_retry_pause_and_resume(
     assert apply_and_wait(StudyFolder(folder), ControlRequests(retry=(0,))).trial(0).retried_as == 3
     second = Driver(marked, SPEC, folder, ray=running_ray)
     second.until_report()
-    request(StudyFolder(folder), ControlRequests(wanted="pause"))
+    request(StudyFolder(folder), ControlRequests(desired="pause"))
     running = {
         trial.number
         for trial in read_study(StudyFolder(folder)).trials
@@ -100,6 +100,6 @@ def test_a_trial_far_from_its_next_report_is_cancelled_at_once(
     assert time.monotonic() - asked < AT_ONCE_S
     assert next(driver.events())[:2] == ("ended", 0)
     assert next(driver.events())[:2] == ("started", 1)
-    apply_and_wait(StudyFolder(folder), ControlRequests(wanted="cancel"))
+    apply_and_wait(StudyFolder(folder), ControlRequests(desired="cancel"))
     assert driver.finish() == (0, "")
     assert outcomes(folder) == ["cancelled", "cancelled"]

@@ -9,10 +9,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from threading import Event
 from typing import Any
 from uuid import uuid4
 
@@ -27,7 +28,8 @@ from study.folders.trial_folder import TrialFolder
 from study.results.reader import read_study
 from study.results.watcher import revision
 from study.storage import object_store
-from study.storage.object_store import ObjectJournal
+from study.storage.backends import driver_of
+from study.storage.object_store import ObjectJournal, objects_of
 from tests.helpers.cli import cpc
 from tests.helpers.specs import tiny_spec
 from tests.helpers.studies import asked, entry, log_up_to, opened, writes
@@ -50,9 +52,16 @@ CONTRACT: list[Callable[[Any], None]] = [
 
 
 @pytest.fixture
-def place() -> StoragePath:
-    """A folder in fsspec's store in memory, and of this test alone."""
-    return StoragePath.of(f"memory://{uuid4().hex}/study")
+def place(bucket: str) -> StoragePath:
+    """A study folder in a bucket of the S3 protocol."""
+    return StoragePath.of(f"{bucket}/{uuid4().hex}/study")
+
+
+@pytest.fixture
+def leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leases that run out soon."""
+    monkeypatch.setattr(object_store, "LEASE_S", 1.0)
+    monkeypatch.setattr(object_store, "RENEW_S", 0.1)
 
 
 @pytest.mark.parametrize("test", CONTRACT, ids=lambda test: test.__name__.removeprefix("test_"))
@@ -111,9 +120,10 @@ def test_log_on_s3_grows_and_is_rewound(bucket: str) -> None:
 
 @pytest.mark.parametrize("store", ["s3", "memory"])
 def test_only_complete_checkpoints_exist_and_two_stay(
-    bucket: str, place: StoragePath, monkeypatch: pytest.MonkeyPatch, store: str
+    bucket: str, monkeypatch: pytest.MonkeyPatch, store: str
 ) -> None:
-    study = StoragePath.of(f"{bucket}/tiny") if store == "s3" else place
+    uri = f"{bucket}/tiny" if store == "s3" else f"memory://{uuid4().hex}/study"
+    study = StoragePath.of(uri)
     trial = TrialFolder(study, 3)
     with pytest.raises(CheckpointError, match="trial 3"):
         TrialFolder(study, 3).require_checkpoint()
@@ -141,55 +151,94 @@ def test_journal_is_read_while_it_is_written(
     place: StoragePath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(object_store, "ENTRIES", 3)
-    writer, reader = ObjectJournal(place, before_writing=lambda: None), ObjectJournal(place)
-    entries = [{"number": number} for number in range(11)]
-    for number, made in enumerate(entries):
-        writer.append_logs([made])
-        for begin in range(number + 2):
-            assert (
-                list(reader.read_logs(begin))
-                == list(writer.read_logs(begin))
-                == entries[begin : number + 1]
-            )
-    assert list(ObjectJournal(place, before_writing=lambda: None).read_logs(0)) == entries
+    backend, objects = object_store.ObjectStore(StudyFolder(place), tiny_spec()), objects_of(place)
+    with closing(backend), backend.exclusive():
+        writer, reader = ObjectJournal(objects, backend), ObjectJournal(objects)
+        entries = [{"number": number} for number in range(11)]
+        for number, made in enumerate(entries):
+            writer.append_logs([made])
+            for begin in range(number + 2):
+                assert (
+                    list(reader.read_logs(begin))
+                    == list(writer.read_logs(begin))
+                    == entries[begin : number + 1]
+                )
+        assert list(ObjectJournal(objects, backend).read_logs(0)) == entries
     assert sorted((place / "journal").file_sizes()) == [
         f"{begin:012d}.jsonl" for begin in (0, 3, 6, 9)
     ]
 
 
-def test_second_driver_is_refused_by_the_first_ones_number(
-    place: StoragePath, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(object_store, "RENEW_S", 0.1)
+@pytest.mark.usefixtures("leases")
+def test_second_driver_is_refused_by_the_first_ones_number(place: StoragePath) -> None:
     with opened(place, tiny_spec()):
-        with (
-            pytest.raises(CpcError, match=f"is being run by process {os.getpid()} on .*PostgreSQL"),
-            opened(place, tiny_spec()),
-        ):
-            pass
-        assert len((place / "drivers").file_sizes()) == 1
+        for _ in range(2):
+            with (
+                pytest.raises(
+                    CpcError, match=f"is being run by process {os.getpid()} on .*PostgreSQL"
+                ),
+                opened(place, tiny_spec()),
+            ):
+                pass
+        assert (driver_of(StudyFolder(place)) or "").startswith(f"process {os.getpid()} on ")
+    assert driver_of(StudyFolder(place)) is None
+    began = time.monotonic()
     with opened(place, tiny_spec()):
-        pass
-    assert not (place / "drivers").file_sizes()
+        assert time.monotonic() - began < object_store.LEASE_S
 
 
-def test_lease_of_another_machine_is_outlasted(
-    place: StoragePath, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(object_store, "LEASE_S", 0.5)
-    monkeypatch.setattr(object_store, "RENEW_S", 0.1)
-    (place / "drivers" / "other.json").write_bytes(
-        json.dumps({"process": 1, "machine": "far", "numbered_in": "elsewhere"}).encode()
+@pytest.mark.usefixtures("leases")
+def test_of_drivers_that_start_together_one_runs_the_study(place: StoragePath) -> None:
+    backends = [object_store.ObjectStore(StudyFolder(place), tiny_spec()) for _ in range(6)]
+    refused: list[str] = []
+
+    def start(backend: object_store.ObjectStore) -> None:
+        try:
+            with backend.exclusive():
+                pass
+        except CpcError as error:
+            refused.append(str(error))
+
+    threads = [threading.Thread(target=start, args=(backend,)) for backend in backends]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == 5
+    for backend in backends:
+        backend.close()
+
+
+@pytest.mark.usefixtures("leases")
+def test_lease_of_a_crashed_driver_is_outlasted(place: StoragePath) -> None:
+    (place / "drivers" / "driver.json").write_bytes(
+        json.dumps({"process": 1, "machine": "far", "renewals": 7, "released": False}).encode()
     )
     began = time.monotonic()
     with opened(place, tiny_spec()):
-        assert 0.5 < time.monotonic() - began < 10
+        assert 1.0 < time.monotonic() - began < 20
 
 
-def test_driver_that_lost_its_lease_writes_nothing_more(
-    place: StoragePath, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(object_store, "RENEW_S", 0.05)
+def test_study_of_the_version_without_conditions_opens(place: StoragePath) -> None:
+    """Its drivers had an object each, which one that crashed has left."""
+    with opened(place, tiny_spec()) as store:
+        store.tell(asked(store).number, "complete", {"dev_map": 0.5})
+    (place / "drivers").remove()
+    left = {"process": 1, "machine": "far", "numbered_in": "elsewhere", "renewals": 3}
+    (place / "drivers" / "0123456789ab.json").write_bytes(json.dumps(left).encode())
+    assert driver_of(StudyFolder(place)) is None
+    began = time.monotonic()
+    with opened(place, tiny_spec()) as store:
+        assert asked(store).number == 1
+    assert time.monotonic() - began < object_store.LEASE_S
+    assert [trial.outcome for trial in read_study(StudyFolder(place)).trials] == [
+        "complete",
+        "running",
+    ]
+
+
+@pytest.mark.usefixtures("leases")
+def test_driver_that_lost_its_lease_writes_nothing_more(place: StoragePath) -> None:
     with (
         pytest.raises(UnreachableError, match="could not be reached"),
         opened(place, tiny_spec()) as store,
@@ -198,7 +247,7 @@ def test_driver_that_lost_its_lease_writes_nothing_more(
         (place / "drivers").remove()
         time.sleep(0.5)
         with pytest.raises(UnreachableError):
-            store.hold()
+            store.check()
         with pytest.raises(UnreachableError):
             store.tell(0, "complete", {"dev_map": 0.5})
     assert {trial.outcome for trial in read_study(StudyFolder(place)).trials} == {
@@ -207,58 +256,33 @@ def test_driver_that_lost_its_lease_writes_nothing_more(
     }
 
 
-class Suspended:
-    """The clocks of a machine that was suspended: the one that counts that time goes on."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.seconds, self._clock = 0.0, time.clock_gettime
-        monkeypatch.setattr(time, "clock_gettime", self._gettime)
-
-    def _gettime(self, clock: int) -> float:
-        return self._clock(clock) + (self.seconds if clock == time.CLOCK_BOOTTIME else 0.0)
-
-
-def test_driver_that_slept_for_an_hour_has_lost_its_lease(
+def test_suspended_driver_that_was_followed_writes_nothing(
     place: StoragePath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    suspended = Suspended(monkeypatch)
+    """Its thread sleeps with it, and its clock shows nothing, as that of a suspended machine."""
+    monkeypatch.setattr(object_store, "LEASE_S", 0.5)
+    monkeypatch.setattr(object_store, "RENEW_S", 1000)
     with (
-        pytest.raises(UnreachableError, match="this process was suspended"),
-        opened(place, tiny_spec()) as store,
+        pytest.raises(UnreachableError, match="another driver has written"),
+        opened(place, tiny_spec()) as suspended,
     ):
-        store.hold()
-        suspended.seconds = 3600.0
-        store.hold()
+        first = asked(suspended)
+        monkeypatch.setattr(object_store, "RENEW_S", 0.1)
+        with opened(place, tiny_spec()) as follower:
+            monkeypatch.setattr(object_store, "LEASE_S", 1000)
+            assert asked(follower) == first
+            suspended.check()
+            with pytest.raises(UnreachableError, match="another driver has written"):
+                suspended.tell(first.number, "complete", {"dev_map": 0.5})
+            assert {trial.outcome for trial in read_study(StudyFolder(place)).trials} == {
+                "running",
+                "waiting",
+            }
+            follower.tell(first.number, "complete", {"dev_map": 0.5})
+    assert driver_of(StudyFolder(place)) is None
 
 
-def test_sleep_while_a_lease_is_renewed_does_not_revive_it(
-    place: StoragePath, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    suspended, looked = Suspended(monkeypatch), Event()
-    is_file = StoragePath.is_file
-
-    def sleeps(location: StoragePath) -> bool:
-        found = is_file(location)
-        if location.sibling("").name == "drivers" and not looked.is_set():
-            suspended.seconds = 3600.0
-            looked.set()
-        return found
-
-    monkeypatch.setattr(object_store, "RENEW_S", 0.05)
-    held = object_store.Lease(place)
-    try:
-        monkeypatch.setattr(StoragePath, "is_file", sleeps)
-        assert looked.wait(10)
-        for _ in range(10):
-            with pytest.raises(UnreachableError, match="this process was suspended"):
-                held.hold()
-            time.sleep(0.05)
-    finally:
-        held.close()
-
-
-def test_killed_driver_on_s3_has_a_successor_at_once(bucket: str, tmp_path: Path) -> None:
-    """On the same machine."""
+def test_killed_driver_on_s3_is_followed(bucket: str, tmp_path: Path) -> None:
     uri, file = f"{bucket}/tiny", tmp_path / "spec.yaml"
     file.write_text(tiny_spec(seeds=[0, 1]).to_yaml())
     command = [sys.executable, "-m", "tests.helpers.simulated_driver", uri, str(file), "2"]

@@ -26,7 +26,7 @@ def test_orders_to_a_study_in_an_object_store(bucket: str) -> None:
     store = Dispatcher.create_or_open(StudyFolder(folder), tiny_spec(), "c" * 64, "")
     try:
         assert (driver_of(StudyFolder(folder)) or "").startswith("process ")
-        request(StudyFolder(folder), ControlRequests(wanted="pause"))
+        request(StudyFolder(folder), ControlRequests(desired="pause"))
         assert study_state(StudyFolder(folder), read_study(StudyFolder(folder))) == "pausing"
     finally:
         store.close()
@@ -61,7 +61,7 @@ def test_trials_in_a_database_are_cancelled_by_their_driver(
             "waiting",
         ]
         for driver in (one, two):
-            driver.retry(1, fresh=False)
+            driver.retry(1, from_scratch=False)
         assert len(read_study(StudyFolder(tmp_path)).every_trial) == 5
         assert first.number == 0
     assert driver_of(StudyFolder(tmp_path)) is None

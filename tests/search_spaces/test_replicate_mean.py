@@ -155,7 +155,7 @@ def content(trials: list[FrozenTrial]) -> list[tuple[Any, ...]]:
 def by_hand(store: Dispatcher) -> list[tuple[Any, ...]]:
     """The configurations by their definition."""
     points: dict[int, list[FrozenTrial]] = {}
-    for trial in store._frozen():
+    for trial in store.trials():
         points.setdefault(trial.user_attrs.get(POINT, trial.number), []).append(trial)
     return content([replicate_mean(group) for group in points.values()])
 
@@ -203,7 +203,7 @@ def test_a_repeated_configuration_changes_its_mean(tmp_path: Path) -> None:
     with opened(tmp_path, noisy_spec(3, 2)) as store:
         while (assignment := store.ask()) is not None:
             store.tell(assignment.number, "complete", {"dev_map": 0.5})
-        trials = store._frozen()
+        trials = store.trials()
     assert [trial.value for trial in observations(trials)] == [0.5] * 3
     first = trials[0]
     again = create_trial(
@@ -244,11 +244,11 @@ def test_adaptive_replicates_have_one_mean_too(tmp_path: Path) -> None:
     values: dict[int, list[float]] = {}
     with opened(tmp_path, spec) as store:
         while (assignment := store.ask()) is not None:
-            point = store._frozen()[assignment.number].user_attrs.get(POINT, assignment.number)
+            point = store.trials()[assignment.number].user_attrs.get(POINT, assignment.number)
             value = float(assignment.sample["temperature"] or 0) + 0.001 * assignment.seed
             store.tell(assignment.number, "complete", {"dev_map": value})
             values.setdefault(point, []).append(value)
-        seen = observations(store._frozen())
+        seen = observations(store.trials())
     spent = [len(each) for each in values.values()]
     assert (max(spent), min(spent)) == (6, 4)
     assert {trial.number: trial.value for trial in seen} == {

@@ -39,7 +39,7 @@ def pause(study: str, /) -> None:
     """
     folder = study_folder(study)
     record, driver = _running(folder)
-    request(folder, ControlRequests(wanted="pause"))
+    request(folder, ControlRequests(desired="pause"))
     message(
         f"{driver} starts no new trial of {record.name}; {_running_trials(record)} to the end, and then it ends"
     )
@@ -68,7 +68,7 @@ def stop(study: str, /, *, address: str | None = None, grace_s: float = GRACE_S)
         return
     folder = study_folder(study)
     record, driver = _running(folder)
-    request(folder, ControlRequests(wanted="stop"))
+    request(folder, ControlRequests(desired="stop"))
     message(
         f"{driver}, which runs {record.name}, is asked to stop; {_running_trials(record)} to the next report"
     )
@@ -94,7 +94,7 @@ def cancel(study: str, /, *, trial: Trials = None, output: Output = "table") -> 
     record = apply_and_wait(
         folder,
         ControlRequests(
-            wanted="run" if trial else "cancel", cancel=() if trial is None else tuple(chosen)
+            desired="run" if trial else "cancel", cancel=() if trial is None else tuple(chosen)
         ),
     )
     print_rows([_row(record, record.trial(number)) for number in chosen], output)
@@ -124,7 +124,7 @@ def retry(
     folder = study_folder(study)
     chosen = tuple(each.number for each in retriable(read_study(folder), trial))
     record = apply_and_wait(
-        folder, ControlRequests(afresh=chosen) if fresh else ControlRequests(retry=chosen)
+        folder, ControlRequests(from_scratch=chosen) if fresh else ControlRequests(retry=chosen)
     )
     print_rows(
         [
@@ -178,7 +178,7 @@ def _stop_job(job_id: str, address: str, grace_s: float) -> None:
     job = jobs.status(job_id, address=address)
     folder = StudyFolder(job.folder)
     if not job.ended and folder.holds_study() and driver_of(folder) is not None:
-        request(folder, ControlRequests(wanted="stop"))
+        request(folder, ControlRequests(desired="stop"))
         message(f"{job_id}: its trials go on to their next report, for at most {grace_s:g} s")
         jobs.await_end(job_id, address=address, timeout_s=grace_s)
     stopped = jobs.stop(job_id, address=address)

@@ -22,7 +22,7 @@ from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.spec.presets import scales
 from study.spec.study_spec import StudySpec
-from study.storage.backends import driver_of, storage_errors
+from study.storage.backends import driver_of, storage_errors, storage_of
 
 
 def validate(spec: str, /, *, scale: Scale = None, set: Overrides = None) -> None:
@@ -93,7 +93,7 @@ def _run(folder: StudyFolder, spec: StudySpec, address: str | None) -> None:
     from cluster.study_run import run_study
     from study.cli.progress import StudyProgress
 
-    with storage_errors(folder, spec.store):
+    with storage_errors(folder, storage_of(folder, spec)):
         ended = read_study(folder).ended if folder.holds_study() else 0
     message(
         f"{spec.name}: {size(spec)}"
@@ -113,7 +113,7 @@ def _run(folder: StudyFolder, spec: StudySpec, address: str | None) -> None:
         message(f"interrupted: `cpc study resume {folder}` goes on from the last checkpoints")
         raise
     state = study_state(folder, record)
-    if state in ("paused", "stopped") or read_requests(folder).wanted == "cancel":
+    if state in ("paused", "stopped") or read_requests(folder).desired == "cancel":
         message(state_words(state, folder))
         print_answer(record)
         next_steps(

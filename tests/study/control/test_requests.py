@@ -19,24 +19,23 @@ from study.control.state import study_state
 from study.folders.study_folder import CONTROL, StudyFolder
 from study.results.reader import read_study
 from study.storage.backends import driver_of
-from study.storage.journal_file import FolderLock
 from tests.helpers.specs import tiny_spec
-from tests.helpers.studies import ended_study
+from tests.helpers.studies import ended_study, locked
 
 
 def test_orders_add_up_and_are_written_whole(tmp_path: Path) -> None:
     assert read_requests(StudyFolder(tmp_path)) == ControlRequests()
     request(StudyFolder(tmp_path), ControlRequests(cancel=(3,)))
-    request(StudyFolder(tmp_path), ControlRequests(wanted="pause", retry=(1,)))
-    request(StudyFolder(tmp_path), ControlRequests(cancel=(2, 3), afresh=(5,)))
+    request(StudyFolder(tmp_path), ControlRequests(desired="pause", retry=(1,)))
+    request(StudyFolder(tmp_path), ControlRequests(cancel=(2, 3), from_scratch=(5,)))
     assert read_requests(StudyFolder(tmp_path)) == ControlRequests(
-        wanted="pause", cancel=(2, 3), retry=(1,), afresh=(5,)
+        desired="pause", cancel=(2, 3), retry=(1,), from_scratch=(5,)
     )
     assert [path.name for path in tmp_path.iterdir()] == [CONTROL]
 
 
 def test_lifting_a_pause_keeps_the_other_orders(tmp_path: Path) -> None:
-    request(StudyFolder(tmp_path), ControlRequests(wanted="pause", cancel=(3,)))
+    request(StudyFolder(tmp_path), ControlRequests(desired="pause", cancel=(3,)))
     clear_pause(StudyFolder(tmp_path))
     assert read_requests(StudyFolder(tmp_path)) == ControlRequests(cancel=(3,))
 
@@ -45,18 +44,18 @@ def test_a_new_run_forgets_orders_to_an_earlier_one(tmp_path: Path) -> None:
     clear_stale(StudyFolder(tmp_path))
     assert list(tmp_path.iterdir()) == []
     ended_study(tmp_path, tiny_spec(), lambda assignment: {"dev_map": 0.5}, trials=0)
-    request(StudyFolder(tmp_path), ControlRequests(wanted="stop", cancel=(3,)))
+    request(StudyFolder(tmp_path), ControlRequests(desired="stop", cancel=(3,)))
     clear_stale(StudyFolder(tmp_path))
     assert read_requests(StudyFolder(tmp_path)) == ControlRequests()
 
 
 def test_orders_to_a_running_driver_are_not_for_another_to_forget(tmp_path: Path) -> None:
     ended_study(tmp_path, tiny_spec(), lambda assignment: {"dev_map": 0.5}, trials=0)
-    lock = FolderLock(tmp_path)
-    request(StudyFolder(tmp_path), ControlRequests(wanted="stop"))
+    lock = locked(tmp_path)
+    request(StudyFolder(tmp_path), ControlRequests(desired="stop"))
     clear_stale(StudyFolder(tmp_path))
     lock.close()
-    assert read_requests(StudyFolder(tmp_path)) == ControlRequests(wanted="stop")
+    assert read_requests(StudyFolder(tmp_path)) == ControlRequests(desired="stop")
 
 
 def test_a_damaged_file_is_named_to_a_verb_and_asks_nothing_of_a_driver(
@@ -64,12 +63,12 @@ def test_a_damaged_file_is_named_to_a_verb_and_asks_nothing_of_a_driver(
 ) -> None:
     monkeypatch.setattr(requests, "POLL_S", 0.0)
     follower = ControlReader(StudyFolder(tmp_path))
-    request(StudyFolder(tmp_path), ControlRequests(wanted="pause"))
-    assert follower.latest().wanted == "pause"
+    request(StudyFolder(tmp_path), ControlRequests(desired="pause"))
+    assert follower.latest().desired == "pause"
     (tmp_path / CONTROL).write_text('{"wanted": "halt"}')
     with pytest.raises(ConfigError, match=f"{tmp_path / CONTROL} cannot be read.*remove it"):
         read_requests(StudyFolder(tmp_path))
-    assert follower.latest().wanted == "pause"
+    assert follower.latest().desired == "pause"
 
 
 def test_a_follower_looks_once_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,21 +76,21 @@ def test_a_follower_looks_once_a_second(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("study.control.requests.time.monotonic", lambda: now)
     follower = ControlReader(StudyFolder(tmp_path))
     assert follower.latest() == ControlRequests()
-    request(StudyFolder(tmp_path), ControlRequests(wanted="stop"))
+    request(StudyFolder(tmp_path), ControlRequests(desired="stop"))
     now += 0.9
     assert follower.latest() == ControlRequests()
     now += 0.1
-    assert follower.latest() == ControlRequests(wanted="stop")
+    assert follower.latest() == ControlRequests(desired="stop")
 
 
 def test_a_driver_is_seen_as_long_as_it_lives(tmp_path: Path) -> None:
     ended_study(tmp_path, tiny_spec(), lambda assignment: {"dev_map": 0.5}, trials=0)
     assert driver_of(StudyFolder(tmp_path)) is None
-    lock = FolderLock(tmp_path)
+    lock = locked(tmp_path)
     assert driver_of(StudyFolder(tmp_path)) == f"process {os.getpid()}"
     lock.close()
     assert driver_of(StudyFolder(tmp_path)) is None
-    FolderLock(tmp_path).close()
+    locked(tmp_path).close()
 
 
 @pytest.mark.parametrize(
@@ -104,12 +103,12 @@ def test_a_driver_is_seen_as_long_as_it_lives(tmp_path: Path) -> None:
     ],
 )
 def test_a_study_stands_as_its_driver_and_its_orders_say(
-    tmp_path: Path, wanted: requests.Wanted, driven: str, left: str
+    tmp_path: Path, wanted: requests.Desired, driven: str, left: str
 ) -> None:
     half = ended_study(tmp_path, tiny_spec(), lambda assignment: {"dev_map": 0.5}, trials=1)
-    request(StudyFolder(tmp_path), ControlRequests(wanted=wanted))
+    request(StudyFolder(tmp_path), ControlRequests(desired=wanted))
     assert study_state(StudyFolder(tmp_path), half) == left
-    lock = FolderLock(tmp_path)
+    lock = locked(tmp_path)
     assert study_state(StudyFolder(tmp_path), read_study(StudyFolder(tmp_path))) == driven
     lock.close()
     whole = ended_study(tmp_path, tiny_spec(), lambda assignment: {"dev_map": 0.5}, trials=1)

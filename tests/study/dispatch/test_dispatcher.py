@@ -56,7 +56,7 @@ def test_opening_again_plans_nothing_twice(tmp_path: Path) -> None:
     spec = tiny_spec(seeds=[0, 1])
     for _ in range(2):
         with opened(tmp_path, spec) as store:
-            assert len(store._frozen()) == 4
+            assert len(store.trials()) == 4
 
 
 def test_trial_left_running_is_handed_out_again_first(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_trial_left_running_is_handed_out_again_first(tmp_path: Path) -> None:
     with opened(tmp_path, tiny_spec()) as store:
         assert asked(store) == first
         store.report(first.number, 10, {"dev_map": 0.75})
-        assert store._frozen()[0].intermediate_values == {10: 0.25}
+        assert store.trials()[0].intermediate_values == {10: 0.25}
         assert asked(store).number == 1
 
 
@@ -78,7 +78,7 @@ def test_trial_that_ended_before_its_driver_could_tell_is_not_trained_again(tmp_
     with opened(tmp_path, tiny_spec()) as store:
         assert asked(store).number == 1
         assert states(store)[0] == TrialState.COMPLETE
-        assert store._frozen()[0].intermediate_values == {10: 0.5, 20: 0.5}
+        assert store.trials()[0].intermediate_values == {10: 0.5, 20: 0.5}
 
 
 def test_final_log_line_without_its_checkpoint_is_trained_again(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_each_outcome_is_recorded_as_what_it_is(
         first = asked(store)
         store.report(first.number, 10, {"dev_map": 0.4})
         store.tell(first.number, outcome, {"dev_map": 0.5}, "why")
-        assert (states(store)[0], store._frozen()[0].value) == (state, value)
+        assert (states(store)[0], store.trials()[0].value) == (state, value)
     record = read_study(StudyFolder(tmp_path)).trials[0]
     assert (record.outcome, record.reason, record.metrics) == (outcome, "why", {"dev_map": 0.5})
 
@@ -130,7 +130,7 @@ def test_telling_adds_reports_that_only_the_log_has(tmp_path: Path) -> None:
         store.report(first.number, 10, {"dev_accuracy": 0.99})
         log_up_to(store, first, 10, 20, 30)
         store.tell(first.number, "complete", {"dev_accuracy": 0.3})
-        assert store._frozen()[0].intermediate_values == {10: 0.99, 20: 0.2, 30: 0.3}
+        assert store.trials()[0].intermediate_values == {10: 0.99, 20: 0.2, 30: 0.3}
 
 
 def search_spec(trials: int, **changes: object) -> StudySpec:
@@ -150,7 +150,7 @@ def test_search_trains_each_proposed_point_with_every_seed(tmp_path: Path) -> No
     with opened(tmp_path, search_spec(5)) as store:
         assignments = run_through(store, 100)
         assert store.finished
-        assert len(store._frozen()) == 10
+        assert len(store.trials()) == 10
     points = [(dict(assignment.sample), assignment.seed) for assignment in assignments]
     for first, second in zip(points[::2], points[1::2], strict=True):
         assert (first[0], first[1], second[1]) == (second[0], 0, 1)
@@ -199,7 +199,7 @@ def killed_while_describing(folder: Path, known: int) -> dict[str, object]:
         with pytest.raises(InterruptedError):
             store.ask()
         assert len(described) == known
-        return store._frozen()[0].params
+        return store.trials()[0].params
 
 
 @pytest.mark.parametrize("known", range(4))
@@ -210,7 +210,7 @@ def test_kill_while_a_proposal_is_described_neither_hinders_readers_nor_loses_it
     assert read_study(StudyFolder(tmp_path)).trials == ()
     with opened(tmp_path, search_spec(1)) as store:
         first = asked(store)
-        assert first.number == 0 and store._frozen()[0].params == drawn
+        assert first.number == 0 and store.trials()[0].params == drawn
     assert [trial.seed for trial in read_study(StudyFolder(tmp_path)).trials] == [0, 1]
 
 
@@ -256,8 +256,8 @@ def test_repeat_left_running_by_a_kill_does_not_end_the_trial_it_repeats(
     with opened(tmp_path, spec) as store:
         first = asked(store)
         log_up_to(store, first, *steps)
-        monkeypatch.setattr(store._roster, "same", killed)
-        with pytest.raises(InterruptedError):
+        with monkeypatch.context() as crash, pytest.raises(InterruptedError):
+            crash.setattr("study.dispatch.prepare.same_configuration", killed)
             store.ask()
         assert states(store) == [TrialState.RUNNING] * 2
     with opened(tmp_path, spec) as store:
@@ -370,7 +370,7 @@ def test_other_resources_are_the_same_study(tmp_path: Path) -> None:
     with opened(tmp_path, tiny_spec()):
         pass
     with opened(tmp_path, tiny_spec(resources={"concurrent_trials": 9})) as store:
-        assert len(store._frozen()) == 2
+        assert len(store.trials()) == 2
 
 
 @pytest.mark.parametrize("every_store", ["journal"], indirect=True)

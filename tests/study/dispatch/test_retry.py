@@ -21,9 +21,8 @@ from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.spec.study_spec import StudySpec
 from study.storage.attributes import CANCELLED_BY_USER
-from study.storage.journal_file import FolderLock
 from tests.helpers.specs import tiny_spec
-from tests.helpers.studies import asked, log_up_to, opened, run_through, states
+from tests.helpers.studies import CORPUS, asked, locked, log_up_to, opened, run_through, states
 
 
 def half_trained(
@@ -52,7 +51,7 @@ def test_waiting_and_interrupted_trials_are_cancelled_for_good(tmp_path: Path) -
             TrialState.FAIL,
             TrialState.WAITING,
         ]
-        assert store._frozen()[0].intermediate_values == {10: 0.5, 20: 0.5}
+        assert store.trials()[0].intermediate_values == {10: 0.5, 20: 0.5}
     with opened(tmp_path, tiny_spec(seeds=[0, 1])) as store:
         assert [asked(store).number, asked(store).number] == [1, 3]
         assert store.ask() is None
@@ -80,10 +79,10 @@ def test_retry_is_a_new_trial_that_goes_on_from_the_last_checkpoint(
 ) -> None:
     half_trained(tmp_path, outcome)
     with opened(tmp_path, tiny_spec()) as store:
-        store.retry(0, fresh=False)
-        store.retry(0, fresh=False)
-        assert (store.ended, len(store._frozen())) == (0, 3)
-        old = TrialSpec.of(store.spec, store._corpus_hash, 0, {"temperature": 0.05}, 0)
+        store.retry(0, from_scratch=False)
+        store.retry(0, from_scratch=False)
+        assert (store.ended, len(store.trials())) == (0, 3)
+        old = TrialSpec.of(store.spec, CORPUS, 0, {"temperature": 0.05}, 0)
         assert asked(store).number == 1
         retry = asked(store)
         assert (retry.number, retry.sample, retry.seed, retry.trial_id) == (
@@ -111,7 +110,7 @@ def test_retry_from_scratch_takes_nothing_over(
 ) -> None:
     half_trained(tmp_path, outcome, logged)
     with opened(tmp_path, tiny_spec()) as store:
-        store.retry(0, fresh=fresh)
+        store.retry(0, from_scratch=fresh)
         assert [asked(store).number, asked(store).number] == [1, 2]
         assert (store.trial_folder(2).log(), store.trial_folder(2).checkpoint()) == ((), None)
 
@@ -119,7 +118,7 @@ def test_retry_from_scratch_takes_nothing_over(
 def test_a_retry_interrupted_after_it_began_keeps_its_own_progress(tmp_path: Path) -> None:
     half_trained(tmp_path, "failed")
     with opened(tmp_path, tiny_spec()) as store:
-        store.retry(0, fresh=False)
+        store.retry(0, from_scratch=False)
         asked(store)
         retry = asked(store)
         log_up_to(store, retry, 20)
@@ -136,7 +135,7 @@ def test_only_the_retry_counts_in_what_is_read(tmp_path: Path) -> None:
         {"waiting": 1},
     ]
     with opened(tmp_path, tiny_spec()) as store:
-        store.retry(0, fresh=False)
+        store.retry(0, from_scratch=False)
     record = read_study(StudyFolder(tmp_path))
     assert [(trial.number, trial.retried_as) for trial in record.every_trial] == [
         (0, 2),
@@ -167,7 +166,7 @@ def test_a_retry_in_a_search_repeats_a_point_and_proposes_none(tmp_path: Path) -
         store.tell(first.number, "failed", {}, "why")
         store.tell(second.number, "failed", {}, "why")
         for number in (0, 1):
-            store.retry(number, fresh=False)
+            store.retry(number, from_scratch=False)
         assert len(run_through(store, 100)) == 6
         assert store.finished
         assert store.ended == 6
@@ -185,11 +184,9 @@ def test_a_retry_in_a_search_repeats_a_point_and_proposes_none(tmp_path: Path) -
 def test_budget_counts_what_a_retry_takes_over_once(tmp_path: Path) -> None:
     half_trained(tmp_path, "failed", spec=tiny_spec(budget={"steps": 31}))
     with opened(tmp_path, tiny_spec(budget={"steps": 31})) as store:
-        store.retry(0, fresh=False)
+        store.retry(0, from_scratch=False)
         assert [asked(store).number, asked(store).number] == [1, 2]
-        log_up_to(
-            store, TrialSpec.of(store.spec, store._corpus_hash, 2, {"temperature": 0.05}, 0), 20
-        )
+        log_up_to(store, TrialSpec.of(store.spec, CORPUS, 2, {"temperature": 0.05}, 0), 20)
         assert store.budget_spent is None  # 20 steps of trial 0, and 10 of its retry
     assert read_study(StudyFolder(tmp_path)).budget_spent is None
     with opened(tmp_path, tiny_spec(budget={"steps": 30})) as store:
@@ -212,7 +209,7 @@ def test_what_cannot_be_retried_or_cancelled_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"trial 0 of tiny has already ended \(failed\)"):
         cancellable(record, [0])
     with opened(tmp_path, tiny_spec()) as store:
-        store.retry(0, fresh=False)
+        store.retry(0, from_scratch=False)
         run_through_grid(store)
     record = read_study(StudyFolder(tmp_path))
     with pytest.raises(ConfigError, match="was retried as trial 2: name that one"):
@@ -239,9 +236,9 @@ def test_duplicates_are_not_retried_by_default(tmp_path: Path) -> None:
 def test_orders_are_carried_out_here_where_nobody_runs_the_study(tmp_path: Path) -> None:
     with opened(tmp_path, tiny_spec()):
         pass
-    record = apply_and_wait(StudyFolder(tmp_path), ControlRequests(wanted="cancel"))
+    record = apply_and_wait(StudyFolder(tmp_path), ControlRequests(desired="cancel"))
     assert [trial.outcome for trial in record.trials] == ["cancelled"] * 2
-    record = apply_and_wait(StudyFolder(tmp_path), ControlRequests(retry=(0,), afresh=(1,)))
+    record = apply_and_wait(StudyFolder(tmp_path), ControlRequests(retry=(0,), from_scratch=(1,)))
     assert [trial.retried_as for trial in record.every_trial] == [2, 3, None, None]
 
 
@@ -251,7 +248,7 @@ def test_orders_wait_for_the_driver_that_runs_the_study(
     """The driver takes the order from the file; once it has gone, the order is carried out here."""
     with opened(tmp_path, tiny_spec()):
         pass
-    lock, waits = FolderLock(tmp_path), 0
+    lock, waits = locked(tmp_path), 0
 
     def sleep(seconds: float) -> None:
         nonlocal waits

@@ -230,10 +230,10 @@ def test_a_folder_that_was_made_again_is_what_it_is_now(tmp_path: Path) -> None:
     trained(tmp_path / "first", spec(), 10, 20, 30)
     wanted = spec().config({}, 0)
     shared, own = TrialReuse(tmp_path / "second"), tmp_path / "second"
-    assert shared.donor(trajectory(wanted, CORPUS), wanted, own) is not None
+    assert shared.find_source(trajectory(wanted, CORPUS), wanted, own) is not None
     shutil.rmtree(tmp_path / "first")
     trained(tmp_path / "first", spec(seeds=[5]), 10, 20, 30)
-    assert shared.donor(trajectory(wanted, CORPUS), wanted, own) is None
+    assert shared.find_source(trajectory(wanted, CORPUS), wanted, own) is None
 
 
 def test_a_longer_trial_of_the_same_study_goes_on_from_the_shorter_one(tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_adopted_steps_count_as_intermediate_values_but_not_as_spent(tmp_path: P
     )
     store = opened(tmp_path / "second", limited)
     assert store.ask() is not None
-    assert store._frozen()[0].intermediate_values == {10: 0.1, 20: 0.2}
+    assert store.trials()[0].intermediate_values == {10: 0.1, 20: 0.2}
     assert store.spec.budget == Budget(steps=15, trials=1)
     assert store.budget_spent == "its budget of 1 trials is spent"
     pretend(store.trial_folder(0), 30)

@@ -6,8 +6,8 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search_spaces.samplers.base import POINT
-from study.dispatch.trial_index import UNTRAINED, TrialIndex
-from study.storage.attributes import stored_outcome
+from study.dispatch.trial_index import UNTRAINED, ended, proposed, same_configuration, waits
+from study.storage.attributes import outcome_of
 
 STATES = {
     "complete": TrialState.COMPLETE,
@@ -20,7 +20,7 @@ STATES = {
 def trial(number: int, outcome: str, noise: random.Random) -> FrozenTrial:
     attributes: dict[str, Any] = {
         "trial_id": f"id{noise.randrange(12)}",
-        "ending": {"outcome": outcome, "reason": ""},
+        "ending": {"outcome": outcome, "reason": "", "metrics": {}},
     }
     if noise.random() < 0.3:
         attributes[POINT] = 0
@@ -32,8 +32,8 @@ def trial(number: int, outcome: str, noise: random.Random) -> FrozenTrial:
     return made
 
 
-def test_reading_on_counts_what_counting_everything_gives() -> None:
-    noise, roster, trials = random.Random(1), TrialIndex(), list[FrozenTrial]()
+def test_counts_and_look_ups_over_changing_trials() -> None:
+    noise, trials = random.Random(1), list[FrozenTrial]()
     for _ in range(60):
         for index, each in enumerate(trials):
             if not each.state.is_finished() and noise.random() < 0.3:
@@ -46,19 +46,18 @@ def test_reading_on_counts_what_counting_everything_gives() -> None:
             trial(len(trials) + extra, noise.choice(["running", "waiting"]), noise)
             for extra in range(noise.randrange(3))
         ]
-        roster.read(trials)
-        assert roster.ended == sum(each.state.is_finished() for each in trials)
-        assert roster.points == sum(POINT not in each.user_attrs for each in trials)
-        assert roster.waits == any(each.state == TrialState.WAITING for each in trials)
+        assert ended(trials) == sum(each.state.is_finished() for each in trials)
+        assert proposed(trials) == sum(POINT not in each.user_attrs for each in trials)
+        assert waits(trials) == any(each.state == TrialState.WAITING for each in trials)
         for trial_id in {f"id{index}" for index in range(13)}:
             alike = [
                 each.number
                 for each in trials
-                if each.user_attrs["trial_id"] == trial_id and stored_outcome(each) not in UNTRAINED
+                if each.user_attrs["trial_id"] == trial_id and outcome_of(each) not in UNTRAINED
             ]
             own = next(
                 (number for number in alike if not trials[number].state.is_finished()), len(trials)
             )
-            assert roster.same(trial_id, own, lambda number: True) == next(
+            assert same_configuration(trials, trial_id, own, lambda number: True) == next(
                 (number for number in alike if number != own), None
             )

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from cpc_core.errors import ConfigError
-from study.folders.study_folder import StudyFolder
+from study.folders.study_folder import JOURNAL, StudyFolder
 from study.results.reader import read_study
 from study.storage.backends import driver_of
-from study.storage.journal_file import JOURNAL, LOCK
+from study.storage.journal_file import LOCK
 from tests.helpers.specs import tiny_spec
 from tests.helpers.studies import asked, opened
 
