@@ -91,7 +91,7 @@ from tests.helpers.configs import tiny_batch, tiny_config
 
 section, kind = sys.argv[1:]
 spec = StudySpec.load("spec.yaml")
-(cell,) = (cell for cell in spec.tried if cell[section] == kind)
+(cell,) = (cell for cell in spec.cells() if cell[section] == kind)
 settings = vars(spec.config(cell, seed=0))[section]
 config = tiny_config(**{section: settings})
 assert CpcConfig.model_validate_json(canonical_json(config)) == config
