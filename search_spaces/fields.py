@@ -16,9 +16,7 @@ from search_spaces.knobs import KNOBS, resolve
 
 
 def sections(annotation: Any) -> tuple[type[BaseModel], ...]:
-    """Models of an annotation: one for a section or a list of it, several for a discriminated
-    choice, none for a value.
-    """
+    """Models of an annotation: one of a section or a list of it, several of a choice, or none."""
     if isinstance(annotation, type):
         return (annotation,) if issubclass(annotation, BaseModel) else ()
     origin = get_origin(annotation)

@@ -203,8 +203,8 @@ class SearchSpace(RootModel[dict[str, Dimension]]):
     def one_at_a_time(self) -> list[dict[str, Value]]:
         """Cell of all first values, then for each other value the cell that differs in it alone.
 
-        A value that makes other dimensions appear or vanish brings their first values, or takes
-        them away. Dimensions that the first cell does not have are not varied.
+        A value that meets the condition of other dimensions adds their first values; one that does
+        not removes them. Dimensions that the first cell does not have are not varied.
 
         Raises:
             ConfigError: A dimension is a range.
@@ -251,7 +251,7 @@ def apply(base: Mapping[str, Any], sample: Sample, seed: int) -> CpcConfig:
     that the new kind lacks are dropped; fields that the sample itself sets never are.
 
     Args:
-        base: Nested fields of `CpcConfig`, as a spec's `base` gives them.
+        base: Nested fields of `CpcConfig`, as in a spec's `base`.
         sample: Knob names or dotted paths with their values.
         seed: The replicate's seed.
 

@@ -57,7 +57,7 @@ def planned_cells(
     Args:
         spec: The study.
         clip_samples: Samples of a clip of its corpus.
-        seconds_per_step: Times a step on this machine; None predicts nothing.
+        seconds_per_step: Times a step on this machine; without it no time is predicted.
     """
     trials = 0 if spec.cells is None else len(spec.seeds)
     measured: dict[str, float] = {}

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+import optuna
 from pydantic import Field
 
 from search_spaces.pruners.base import Pruner, Rung
 
-if TYPE_CHECKING:
-    from optuna.pruners import BasePruner
-
 
 class HalvingPruner(Pruner):
-    """Asynchronous successive halving (ASHA): at each rung the best 1/reduction of the trials go
-    on.
-    """
+    """Asynchronous successive halving (ASHA): each rung keeps the best 1/reduction of trials."""
 
     kind: Literal["asha"] = "asha"
 
@@ -25,10 +21,8 @@ class HalvingPruner(Pruner):
     reduction: int = Field(default=3, ge=2)
     """Share of trials that each rung stops, as its inverse."""
 
-    def build(self, longest: int) -> BasePruner:
-        from optuna.pruners import SuccessiveHalvingPruner
-
-        return SuccessiveHalvingPruner(
+    def build(self, longest: int) -> optuna.pruners.BasePruner:
+        return optuna.pruners.SuccessiveHalvingPruner(
             min_resource=self.first_rung, reduction_factor=self.reduction
         )
 
@@ -43,7 +37,7 @@ def halving(bracket: int, trials: float, first: int, reduction: int, longest: in
         bracket: Its number.
         trials: Number of trials that start in it.
         first: Optimizer steps at its first rung.
-        reduction: Ratio of steps between neighbouring rungs, and inverse of the share that goes on.
+        reduction: Ratio of steps between neighbouring rungs, and inverse of the share that is kept.
         longest: Optimizer steps of a trial that is not stopped.
     """
     found: list[Rung] = []

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
+
+import optuna
 
 from cpc_core.section import Section
-
-if TYPE_CHECKING:
-    from optuna.pruners import BasePruner
 
 Replicates = Mapping[str, Mapping[int, float]]
 """Cell id → seed → final value of a complete trial, signed so that more is better."""
@@ -38,15 +37,13 @@ class Pruner(Section):
     judges: ClassVar[Literal["reports", "finals"] | None] = "reports"
     """Values that it compares: of running trials, or of complete ones; None if it compares none."""
 
-    def build(self, longest: int) -> BasePruner:
+    def build(self, longest: int) -> optuna.pruners.BasePruner:
         """Optuna's pruner of running trials, whose steps are optimizer steps.
 
         Args:
             longest: Optimizer steps of the study's longest trial.
         """
-        from optuna.pruners import NopPruner
-
-        return NopPruner()
+        return optuna.pruners.NopPruner()
 
     def rungs(self, trials: float, longest: int) -> list[Rung]:
         """Rungs of a study, the last of each bracket being the end of its trials; empty without.

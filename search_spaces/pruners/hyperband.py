@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+import optuna
 from pydantic import Field
 
 from search_spaces.pruners.asha import halving
 from search_spaces.pruners.base import Pruner, Rung
 
-if TYPE_CHECKING:
-    from optuna.pruners import BasePruner
-
 
 class HyperbandPruner(Pruner):
-    """Hyperband: trials are dealt to brackets of successive halving, which begin to stop them
-    earlier and later.
-    """
+    """Hyperband: brackets of successive halving, each with its own first rung, share the trials."""
 
     kind: Literal["hyperband"] = "hyperband"
 
@@ -27,10 +23,8 @@ class HyperbandPruner(Pruner):
     reduction: int = Field(default=3, ge=2)
     """Share of trials that each rung stops, as its inverse."""
 
-    def build(self, longest: int) -> BasePruner:
-        from optuna.pruners import HyperbandPruner
-
-        return HyperbandPruner(
+    def build(self, longest: int) -> optuna.pruners.BasePruner:
+        return optuna.pruners.HyperbandPruner(
             min_resource=self.first_rung, max_resource=longest, reduction_factor=self.reduction
         )
 
@@ -48,9 +42,7 @@ class HyperbandPruner(Pruner):
         ]
 
     def _shares(self, longest: int) -> list[float]:
-        """Share of the trials that Optuna deals to each bracket: ∝ ⌈B · r^s / (s + 1)⌉, s counting
-        down from B − 1.
-        """
+        """Share of trials of each bracket: ∝ ⌈B · r^s / (s + 1)⌉, s counting down from B − 1."""
         brackets = 1
         while self.first_rung * self.reduction**brackets <= longest:
             brackets += 1

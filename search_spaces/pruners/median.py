@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+import optuna
 from pydantic import Field
 
 from search_spaces.pruners.base import Pruner
-
-if TYPE_CHECKING:
-    from optuna.pruners import BasePruner
 
 
 class MedianPruner(Pruner):
@@ -25,7 +23,7 @@ class MedianPruner(Pruner):
     warmup_steps: int = Field(default=0, ge=0)
     """Optimizer steps during which no trial is stopped."""
 
-    def build(self, longest: int) -> BasePruner:
-        from optuna.pruners import MedianPruner
-
-        return MedianPruner(n_startup_trials=self.startup_trials, n_warmup_steps=self.warmup_steps)
+    def build(self, longest: int) -> optuna.pruners.BasePruner:
+        return optuna.pruners.MedianPruner(
+            n_startup_trials=self.startup_trials, n_warmup_steps=self.warmup_steps
+        )

@@ -11,11 +11,10 @@ from search_spaces.pruners.base import Pruner, Replicates
 
 
 class WilcoxonPruner(Pruner):
-    """Spends seeds adaptively: a cell whose finished seeds are worse than the best cell's by
-    Wilcoxon's signed-rank test gets no more.
+    """Adaptive replicates: a cell that is worse than the best one gets no more seeds.
 
-    It judges final values, so that it works with every metric. Its cells keep what they have
-    measured, over fewer seeds.
+    Wilcoxon's signed-rank test compares the final values of their shared seeds, so that every
+    metric will do. A stopped cell keeps its results, over fewer seeds.
     """
 
     kind: Literal["wilcoxon"] = "wilcoxon"

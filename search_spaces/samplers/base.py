@@ -6,8 +6,9 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+import optuna
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -20,13 +21,8 @@ from optuna.trial import Trial
 from cpc_core.section import Section
 from search_spaces.space import Sample, SearchSpace, Value
 
-if TYPE_CHECKING:
-    from optuna.samplers import BaseSampler
-
 POINT = "point"
-"""User attribute of a replicate: number of the trial whose proposed configuration it repeats with
-another seed.
-"""
+"""User attribute of a replicate: number of the trial whose configuration it repeats."""
 
 
 class Sampler(Section):
@@ -61,16 +57,14 @@ class Sampler(Section):
         """Proposed configurations that Optuna's sampler receives; None for all of them."""
         return None
 
-    def build(self, seed: int, first_seed: int) -> BaseSampler:
+    def build(self, seed: int, first_seed: int) -> optuna.samplers.BaseSampler:
         """Optuna's sampler; uniform draws unless a kind proposes otherwise.
 
         Args:
             seed: Differs at each start of a driver, so that a resumed study repeats no proposal.
             first_seed: The same at each start of a study, for a sequence that is continued.
         """
-        from optuna.samplers import RandomSampler
-
-        return RandomSampler(seed=seed)
+        return optuna.samplers.RandomSampler(seed=seed)
 
 
 @contextmanager

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
+import optuna
 from pydantic import Field
 
 from search_spaces.samplers.proposing import ProposingSampler
-
-if TYPE_CHECKING:
-    from optuna.samplers import BaseSampler
 
 
 class CmaesSampler(ProposingSampler):
@@ -24,12 +22,10 @@ class CmaesSampler(ProposingSampler):
     startup_trials: int = Field(default=1, ge=1)
     """Random configurations before the first generation."""
 
-    def build(self, seed: int, first_seed: int) -> BaseSampler:
-        from optuna.samplers import CmaEsSampler, RandomSampler
-
-        return CmaEsSampler(
+    def build(self, seed: int, first_seed: int) -> optuna.samplers.BaseSampler:
+        return optuna.samplers.CmaEsSampler(
             seed=seed,
-            independent_sampler=RandomSampler(seed=seed),
+            independent_sampler=optuna.samplers.RandomSampler(seed=seed),
             n_startup_trials=self.startup_trials,
             warn_independent_sampling=False,
         )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+import optuna
 from pydantic import Field
 
 from search_spaces.samplers.base import without_experimental_warning
 from search_spaces.samplers.proposing import ProposingSampler
-
-if TYPE_CHECKING:
-    from optuna.samplers import BaseSampler
 
 
 class GpSampler(ProposingSampler):
@@ -23,13 +21,11 @@ class GpSampler(ProposingSampler):
     startup_trials: int = Field(default=10, ge=1)
     """Random configurations before the model is used."""
 
-    def build(self, seed: int, first_seed: int) -> BaseSampler:
-        from optuna.samplers import GPSampler, RandomSampler
-
+    def build(self, seed: int, first_seed: int) -> optuna.samplers.BaseSampler:
         with without_experimental_warning():
-            return GPSampler(
+            return optuna.samplers.GPSampler(
                 seed=seed,
-                independent_sampler=RandomSampler(seed=seed),
+                independent_sampler=optuna.samplers.RandomSampler(seed=seed),
                 n_startup_trials=self.startup_trials,
                 warn_independent_sampling=False,
             )

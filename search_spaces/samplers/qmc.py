@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
+import optuna
 from pydantic import Field
 
 from search_spaces.samplers.base import without_experimental_warning
 from search_spaces.samplers.proposing import ProposingSampler
-
-if TYPE_CHECKING:
-    from optuna.samplers import BaseSampler
 
 
 class QmcSampler(ProposingSampler):
@@ -24,14 +22,12 @@ class QmcSampler(ProposingSampler):
     trials: int = Field(ge=1)
     """Configurations to draw; each is trained once per seed. Powers of two are the most even."""
 
-    def build(self, seed: int, first_seed: int) -> BaseSampler:
-        from optuna.samplers import QMCSampler, RandomSampler
-
+    def build(self, seed: int, first_seed: int) -> optuna.samplers.BaseSampler:
         # Optuna keeps the position in the study; another seed would be another sequence.
         with without_experimental_warning():
-            return QMCSampler(
+            return optuna.samplers.QMCSampler(
                 scramble=True,
                 seed=first_seed,
-                independent_sampler=RandomSampler(seed=seed),
+                independent_sampler=optuna.samplers.RandomSampler(seed=seed),
                 warn_independent_sampling=False,
             )

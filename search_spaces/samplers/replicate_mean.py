@@ -21,7 +21,7 @@ BEST = 10
 
 
 class ReplicateMeanSampler(BaseSampler):
-    """Sampler that proposes from the mean over replicates, read anew for each proposal.
+    """Sampler that proposes from the mean over replicates, computed for each proposal.
 
     With Hyperband it also receives the trials of all brackets, because `study` is the whole one.
 
@@ -80,7 +80,7 @@ class ReplicateMeanSampler(BaseSampler):
 
 
 class _StudyView:
-    """A study with other trials; all else is the study's own, also what samplers write into it.
+    """Study with other trials; all else is the study's own, and samplers write into it.
 
     Optuna's samplers read the trials by the private name `_get_trials`, and no public class offers
     a study of other trials. The name occurs only here.

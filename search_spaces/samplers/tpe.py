@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+import optuna
 from pydantic import Field
 
 from search_spaces.samplers.base import without_experimental_warning
 from search_spaces.samplers.proposing import ProposingSampler
 
-if TYPE_CHECKING:
-    from optuna.samplers import BaseSampler
-
 MODELLED_POINTS = 100
-"""Configurations that the model is fitted to: its time grows with them, and the weight of the older
-ones falls.
+"""Configurations that the model is fitted to.
+
+Its time grows with them, and the weight of the older ones falls.
 """
 
 
 class TpeSampler(ProposingSampler):
-    """Optuna's tree-structured Parzen estimator: multivariate, grouped over conditional knobs,
-    constant liar.
+    """Tree-structured Parzen estimator: multivariate, grouped over conditional knobs, constant
+    liar.
     """
 
     kind: Literal["tpe"] = "tpe"
@@ -32,11 +31,9 @@ class TpeSampler(ProposingSampler):
     def modelled_points(self) -> int:
         return max(MODELLED_POINTS, self.startup_trials)
 
-    def build(self, seed: int, first_seed: int) -> BaseSampler:
-        from optuna.samplers import TPESampler
-
+    def build(self, seed: int, first_seed: int) -> optuna.samplers.BaseSampler:
         with without_experimental_warning():
-            return TPESampler(
+            return optuna.samplers.TPESampler(
                 n_startup_trials=self.startup_trials,
                 multivariate=True,
                 group=True,

@@ -18,9 +18,7 @@ BEST = "best"
 
 
 class Selector(RootModel[dict[str, Value]]):
-    """Knob name (or dotted field path) → value, or `best` to let the results choose among all its
-    values.
-    """
+    """Knob name (or dotted field path) → value, or `best` for the one with the best result."""
 
     @classmethod
     def from_text(cls, text: str) -> Selector:

@@ -70,7 +70,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class _Found:
-    """A field, the section that has it, and the field that holds the section."""
+    """A field, its section, and the field of that section."""
 
     owner: Node
     name: str
@@ -176,7 +176,7 @@ def _schema() -> Node:
 
 
 def _sections(node: Node) -> list[Node]:
-    """Sections that a node may hold: one for a section or a list of it, several for a choice."""
+    """Sections of a node: one of a section or a list of it, several of a choice, or none."""
     if "$ref" in node:
         return _sections(_schema()["$defs"][node["$ref"].removeprefix("#/$defs/")])
     if "properties" in node:

@@ -17,9 +17,9 @@ class Resources(Section):
     """Workers of one trial; each takes its share of the batch."""
 
     inline: bool | None = None
-    """Train in the trial's own process, which starts nothing else and serves one trial after the
-    other. Otherwise a Ray Train run trains, and Ray Data reads its batches. By default true for one
-    worker; several need Ray Train.
+    """Train in the trial's own process, which serves one trial after the other and starts no more
+    processes. Otherwise a Ray Train run trains, and Ray Data reads its batches. By default true for
+    one worker; several need Ray Train.
     """
 
     cpus_per_worker: float = Field(default=0.5, gt=0)
@@ -36,9 +36,7 @@ class Resources(Section):
     """
 
     share: bool = True
-    """Reuse trials that this study or one in the same parent folder has trained already: complete
-    ones, and checkpoints to resume from.
-    """
+    """Reuse trials of this study and of those in the same parent folder: result or checkpoint."""
 
     @model_validator(mode="after")
     def _inline_is_alone(self) -> Resources:

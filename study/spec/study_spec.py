@@ -1,4 +1,4 @@
-"""Specification of a study: one YAML file, validated in full before anything starts."""
+"""Specification of a study: one YAML file, validated in full before a study starts."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ class StudySpec(Section):
     """
 
     scales: dict[str, dict[str, Any]] = Field(default={})
-    """Settings laid over the others by `--scale NAME`, the first scale's unless one is named: the
-    same question at another size. Empty once the file has been read.
+    """Settings for the same question at another size, which replace the common ones. `--scale NAME`
+    chooses a scale; without it the first is taken. Empty once the file has been read.
     """
 
     objective: OneOrSeveral = ObjectiveSpec()
@@ -136,7 +136,7 @@ class StudySpec(Section):
 
     @property
     def completed_claims(self) -> tuple[Claim, ...]:
-        """Claims with the values that a one-at-a-time grid lets them leave out."""
+        """Claims with the values that may be left out in a one-at-a-time grid."""
         return (
             self.claims
             if self.reference is None
