@@ -21,7 +21,6 @@ from tests.helpers.configs import noise, tiny_clean_pass, tiny_config
 
 CLIPS, SAMPLES = 2, 46
 
-
 CONFIG = tiny_config(negatives={"sampling": "local"})
 
 

@@ -18,12 +18,10 @@ from tests.helpers.configs import noise
 
 CLIPS = 4
 
-
 sized = {
     "epsilon_db": st.floats(-90, -10),
     "epsilon_reference": st.sampled_from(["full_scale", "clip_peak", "clip_rms"]),
 }
-
 
 hearing = {
     "branch": st.sampled_from(["future", "past", "both"]),
@@ -47,13 +45,11 @@ adversaries = st.one_of(
     of_kind("pitch", **hearing, semitones=st.lists(st.floats(-12, 12), min_size=1, max_size=2)),
 )
 
-
 layers = st.lists(
     st.integers(1, 3).flatmap(lambda stride: st.tuples(st.integers(stride, 7), st.just(stride))),
     min_size=1,
     max_size=4,
 )
-
 
 encoders = st.one_of(
     st.fixed_dictionaries(
@@ -74,7 +70,6 @@ encoders = st.one_of(
         )
     ),
 )
-
 
 configurations = st.fixed_dictionaries(
     {

@@ -86,12 +86,13 @@ import torch
 from cpc_core.config import CpcConfig, canonical_json
 from cpc_core.model.initialise import initialise
 from cpc_core.step import TrainState, train_step
+from study.analysis.labels import value_label
 from study.spec.study_spec import StudySpec
 from tests.helpers.configs import tiny_batch, tiny_config
 
 section, kind = sys.argv[1:]
 spec = StudySpec.load("spec.yaml")
-(cell,) = (cell for cell in spec.cells() if cell[section] == kind)
+(cell,) = (cell for cell in spec.cells if cell[section] == kind)
 settings = vars(spec.config(cell, seed=0))[section]
 config = tiny_config(**{section: settings})
 assert CpcConfig.model_validate_json(canonical_json(config)) == config
@@ -102,7 +103,7 @@ initialise(state.model, batches[0].audio, config.initialisation, config.negative
 steps = [train_step(state, batch) for batch in batches]
 print(json.dumps({
     "settings": settings.model_dump(mode="json"),
-    "label": settings.label,
+    "label": value_label(section, kind),
     "losses": [float(step.loss) for step in steps],
     "power_db": float(10 * batches[0].audio.square().mean(1).log10().quantile(0.5)),
     "snr_db": float(steps[0].snr_db),

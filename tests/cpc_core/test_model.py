@@ -14,7 +14,6 @@ from tests.helpers.configs import noise, tiny_config
 
 PRESETS = ("printed", "ten_layers", "patches_40ms")
 
-
 CONNECTIONS = ("none", "residual", "dense", "dense_concat", "dense_concat_bottleneck")
 
 

@@ -18,7 +18,6 @@ from tests.helpers.configs import tiny_batch, tiny_config
 
 CPU = torch.device("cpu")
 
-
 STEPS = 3
 
 

@@ -12,7 +12,6 @@ from cpc_core.stateless_random import Key, Purpose, normal, uniform, uniform_int
 
 KEY = Key(seed=7, step=11, purpose=Purpose.NEGATIVES)
 
-
 WORD = (1 << 64) - 1
 
 

@@ -20,9 +20,7 @@ from tests.helpers.configs import tiny_batch, tiny_config
 
 CPU = torch.device("cpu")
 
-
 FGSM = {"kind": "fgsm", "epsilon_db": -30}
-
 
 EPSILON = 10 ** (-30 / 20)
 
