@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class CpcError(Exception):
-    """Base of every error a user can cause or meet; the command line prints it without a
-    traceback.
+    """An error that a user can cause or meet; the command line prints it without a traceback.
+
+    Attributes:
+        exit_code: Of the command: 1 for work that failed, 2 for wrong usage, spec or input, 3 for
+            something that was not found, 4 for a service that cannot be reached.
     """
+
+    exit_code: ClassVar[int] = 2
 
 
 class ConfigError(CpcError):
@@ -14,40 +21,52 @@ class ConfigError(CpcError):
 
 
 class AudioError(CpcError):
-    """A recording that cannot be read or that holds no usable samples."""
+    """A recording that cannot be read or that contains no usable samples."""
 
 
 class PathError(CpcError):
     """A URI of no usable store, or one where a local path is needed."""
 
+    exit_code = 3
+
 
 class CorpusError(CpcError):
     """A corpus folder that is missing, empty, damaged or of another schema."""
 
+    exit_code = 3
+
 
 class StorageError(CorpusError):
-    """A path that cannot be written: a full disk, a missing permission, a store that is away."""
+    """A path that cannot be written, or whose file system does not answer."""
+
+    exit_code = 1
 
 
 class RejectedError(CorpusError):
-    """Recordings that could not be used, where the import was asked to be strict."""
+    """Recordings that could not be used, in a strict import."""
+
+    exit_code = 1
 
 
 class DamageError(CorpusError):
-    """Shards that are not as they were written."""
+    """Shards whose bytes differ from those that were written."""
+
+    exit_code = 1
 
 
 class CheckpointError(CpcError):
     """A checkpoint or export that is missing, damaged or belongs to another configuration."""
 
+    exit_code = 3
+
 
 class NonFiniteError(CpcError):
-    """A number of a step stopped being finite; the trial ends instead of training on.
+    """A number of a step that is not finite; it ends the trial.
 
     Args:
-        step: Steps that were taken before the one in which it was seen.
-        term: Which quantity it was: `"audio"`, `"loss"` or `"gradient"`.
-        value: Its value.
+        step: Steps taken before the one in which the number occurred.
+        term: Its quantity: `"audio"`, `"loss"` or `"gradient"`.
+        value: The number.
     """
 
     def __init__(self, step: int, term: str, value: float) -> None:

@@ -1,4 +1,4 @@
-"""Errors with exit codes of their own."""
+"""Errors of studies."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ from cpc_core.errors import CpcError
 
 
 class NotFoundError(CpcError):
-    """A study, trial or job that is not there. Exit code 3."""
+    """A study, trial or job that does not exist."""
+
+    exit_code = 3
 
 
 class StudyFailedError(CpcError):
-    """A study that ended without a result. Exit code 1."""
+    """A study that ended without a result."""
+
+    exit_code = 1
 
 
 class UnreachableError(CpcError):
-    """A cluster, a database or an object store that does not answer. Exit code 4."""
+    """A cluster, a database or an object store that does not answer."""
+
+    exit_code = 4

@@ -1,6 +1,4 @@
-"""A trial trained again from what was recorded of it, and the first step at which the numbers
-part.
-"""
+"""Reproduction of a trial: what to train again, and the first step at which the numbers differ."""
 
 from __future__ import annotations
 
@@ -19,21 +17,14 @@ from study.folders.provenance import attempts
 from study.folders.study_folder import StudyFolder
 from study.spec.study_spec import StudySpec
 
-TIMING_METRICS = ("clips_per_s",)
-"""What the clock decides, and not the seed."""
+TIMING_METRICS = {"clips_per_s"}
+"""Metrics that depend on the machine's load."""
 
 
 _OF_ITS_OWN = (
-    "started",
-    "from_step",
-    "spec_hash",
-    "corpus",
-    "trial_id",
-    "trajectory_id",
-    "steps",
-    "git.diff",
-)
-"""Entries of an attempt that say nothing about where its numbers come from."""
+    "started", "from_step", "spec_hash", "corpus", "trial_id", "trajectory_id", "steps", "git.diff",
+)  # fmt: skip
+"""Entries of an attempt on which its numbers do not depend."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +33,12 @@ class Reproduction:
 
     Attributes:
         recorded: Its log, as far as it is compared.
-        attempts: Where and with what it was trained.
+        attempts: Provenance of its attempts.
         spec: A study of this one trial, no longer than it is compared.
-        whole: Whether that is to its end, so that the probe is compared, too.
+        whole: True if it is compared to its end, including its probe.
         threads: CPU threads of a worker.
-        device: What it was trained on, None where that was not recorded.
-        corpus_hash: Of the corpus it was trained on.
+        device: Device of its last attempt, None if that was not recorded.
+        corpus_hash: Hash of its corpus.
     """
 
     recorded: tuple[Report, ...]
@@ -66,20 +57,21 @@ class Reproduction:
         """
         if corpus_hash != self.corpus_hash:
             raise ConfigError(
-                f"the trial was trained on a corpus with hash {self.corpus_hash[:12]}, but {self.spec.corpus} has {corpus_hash[:12]}: "
-                "restore that corpus; on another one other numbers are to be expected"
+                f"the trial was trained on a corpus with hash {self.corpus_hash[:12]}, but "
+                f"{self.spec.corpus} has {corpus_hash[:12]}: restore that corpus; on another one "
+                "other numbers are to be expected"
             )
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One value that is not the same.
+    """A value that differs between two trainings.
 
     Attributes:
-        metric: Its name; `outcome` and `report` stand for how a step ended and whether it was
-            reported at all.
-        recorded: As it was.
-        again: As it is now; None where one of the two lacks it.
+        metric: Its name; `outcome` for the outcome of a step, `report` for a report that one of the
+            trainings lacks.
+        recorded: The recorded value, None if there is none.
+        again: The new value, None if there is none.
     """
 
     metric: str
@@ -88,7 +80,7 @@ class Difference:
 
     @property
     def amount(self) -> float | None:
-        """By how much, None where that is no number."""
+        """New minus recorded value, None unless both are numbers."""
         if isinstance(self.recorded, float | int) and isinstance(self.again, float | int):
             return self.again - self.recorded
         return None
@@ -101,24 +93,22 @@ class Comparison:
     Attributes:
         through: Last step up to which they are identical, 0 if none is.
         step: First step at which they differ, None if none does.
-        differences: What differs there.
+        differences: Differences at that step.
     """
 
     through: int
-    step: int | None
-    differences: tuple[Difference, ...]
+    step: int | None = None
+    differences: tuple[Difference, ...] = ()
 
     @property
     def words(self) -> str:
         """The result as one sentence."""
+        same = f"identical through step {self.through}"
         if self.step is None:
-            return f"identical through step {self.through}"
-        before = (
-            f"identical through step {self.through}"
-            if self.through
-            else "nothing before it is the same"
-        )
-        return f"differs first at step {self.step}, in {', '.join(each.metric for each in self.differences)}; {before}"
+            return same
+        metrics = ", ".join(each.metric for each in self.differences)
+        before = same if self.through else "nothing before it is the same"
+        return f"differs first at step {self.step}, in {metrics}; {before}"
 
 
 def reproduction(study: StudyFolder, number: int, steps: int | None) -> Reproduction:
@@ -127,10 +117,10 @@ def reproduction(study: StudyFolder, number: int, steps: int | None) -> Reproduc
     Args:
         study: The study folder.
         number: The trial.
-        steps: How many steps to compare at most, None for all that were taken.
+        steps: Steps to compare at most, None for all that were taken.
 
     Raises:
-        NotFoundError: There is no such trial, or it has logged nothing.
+        NotFoundError: There is no such trial, or its log is empty.
         ConfigError: The study's files are damaged, or `steps` ends before the first report.
         CheckpointError: The trial's configuration cannot be read.
     """
@@ -138,21 +128,21 @@ def reproduction(study: StudyFolder, number: int, steps: int | None) -> Reproduc
     log = folder.log()
     if not log:
         raise NotFoundError(
-            f"trial {number} of {study} has logged nothing to compare with: `cpc study show {study}` lists the trials"
+            f"trial {number} of {study} has logged nothing to compare with: "
+            f"`cpc study show {study}` lists the trials"
         )
     config = folder.config()
     length = _length(log[-1], config, steps)
-    recorded_attempts = attempts(folder)
-    provenance = study.provenance()
-    last: Mapping[str, Any] = recorded_attempts[-1] if recorded_attempts else provenance
-    workers, threads = (
-        last.get("workers", stored.resources.workers),
-        last.get("threads", stored.resources.threads),
-    )
-    as_then = {} if threads == stored.resources.threads else {"cpus_per_worker": float(threads)}
-    resources = stored.resources.model_copy(
-        update={"share": False, "concurrent_trials": 1, "workers": workers} | as_then
-    )
+    tried = tuple(attempts(folder)) or (study.provenance(),)
+    last, resources = tried[-1], stored.resources
+    threads = last.get("threads", resources.threads)
+    changes = {
+        "share": False,
+        "concurrent_trials": 1,
+        "workers": last.get("workers", resources.workers),
+    }
+    if threads != resources.threads:
+        changes["cpus_per_worker"] = float(threads)
     spec = StudySpec(
         name=f"{stored.name[:48]}-{folder.name}-again",
         question=f"Does trial {number} of {stored.name} give the same numbers again?",
@@ -161,11 +151,11 @@ def reproduction(study: StudyFolder, number: int, steps: int | None) -> Reproduc
         space=SearchSpace({}),
         seeds=(config.seed,),
         sampler=GridSampler(),
-        resources=resources,
+        resources=resources.model_copy(update=changes),
     )
     return Reproduction(
-        recorded=tuple(entry for entry in log if entry.step <= length),
-        attempts=tuple(recorded_attempts or [provenance]),
+        recorded=tuple(report for report in log if report.step <= length),
+        attempts=tried,
         spec=spec,
         whole=length == config.training.steps,
         threads=threads,
@@ -174,64 +164,20 @@ def reproduction(study: StudyFolder, number: int, steps: int | None) -> Reproduc
     )
 
 
-def compare(wanted: Reproduction, again: Sequence[Report], tolerance: float = 0.0) -> Comparison:
-    """Holds a new log against the recorded one, report by report.
-
-    Args:
-        wanted: The recorded one.
-        again: The new one.
-        tolerance: Largest relative difference of two values that counts as none.
-    """
-    left_out = {*TIMING_METRICS, *(() if wanted.whole else PROBE_METRICS)}
-    old, new = ({entry.step: entry for entry in log} for log in (wanted.recorded, again))
-    through = 0
-    for step in sorted(old.keys() | new.keys()):
-        differences = tuple(
-            _differences(old.get(step), new.get(step), left_out, tolerance, ends=wanted.whole)
-        )
-        if differences:
-            return Comparison(through, step, differences)
-        through = step
-    return Comparison(through, None, ())
-
-
-def changed_since(wanted: Reproduction, again: Mapping[str, Any]) -> list[str]:
-    """Where the recorded attempts and the new one differ in code, versions, hardware or data, in
-    words.
-    """
-    now = dict(_flat(again))
-    lines: list[str] = []
-    for number, attempt in enumerate(wanted.attempts, start=1):
-        then = dict(_flat(attempt))
-        which = f"attempt {number}: " if len(wanted.attempts) > 1 else ""
-        # An older study may lack an entry: that is no difference.
-        names = [
-            name
-            for name in then
-            if name in now and name not in _OF_ITS_OWN and then[name] != now[name]
-        ]
-        lines += [f"{which}{name}: {then[name]} then, {now[name]} now" for name in names]
-        if (
-            "git.diff_sha256" in then.keys() ^ now.keys()
-            and "git.commit" in then.keys() & now.keys()
-        ):
-            lines.append(
-                f"{which}the code had uncommitted changes {'then' if 'git.diff_sha256' in then else 'now'}"
-            )
-    return lines
-
-
 def _length(last: Report, config: CpcConfig, steps: int | None) -> int:
-    """Steps to train: to the recorded end, or to the last report that is asked for and was made."""
+    """Steps to train: to the recorded end, or to the last report up to `steps`."""
     every, full = config.training.report_every, config.training.steps
-    # A training that diverged is given one report more, in which it may not diverge again.
-    taken = min(full, (last.step // every + 1) * every) if last.outcome == "diverged" else last.step
+    taken = last.step
+    if last.outcome == "diverged":
+        # One report more: the new training may not diverge, and is then compared there.
+        taken = min(full, (taken // every + 1) * every)
     if steps is not None and steps < taken:
         if steps < every:
             raise ConfigError(
-                f"--steps {steps} ends before the first report, at step {every}: there would be nothing to compare"
+                f"--steps {steps} ends before the first report, at step {every}: there would be "
+                "nothing to compare"
             )
-        return steps // every * every
+        taken = steps
     return taken if taken == full else taken // every * every
 
 
@@ -245,26 +191,61 @@ def _shortened(config: CpcConfig, steps: int) -> CpcConfig:
     return CpcConfig.model_validate(content)
 
 
+def compare(wanted: Reproduction, again: Sequence[Report], tolerance: float = 0.0) -> Comparison:
+    """Compares a new log with the recorded one, report by report.
+
+    Args:
+        wanted: The recorded training.
+        again: Reports of the new one.
+        tolerance: Largest relative difference of two values that counts as none.
+    """
+    old, new = ({report.step: report for report in log} for log in (wanted.recorded, again))
+    through = 0
+    for step in sorted(old.keys() | new.keys()):
+        differences = tuple(_differences(old.get(step), new.get(step), wanted.whole, tolerance))
+        if differences:
+            return Comparison(through, step, differences)
+        through = step
+    return Comparison(through)
+
+
 def _differences(
-    old: Report | None, new: Report | None, left_out: set[str], tolerance: float, *, ends: bool
+    old: Report | None, new: Report | None, whole: bool, tolerance: float
 ) -> Iterator[Difference]:
     if old is None or new is None:
-        yield Difference("report", *("made" if entry is not None else None for entry in (old, new)))
+        yield Difference("report", *(None if report is None else "made" for report in (old, new)))
         return
-    if ends and old.outcome != new.outcome:
+    if whole and old.outcome != new.outcome:
         yield Difference("outcome", old.outcome, new.outcome)
-    for name in sorted((old.metrics.keys() | new.metrics.keys()) - left_out):
+    ignored = TIMING_METRICS if whole else {*TIMING_METRICS, *PROBE_METRICS}
+    for name in sorted((old.metrics.keys() | new.metrics.keys()) - ignored):
         before, now = old.metrics.get(name), new.metrics.get(name)
         if before is None or now is None or not _same(before, now, tolerance):
             yield Difference(name, before, now)
 
 
 def _same(before: float, now: float, tolerance: float) -> bool:
-    return (
-        before == now
-        or (math.isnan(before) and math.isnan(now))
-        or math.isclose(before, now, rel_tol=tolerance)
-    )
+    return math.isclose(before, now, rel_tol=tolerance) or (math.isnan(before) and math.isnan(now))
+
+
+def changed_since(wanted: Reproduction, again: Mapping[str, Any]) -> list[str]:
+    """Differences of the recorded attempts from a new one in code, versions, hardware and data."""
+    now = dict(_flat(again))
+    lines: list[str] = []
+    for number, attempt in enumerate(wanted.attempts, start=1):
+        then = dict(_flat(attempt))
+        which = f"attempt {number}: " if len(wanted.attempts) > 1 else ""
+        # An entry that an older study lacks is no difference.
+        lines += [
+            f"{which}{name}: {value} then, {now[name]} now"
+            for name, value in then.items()
+            if name in now and name not in _OF_ITS_OWN and value != now[name]
+        ]
+        both_known = "git.commit" in then and "git.commit" in now
+        if both_known and ("git.diff_sha256" in then) != ("git.diff_sha256" in now):
+            when = "then" if "git.diff_sha256" in then else "now"
+            lines.append(f"{which}the code had uncommitted changes {when}")
+    return lines
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

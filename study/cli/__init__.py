@@ -1,7 +1,8 @@
-"""The command line. The one place of `study` that reaches upward, by imports inside the command
-functions.
+"""The command line. A folder is a group of commands: `cpc study compare` is `study/compare.py`.
 
-Commands are registered by import path, so that `cpc --help` loads none of them.
+Commands are registered by import path and with their help, so that a list of commands loads none of
+them; the descriptions of parameters are in the docstrings. This is the one room of `study` that
+reaches upward, by imports inside the command functions.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import sys
 
 from cyclopts import App
+
+from study.cli.help import ReflowedHelp
 
 HELP = (
     "Studies of Contrastive Predictive Coding of audio with an adversary.\n\n"
@@ -18,60 +21,35 @@ HELP = (
 
 
 EXIT_CODES = (
-    "Exit codes: 0 done · 1 the study or trial failed · 2 wrong usage, spec or input · 3 not found · "
-    "4 cluster, database or object store unreachable · 130 interrupted. `--debug` shows the traceback of an error."
+    "Exit codes: 0 done · 1 the study or trial failed · 2 wrong usage, spec or input · "
+    "3 not found · 4 cluster, database or object store unreachable · 130 interrupted. "
+    "`--debug` shows the traceback of an error."
 )
+
+
+COMMANDS = {
+    "data": ("data:app", "Import audio into a corpus, and look at one."),
+    "trial": ("trial:app", "Train single models on this machine, without a cluster."),
+    "study": ("study:app", "Plan, run, submit, resume and read studies."),
+    "dashboard": ("dashboard:dashboard", "Open a study's interactive page."),
+    "report": ("dashboard:report", "Write a study's page as one self-contained HTML file."),
+    "export": ("model:export", "Export a trained model: safetensors and its configuration."),
+    "probe": ("model:probe", "Score an exported model on a labelled corpus."),
+}
+"""Name → module and object in this package, and the line that `cpc --help` shows."""
 
 
 app = App(
     name="cpc",
     help=HELP,
     help_epilogue=EXIT_CODES,
-    version_flags=["--version"],
     help_format="plaintext",
+    help_formatter=ReflowedHelp(),
+    version_flags=["--version"],
     suppress_keyboard_interrupt=False,
 )
-
-
-app.command(
-    "study.cli.data:app",
-    name="data",
-    help="Import audio into a corpus, and look at one.",
-)
-
-
-app.command(
-    "study.cli.trial:app",
-    name="trial",
-    help="Train single models on this machine, without a cluster.",
-)
-
-
-app.command("study.cli.study:app", name="study", help="Plan, run, submit, resume and read studies.")
-
-
-app.command(
-    "study.cli.dashboard:dashboard", name="dashboard", help="Open a study's interactive page."
-)
-
-
-app.command(
-    "study.cli.dashboard:report",
-    name="report",
-    help="Write a study's page as one self-contained HTML file.",
-)
-
-
-app.command(
-    "study.cli.model:export",
-    name="export",
-    help="Export a trained model: safetensors and its configuration.",
-)
-
-
-app.command(
-    "study.cli.model:probe", name="probe", help="Score an exported model on a labelled corpus."
-)
+for _name, (_object, _help) in COMMANDS.items():
+    app.command(f"{__name__}.{_object}", name=_name, help=_help)
 
 
 def main() -> None:

@@ -1,88 +1,36 @@
-"""From what a user types to a study folder."""
+"""Arguments that several commands share, and the study folders that they name."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from search_spaces.fields import nearest
-from study.cli.output import Format
-from study.control.state import State
 from study.errors import NotFoundError
-from study.folders.study_folder import SPEC, StudyFolder
+from study.folders.study_folder import StudyFolder
 from study.storage.backends import storage_errors
 
 HOME = Path("studies")
-"""Where studies are kept unless told otherwise."""
+"""Default folder of studies."""
 
 
-def study_folder(name_or_path: str) -> StudyFolder:
-    """The folder of a study, given as a path or a URI, or by the name of a folder in `studies/`.
-
-    Raises:
-        NotFoundError: There is none.
-        UnreachableError: The URI's store does not answer.
-    """
-    if "://" in name_or_path:
-        return _stored(name_or_path)
-    for folder in (Path(name_or_path), HOME / name_or_path):
-        if (folder / SPEC).is_file():
-            return StudyFolder(folder)
-    raise NotFoundError(
-        f"there is no study '{name_or_path}' here{nearest(name_or_path, [folder.name for folder in list_studies()])}"
-    )
+Study = Annotated[str, Parameter(help="A study folder, or the name of one in studies/.")]
 
 
-def target_path(given: str | None, name: str) -> StudyFolder:
-    """Where a study is to be kept: the path or URI that was given, or a folder of its name in
-    `studies/`.
-    """
-    return StudyFolder(HOME / name if given is None else given)
-
-
-def _stored(uri: str) -> StudyFolder:
-    folder = StudyFolder(uri)
-    with storage_errors(folder):
-        if not folder.holds_study():
-            raise NotFoundError(
-                f"there is no study {uri}: start one with `cpc study run SPEC.yaml -o {uri}`, or correct the address"
-            )
-    return folder
-
-
-def list_studies() -> list[StudyFolder]:
-    """The studies kept in `studies/`."""
-    return [StudyFolder(path.parent) for path in sorted(HOME.glob(f"*/{SPEC}"))]
-
-
-def state_words(state: State, study: object) -> str:
-    """How a study stands, with what to do about it."""
-    resume = f"`cpc study resume {study}` goes on"
-    return {
-        "running": "running",
-        "pausing": f"pausing: no new trials, the running ones go on to their end; `cpc study resume {study}` lifts the pause",
-        "stopping": "stopping: the running trials go on to their next report",
-        "paused": f"paused: {resume}",
-        "stopped": f"stopped: {resume}",
-        "interrupted": f"interrupted, nobody is running it: {resume}",
-        "ended": "ended",
-    }[state]
-
-
-Overrides = Annotated[
-    list[str] | None,
-    Parameter(negative="", help="Override a field of the spec: `--set a.b=c`, as often as needed."),
-]
-
-
-Output = Annotated[Format, Parameter(name=["--output", "-o"], help="Format of the result.")]
+Spec = Annotated[str, Parameter(help="A spec file, or the name of a preset.")]
 
 
 Scale = Annotated[
     str | None,
     Parameter(help="Which of the spec's scales, such as small or paper; the first by default."),
+]
+
+
+Overrides = Annotated[
+    list[str] | None,
+    Parameter(negative="", help="Override a field of the spec: `--set a.b=c`, as often as needed."),
 ]
 
 
@@ -98,3 +46,47 @@ Address = Annotated[
     str | None,
     Parameter(help="A running Ray cluster; without one, Ray is started on this machine."),
 ]
+
+
+Interval = Annotated[
+    Literal["t", "bootstrap"],
+    Parameter(help="Student's interval, or the studentised bootstrap's, which needs five seeds."),
+]
+
+
+def study_folder(name_or_path: str) -> StudyFolder:
+    """The folder of a study, given as a path or a URI, or by the name of a folder in `studies/`.
+
+    Raises:
+        NotFoundError: There is none.
+        UnreachableError: The URI's object store does not answer.
+    """
+    if "://" in name_or_path:
+        return _stored(name_or_path)
+    for folder in (StudyFolder(name_or_path), StudyFolder(HOME / name_or_path)):
+        if folder.holds_study():
+            return folder
+    near = nearest(name_or_path, [folder.name for folder in list_studies()])
+    raise NotFoundError(f"there is no study '{name_or_path}' here{near}")
+
+
+def _stored(uri: str) -> StudyFolder:
+    folder = StudyFolder(uri)
+    with storage_errors(folder):
+        if not folder.holds_study():
+            raise NotFoundError(
+                f"there is no study {uri}: start one with `cpc study run SPEC.yaml -o {uri}`, or "
+                "correct the address"
+            )
+    return folder
+
+
+def target_path(given: str | None, name: str) -> StudyFolder:
+    """Folder of a new study: the given path or URI, or `studies/NAME`."""
+    return StudyFolder(HOME / name if given is None else given)
+
+
+def list_studies() -> list[StudyFolder]:
+    """The studies in `studies/`."""
+    folders = (StudyFolder(path) for path in sorted(HOME.glob("*")))
+    return [folder for folder in folders if folder.holds_study()]

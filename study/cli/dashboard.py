@@ -1,4 +1,4 @@
-"""`cpc dashboard` and `cpc report`: a study to look at."""
+"""`cpc dashboard` and `cpc report`: the figures of a study."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from study.cli.arguments import study_folder
+from study.cli.arguments import Study, study_folder
 from study.cli.output import message, next_steps
 from study.results.reader import read_study
 
 
-def dashboard(study: str, /, *, host: str = "127.0.0.1", port: int = 8050) -> None:
-    """Open a study's interactive page. It follows a running study until that has ended.
+def dashboard(study: Study, /, *, host: str = "127.0.0.1", port: int = 8050) -> None:
+    """Serves a study's interactive page, which follows the study until that has ended.
 
     Parameters
     ----------
-    study
-        A study folder, or the name of one in studies/.
     host
         Address to serve on; the default is reachable from this machine alone.
     port
@@ -30,18 +28,16 @@ def dashboard(study: str, /, *, host: str = "127.0.0.1", port: int = 8050) -> No
 
 
 def report(
-    study: str,
+    study: Study,
     /,
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
     figures: Path | None = None,
 ) -> None:
-    """Write a study's page as one self-contained HTML file.
+    """Writes a study's page as one self-contained HTML file.
 
     Parameters
     ----------
-    study
-        A study folder, or the name of one in studies/.
     out
         The HTML file.
     figures

@@ -1,4 +1,4 @@
-"""What becomes of a command: its exit code, and its error in one sentence."""
+"""Exit codes of commands, and errors as one sentence on stderr."""
 
 from __future__ import annotations
 
@@ -6,22 +6,13 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from cpc_core.errors import (
-    CheckpointError,
-    CorpusError,
-    CpcError,
-    DamageError,
-    PathError,
-    RejectedError,
-    StorageError,
-)
-from study.errors import NotFoundError, StudyFailedError, UnreachableError
+from cpc_core.errors import CpcError
 
 if TYPE_CHECKING:
     from cyclopts import App
 
-
-OK, FAILED, USAGE, NOT_FOUND, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 4, 130
+OK, USAGE, INTERRUPTED = 0, 2, 130
+"""Exit codes of no error of this project's; the others are `CpcError.exit_code`."""
 
 
 def run(app: App, arguments: list[str]) -> int:
@@ -36,28 +27,16 @@ def run(app: App, arguments: list[str]) -> int:
         if debug:
             raise
         print(f"cpc: {error}", file=sys.stderr)  # noqa: T201
-        return _code(error)
+        return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read the output has gone, as `head` does; Python would complain again while it
-        # flushes at exit.
+        # The reader of the output has closed it, as `head` does; Python would complain again while
+        # it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except SystemExit as error:
-        # The parser has already said what is wrong, and ends with 1 for what this command line
-        # calls wrong usage.
+        # The parser has printed what is wrong; it exits with 1 where this command line's code for
+        # wrong usage is 2.
         return OK if not error.code else USAGE
     return OK
-
-
-def _code(error: CpcError) -> int:
-    match error:
-        case UnreachableError():
-            return UNREACHABLE
-        case StudyFailedError() | RejectedError() | DamageError() | StorageError():
-            return FAILED
-        case NotFoundError() | CheckpointError() | CorpusError() | PathError():
-            return NOT_FOUND
-        case _:
-            return USAGE

@@ -1,15 +1,15 @@
-"""`cpc export` and `cpc probe`: a trained model, to keep and to score."""
+"""`cpc export` and `cpc probe`: a trained model, exported and evaluated."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from study.analysis.cells import best_cell
-from study.cli.arguments import study_folder
-from study.cli.output import Format, message, next_steps, print_rows
+from study.cli.arguments import Study, study_folder
+from study.cli.output import Output, message, next_steps, print_rows
 from study.errors import NotFoundError
 from study.folders.provenance import attempts
 from study.results.reader import read_study
@@ -17,7 +17,7 @@ from study.results.records import StudyRecord, TrialRecord
 
 
 def export(
-    study: str,
+    study: Study,
     /,
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
@@ -25,12 +25,10 @@ def export(
     trial: int | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Export a trained model: safetensors, its configuration, and where it came from.
+    """Exports a trained model: safetensors, its configuration, and its provenance.
 
     Parameters
     ----------
-    study
-        A study folder, or the name of one in studies/.
     out
         The folder to make.
     best
@@ -50,23 +48,20 @@ def export(
     folder = study_folder(study)
     record = read_study(folder)
     chosen = _best(record) if trial is None else record.trial(trial)
-    provenance: dict[str, Any] = {
+    provenance = {
         "study": record.name,
         "trial": chosen.number,
         "trial_id": chosen.trial_id,
         "seed": chosen.seed,
         "knobs": dict(chosen.knobs),
-    }
-    provenance |= {
         "metrics": dict(chosen.metrics),
         **record.provenance,
         "attempts": attempts(folder.trial(chosen.number)),
     }
     export_model(folder.trial(chosen.number).require_checkpoint(), out, provenance)
-    setting = ", ".join(f"{name} {value}" for name, value in chosen.knobs.items())
-    message(
-        f"exported trial {chosen.number} ({setting + ', ' if setting else ''}seed {chosen.seed}) to {out}"
-    )
+    settings = {**chosen.knobs, "seed": chosen.seed}
+    setting = ", ".join(f"{name} {value}" for name, value in settings.items())
+    message(f"exported trial {chosen.number} ({setting}) to {out}")
     next_steps(f"cpc probe {out} sample")
 
 
@@ -77,10 +72,9 @@ def probe(
     *,
     split: Literal["dev", "test"] = "test",
     features: Literal["context", "latent"] | None = None,
-    output: Annotated[Format, Parameter(name=["--output", "-o"])] = "table",
+    output: Output = "table",
 ) -> None:
-    """Score an exported model on a labelled corpus: classifiers on its frozen, time-averaged
-    features.
+    """Trains classifiers on a model's frozen, time-averaged features, and prints their scores.
 
     Parameters
     ----------
@@ -91,9 +85,7 @@ def probe(
     split
         The clips to score on; the classifiers are trained on train.
     features
-        What to average; the model's own configuration says otherwise.
-    output
-        Format of the result.
+        What to average; by default as in the model's configuration.
     """
     from cpc_core.checkpoint import load_model, read_config
     from cpc_core.corpus.sample import open_corpus
@@ -110,40 +102,25 @@ def probe(
         opened.read_split(split),
         config,
     )
-    print_rows(
-        [
-            {
-                "classifier": f"MLP, {config.hidden} hidden",
-                "metric": "macro mAP",
-                "value": scores.mean_average_precision,
-                "labels": scores.labels,
-            },
-            {
-                "classifier": "linear",
-                "metric": "accuracy",
-                "value": scores.accuracy,
-                "labels": scores.classes,
-            },
-            {
-                "classifier": "linear",
-                "metric": "balanced accuracy",
-                "value": scores.balanced_accuracy,
-                "labels": scores.classes,
-            },
-        ],
-        output,
+    mlp = f"MLP, {config.hidden} hidden"
+    rows = (
+        (mlp, "macro mAP", scores.mean_average_precision, scores.labels),
+        ("linear", "accuracy", scores.accuracy, scores.classes),
+        ("linear", "balanced accuracy", scores.balanced_accuracy, scores.classes),
     )
+    columns = ("classifier", "metric", "value", "labels")
+    print_rows([dict(zip(columns, row, strict=True)) for row in rows], output)
     message(
-        f"{config.features} features, {scores.train_clips} train clips, {scores.scored_clips} {split} clips of {opened.name}"
+        f"{config.features} features, {scores.train_clips} train clips, {scores.scored_clips} "
+        f"{split} clips of {opened.name}"
     )
 
 
 def _best(record: StudyRecord) -> TrialRecord:
+    """The best complete trial of the cell with the best mean over seeds."""
     cell = best_cell(record)
     if cell is None:
-        raise NotFoundError(
-            f"no trial of {record.name} has completed yet: there is nothing to export"
-        )
+        raise NotFoundError(f"no trial of {record.name} has completed yet: nothing can be exported")
     values = cell.values[record.metric]
     seed = (max if record.direction == "maximize" else min)(values, key=lambda each: values[each])
     return next(

@@ -38,18 +38,23 @@ terminal.
 
 
 class TrialProgress:
-    """One training run: step, loss, CPC accuracy, clips per second and the time left.
+    """Progress of one training: step, loss, CPC accuracy, clips per second and the time left.
 
     Args:
-        folder: Named where the run is interrupted.
+        folder: The study folder, named where the training is interrupted.
     """
 
     def __init__(self, folder: StudyFolder) -> None:
         self.folder, self.steps_taken = folder, 0
         self._bar = Progress(
-            TextColumn("step"), MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn(),
-            console=stderr, transient=True,
-        )  # fmt: skip
+            TextColumn("step"),
+            MofNCompleteColumn(),
+            BarColumn(),
+            TextColumn("{task.description}"),
+            TimeRemainingColumn(),
+            console=stderr,
+            transient=True,
+        )
         self._task: TaskID | None = None
         self._loss = self._accuracy = 0.0
         self._started = self._shown = time.monotonic()
@@ -62,22 +67,18 @@ class TrialProgress:
         self._bar.stop()
         if kind is KeyboardInterrupt:
             message(
-                f"interrupted; the same command goes on from the last checkpoint in {self.folder}"
+                f"interrupted; the same command resumes from the last checkpoint in {self.folder}"
             )
 
     def on_step(self, config: CpcConfig, step: int, measured: StepMetrics) -> None:
         """Shows one optimizer step."""
+        loss, accuracy, now = float(measured.loss), float(measured.accuracy), time.monotonic()
         if self._task is None:
             self._task = self._bar.add_task("", total=config.training.steps, completed=step - 1)
-            self._started, self._loss, self._accuracy = (
-                time.monotonic(),
-                float(measured.loss),
-                float(measured.accuracy),
-            )
+            self._started, self._loss, self._accuracy = now, loss, accuracy
         self.steps_taken += 1
-        self._loss += (1 - SMOOTHING) * (float(measured.loss) - self._loss)
-        self._accuracy += (1 - SMOOTHING) * (float(measured.accuracy) - self._accuracy)
-        now = time.monotonic()
+        self._loss += (1 - SMOOTHING) * (loss - self._loss)
+        self._accuracy += (1 - SMOOTHING) * (accuracy - self._accuracy)
         if now - self._shown > REFRESH_S:
             self._shown = now
             rate = self.steps_taken * config.data.batch_size / max(now - self._started, 1e-3)
@@ -85,30 +86,34 @@ class TrialProgress:
             self._bar.update(self._task, completed=step, description=text)
 
     def on_report(self, report: Report) -> None:
-        """Leaves one line per entry of the metrics log."""
+        """Prints one line per entry of the metrics log."""
         metrics = report.metrics
         if metrics:
             message(
-                f"step {report.step:>6}  loss {metrics['train_loss']:6.2f}  CPC accuracy train {metrics['train_accuracy']:.3f} "
-                f"dev {metrics['dev_accuracy']:.3f}  {metrics['clips_per_s']:.0f} clips/s"
+                f"step {report.step:>6}  loss {metrics['train_loss']:6.2f}  CPC accuracy train "
+                f"{metrics['train_accuracy']:.3f} dev {metrics['dev_accuracy']:.3f}  "
+                f"{metrics['clips_per_s']:.0f} clips/s"
             )
 
 
 class StudyProgress:
-    """A running study: a bar for the whole, a line per running trial, and a line left for each one
-    that ended.
+    """Progress of a study: a bar for the whole, one per running trial, and a line per ended trial.
 
     Args:
         reference: First cell of a one-at-a-time grid, by which its other cells are named.
-        folder: Named where it is said how to go on.
+        folder: The study folder, named in the command that resumes the study.
     """
 
     def __init__(self, reference: Sample | None, folder: StudyFolder) -> None:
         self._reference, self._folder = reference, folder
         self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[state]}"),
-            console=stderr, transient=True,
-        )  # fmt: skip
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[state]}"),
+            console=stderr,
+            transient=True,
+        )
         self._study: TaskID | None = None
         self._trials: dict[int, TaskID] = {}
 
@@ -121,47 +126,46 @@ class StudyProgress:
 
     def on_event(self, event: StudyEvent) -> None:
         """Shows one event."""
-        assignment = event.assignment
-        label = f"trial {assignment.number} · {cell_name(assignment.sample, self._reference)} · seed {assignment.seed}"
+        trial = event.assignment
+        cell = cell_name(trial.sample, self._reference)
+        label = f"trial {trial.number} · {cell} · seed {trial.seed}"
         if self._study is None:
             self._study = self._bar.add_task("trials ended", total=event.planned, state="")
         self._bar.update(self._study, completed=event.ended, total=event.planned)
         if event.kind == "started":
-            total = assignment.config.training.steps
-            self._trials[assignment.number] = self._bar.add_task(
-                label, total=total, state="starting"
-            )
+            steps = trial.config.training.steps
+            self._trials[trial.number] = self._bar.add_task(label, total=steps, state="starting")
             if not stderr.is_terminal:
                 message(f"{label}: started")
-            return
-        metrics = event.metrics
-        if event.kind == "report":
-            state = (
-                f"dev accuracy {metrics['dev_accuracy']:.3f}" if "dev_accuracy" in metrics else ""
-            )
-            self._bar.update(self._trials[assignment.number], completed=event.step, state=state)
-            return
-        self._bar.remove_task(self._trials.pop(assignment.number))
-        if event.kind == "left":
-            message(f"{label}: left at step {event.step}")
-            return
-        scores = "".join(
-            f"  {title} {metrics[name]:.3f}"
-            for name, title in (("dev_accuracy", "dev accuracy"), ("dev_map", "mAP"))
-            if name in metrics
-        )
-        message(
-            f"{label}: {event.outcome}{scores}{f' ({event.reason})' if event.reason else ''}  [{event.ended}/{event.planned}]"
-        )
+        elif event.kind == "report":
+            accuracy = event.metrics.get("dev_accuracy")
+            state = "" if accuracy is None else f"dev accuracy {accuracy:.3f}"
+            self._bar.update(self._trials[trial.number], completed=event.step, state=state)
+        else:
+            self._bar.remove_task(self._trials.pop(trial.number))
+            message(f"{label}: {_end_text(event)}")
 
     def on_notice(self, notice: Notice) -> None:
-        """Says what the study is asked to do."""
+        """Prints a control request."""
         message(notice_text(notice, self._folder))
 
 
+def _end_text(event: StudyEvent) -> str:
+    if event.kind == "left":
+        return f"stopped at step {event.step}, resumable"
+    scores = "".join(
+        f"  {title} {event.metrics[name]:.3f}"
+        for name, title in (("dev_accuracy", "dev accuracy"), ("dev_map", "mAP"))
+        if name in event.metrics
+    )
+    reason = f" ({event.reason})" if event.reason else ""
+    return f"{event.outcome}{scores}{reason}  [{event.ended}/{event.planned}]"
+
+
 def notice_text(notice: Notice, folder: StudyFolder) -> str:
-    """What a study is asked to do, what that means for its running trials, and how to go on."""
-    trials = f"{count_text(notice.running, 'running trial')} {'goes' if notice.running == 1 else 'go'} on"
+    """A control request, its consequence for the running trials, and the command that resumes."""
+    running = count_text(notice.running, "running trial")
+    trials = f"{running} {'trains' if notice.running == 1 else 'train'}"
     resume = f"`cpc study resume {folder}`"
     match notice.wanted:
         case "run":
@@ -169,12 +173,13 @@ def notice_text(notice: Notice, folder: StudyFolder) -> str:
         case "pause":
             return f"pausing: no new trial starts, {trials} to the end; {resume} lifts the pause"
         case "stop":
-            took = (
-                ""
-                if notice.report_s is None
-                else f" (the latest took {duration_text(notice.report_s)})"
-            )
+            took = ""
+            if notice.report_s is not None:
+                took = f" (the latest took {duration_text(notice.report_s)})"
             again = "; a second Ctrl-C stops at once, without it" if notice.by_signal else ""
-            return f"stopping: {trials} to the next report, which saves a checkpoint{took}{again}; {resume} goes on either way"
+            return (
+                f"stopping: {trials} to the next report, which saves a checkpoint{took}{again}; "
+                f"{resume} continues either way"
+            )
         case "cancel":
             return "cancelling: all running and waiting trials end now"

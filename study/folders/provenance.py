@@ -86,6 +86,18 @@ def attempts(folder: TrialFolder) -> list[dict[str, Any]]:
     return recorded
 
 
+def attempt_text(attempt: dict[str, Any]) -> str:
+    """An attempt in one line: when, from which step, and on what it trained."""
+    git, versions = attempt["git"], attempt["versions"]
+    code = f"commit {git['commit'][:12]}" if git else f"source {attempt['source']}"
+    changes = f" with the changes in {git['diff']}" if "diff" in git else ""
+    device = attempt["hardware"]["cpu"] if attempt["device"] == "cpu" else attempt["device"]
+    return (
+        f"{attempt['started']}, from step {attempt['from_step']}: {code}{changes}, "
+        f"torch {versions['torch']}, {device}, {attempt['workers']} × {attempt['threads']} threads"
+    )
+
+
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 

@@ -1,12 +1,7 @@
-"""`cpc study pause|stop|cancel|retry|resume` where no Ray is needed: texts, formats, exit codes and
-what then stands in the store.
-"""
+"""`cpc study pause|stop|cancel|retry|resume` without Ray: output, exit codes, stored trials."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,28 +10,23 @@ from types import SimpleNamespace
 import pytest
 
 from study.cli.progress import notice_text
-from study.cli.study.watch import _followed
+from study.cli.study.watch import follow
 from study.control.requests import ControlRequests, read_requests, request
 from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.storage.base import Storage
-from tests.helpers.cli import Cpc
+from tests.helpers.cli import cpc
 from tests.helpers.specs import tiny_spec
 from tests.helpers.studies import ended_study, locked
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A study of four trials, of which the first has ended; nobody runs it."""
+    """A study of four trials without a driver, of which the first has ended."""
     folder = tmp_path / "studies" / "tiny"
     ended_study(folder, tiny_spec(seeds=[0, 1]), lambda assignment: {"dev_map": 0.5}, trials=1)
     monkeypatch.chdir(tmp_path)
     return folder
-
-
-@pytest.fixture
-def cpc(capsys: pytest.CaptureFixture[str]) -> Cpc:
-    return Cpc(capsys)
 
 
 @pytest.fixture
@@ -47,49 +37,47 @@ def driver(folder: Path) -> Iterator[Storage]:
 
 
 @pytest.mark.parametrize("verb", ["pause", "stop"])
-def test_what_nobody_runs_cannot_be_paused_or_stopped(folder: Path, cpc: Cpc, verb: str) -> None:
-    out, err = cpc("study", verb, "tiny", code=2)
-    assert "nobody is running tiny: it is interrupted" in err
-    assert "`cpc study resume" in err
-    assert out == ""
+def test_a_study_without_a_driver_cannot_be_paused_or_stopped(folder: Path, verb: str) -> None:
+    result = cpc("study", verb, "tiny", code=2)
+    assert "no process is running tiny: it is interrupted" in result.err
+    assert "`cpc study resume" in result.err
+    assert result.out == ""
     assert not (folder / "control.json").exists()
 
 
-def test_pause_and_resume_of_a_running_study(folder: Path, cpc: Cpc, driver: Storage) -> None:
+def test_pause_and_resume_of_a_running_study(folder: Path, driver: Storage) -> None:
     assert (
-        "starts no new trial of tiny; 0 running trials go on to the end"
-        in cpc("study", "pause", "tiny")[1]
+        "starts no new trial of tiny; 0 running trials train to the end"
+        in cpc("study", "pause", "tiny").err
     )
     assert read_requests(StudyFolder(folder)).desired == "pause"
-    assert "the pause of tiny is lifted" in cpc("study", "resume", "tiny")[1]
+    assert "the pause of tiny is lifted" in cpc("study", "resume", "tiny").err
     assert read_requests(StudyFolder(folder)).desired == "run"
 
 
-def test_a_study_that_is_being_stopped_cannot_be_resumed_yet(
-    folder: Path, cpc: Cpc, driver: Storage
-) -> None:
-    assert "is asked to stop" in cpc("study", "stop", "tiny")[1]
+def test_a_study_that_is_being_stopped_cannot_be_resumed_yet(folder: Path, driver: Storage) -> None:
+    assert "is requested to stop" in cpc("study", "stop", "tiny").err
     assert read_requests(StudyFolder(folder)).desired == "stop"
-    assert "tiny is being stopped by process" in cpc("study", "resume", "tiny", code=2)[1]
+    assert "tiny is being stopped by process" in cpc("study", "resume", "tiny", code=2).err
 
 
 @pytest.mark.parametrize(
     ("wanted", "state"), [("run", "interrupted"), ("pause", "paused"), ("stop", "stopped")]
 )
-def test_lists_tell_a_paused_study_from_an_interrupted_one(
-    folder: Path, cpc: Cpc, wanted: str, state: str
+def test_lists_distinguish_paused_and_interrupted_studies(
+    folder: Path, wanted: str, state: str
 ) -> None:
     request(StudyFolder(folder), ControlRequests.model_validate({"wanted": wanted}))
-    (row,) = json.loads(cpc("study", "ls", "-o", "json")[0])
+    (row,) = cpc("study", "ls", "-o", "json").parsed()
     assert (row["study"], row["state"], row["ended"], row["planned"]) == ("tiny", state, 1, 4)
-    assert f"state: {state}" in cpc("study", "show", "tiny")[1]
+    assert f"state: {state}" in cpc("study", "show", "tiny").err
     lock = locked(folder)
     running = {"run": "running", "pause": "pausing", "stop": "stopping"}[wanted]
-    assert json.loads(cpc("study", "ls", "-o", "json")[0])[0]["state"] == running
+    assert cpc("study", "ls", "-o", "json").parsed()[0]["state"] == running
     lock.close()
 
 
-def test_watching_ends_where_a_study_was_paused(folder: Path, cpc: Cpc) -> None:
+def test_watching_ends_where_a_study_was_paused(folder: Path) -> None:
     waits = 0
 
     def wait(seconds: float) -> None:
@@ -97,42 +85,44 @@ def test_watching_ends_where_a_study_was_paused(folder: Path, cpc: Cpc) -> None:
         waits += 1
         request(StudyFolder(folder), ControlRequests(desired="pause"))
 
-    assert not _followed(StudyFolder(folder), 1.0, wait).finished
+    assert not follow(StudyFolder(folder), 1.0, wait).finished
     assert waits == 1
-    assert "state: paused: `cpc study resume tiny` goes on" in cpc("study", "watch", "tiny")[1]
+    assert (
+        "state: paused: `cpc study resume tiny` continues it" in cpc("study", "watch", "tiny").err
+    )
 
 
 @pytest.mark.parametrize("output", ["json", "csv"])
-def test_cancel_then_retry(folder: Path, cpc: Cpc, output: str) -> None:
-    out, err = cpc("study", "cancel", "tiny", "--trial", "1", "--trial", "2", "-o", output)
-    rows = json.loads(out) if output == "json" else list(csv.DictReader(io.StringIO(out)))
+def test_cancel_then_retry(folder: Path, output: str) -> None:
+    result = cpc("study", "cancel", "tiny", "--trial", "1", "--trial", "2", "-o", output)
+    rows = result.parsed(output)
     assert [(int(row["trial"]), row["outcome"]) for row in rows] == [
         (1, "cancelled"),
         (2, "cancelled"),
     ]
-    assert "cpc study retry tiny" in err
-    out, err = cpc("study", "retry", "tiny", "-o", output)
-    rows = json.loads(out) if output == "json" else list(csv.DictReader(io.StringIO(out)))
+    assert "cpc study retry tiny" in result.err
+    result = cpc("study", "retry", "tiny", "-o", output)
+    rows = result.parsed(output)
     assert [(int(row["trial"]), int(row["retried_as"])) for row in rows] == [(1, 4), (2, 5)]
-    assert "cpc study resume tiny" in err
+    assert "cpc study resume tiny" in result.err
     assert [trial.outcome for trial in read_study(StudyFolder(folder)).trials] == [
         "complete",
         "waiting",
         "waiting",
         "waiting",
     ]
-    shown = json.loads(cpc("study", "show", "tiny", "-o", "json")[0])
+    shown = cpc("study", "show", "tiny", "-o", "json").parsed()
     assert [row["outcome"] for row in shown][1:3] == [
         f"cancelled: cancelled by the user, retried as trial {number}" for number in (4, 5)
     ]
     assert len(shown) == 6
 
 
-def test_cancelling_all_ends_what_waits(folder: Path, cpc: Cpc) -> None:
-    rows = json.loads(cpc("study", "cancel", "tiny", "-o", "json")[0])
+def test_cancelling_all_ends_what_waits(folder: Path) -> None:
+    rows = cpc("study", "cancel", "tiny", "-o", "json").parsed()
     assert [row["trial"] for row in rows] == [1, 2, 3]
     assert read_study(StudyFolder(folder)).finished
-    assert "state: ended" in cpc("study", "show", "tiny")[1]
+    assert "state: ended" in cpc("study", "show", "tiny").err
 
 
 @pytest.mark.parametrize(
@@ -156,12 +146,12 @@ def test_cancelling_all_ends_what_waits(folder: Path, cpc: Cpc) -> None:
         (("stop", "cpc-tiny-123"), 3, "there is no study 'cpc-tiny-123' here"),
     ],
 )
-def test_what_cannot_be_done_is_told(
-    folder: Path, cpc: Cpc, arguments: tuple[str, ...], code: int, message: str
+def test_an_impossible_request_is_refused(
+    folder: Path, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
-    out, err = cpc("study", *arguments, code=code)
-    assert message in err
-    assert out == ""
+    result = cpc("study", *arguments, code=code)
+    assert message in result.err
+    assert result.out == ""
 
 
 @pytest.mark.parametrize(
@@ -172,7 +162,7 @@ def test_what_cannot_be_done_is_told(
             True,
             12.0,
             (
-                "2 running trials go on to the next report",
+                "2 running trials train to the next report",
                 "(the latest took 12 s)",
                 "a second Ctrl-C stops at once",
                 "resume x",
@@ -182,7 +172,7 @@ def test_what_cannot_be_done_is_told(
             "stop",
             False,
             None,
-            ("next report, which saves a checkpoint; `cpc study resume x` goes on",),
+            ("next report, which saves a checkpoint; `cpc study resume x` continues",),
         ),
         (
             "pause",
@@ -203,8 +193,8 @@ def test_a_notice_says_what_happens_and_how_to_go_on(
 
 
 @pytest.mark.parametrize("visible", [True, False])
-def test_a_job_is_asked_to_stop_through_its_folder_where_that_is_here(
-    folder: Path, cpc: Cpc, driver: Storage, monkeypatch: pytest.MonkeyPatch, visible: bool
+def test_a_job_is_stopped_through_its_folder_where_visible(
+    folder: Path, driver: Storage, monkeypatch: pytest.MonkeyPatch, visible: bool
 ) -> None:
     from cluster import jobs
 
@@ -215,8 +205,7 @@ def test_a_job_is_asked_to_stop_through_its_folder_where_that_is_here(
         jobs, "await_end", lambda job_id, address, timeout_s: calls.append(timeout_s)
     )
     monkeypatch.setattr(jobs, "stop", lambda job_id, address: replace(job, status="STOPPED"))
-    err = cpc("study", "stop", "cpc-tiny", "--address", "http://127.0.0.1:1", "--grace-s", "5")[1]
-    assert f"cpc-tiny: STOPPED; `cpc study resume {where}`" in err
-    assert (calls, read_requests(StudyFolder(folder)).desired) == (
-        ([5.0], "stop") if visible else ([], "run")
-    )
+    result = cpc("study", "stop", "cpc-tiny", "--address", "http://127.0.0.1:1", "--grace-s", "5")
+    assert f"cpc-tiny: STOPPED; `cpc study resume {where}`" in result.err
+    requested = read_requests(StudyFolder(folder)).desired
+    assert (calls, requested) == (([5.0], "stop") if visible else ([], "run"))

@@ -1,27 +1,30 @@
-"""Without a cluster: import, train, look, export, probe; what a first hour looks like."""
+"""A first hour without a cluster: import, train, look, export, probe."""
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.cli import cpc
+from tests.helpers.cli import cpc, start_cpc
 from tests.helpers.damage import flip_audio_bit
 from tests.helpers.recordings import write_tone
 
 TINY = (
-    "--width", "8", "--batch-size", "4", "--crop-s", "0.25", "--threads", "1", "--learning-rate", "0.002",
-    "--set", "base.similarity.hidden=8", "--set", "base.training.report_every=10", "--set", "base.training.dev_clips=4",
-    "--set", "base.optimizer.warmup_steps=5", "--set", "base.adversary.warmup_steps=0", "--set", "base.training.collapse_window=100000",
+    "--width", "8", "--batch-size", "4", "--crop-s", "0.25", "--threads", "1",
+    "--learning-rate", "0.002",
+    "--set", "base.similarity.hidden=8", "--set", "base.training.report_every=10",
+    "--set", "base.training.dev_clips=4", "--set", "base.optimizer.warmup_steps=5",
+    "--set", "base.adversary.warmup_steps=0", "--set", "base.training.collapse_window=100000",
+)  # fmt: skip
+TRAIN = ("trial", "run", "--corpus", "corpus", "--steps", "20", *TINY, "-o", "trial")
+LONG = (
+    "trial", "run", "--corpus", "corpus", "--steps", "4000", "--adversary", "none", *TINY,
+    "-o", "long",
 )  # fmt: skip
 
 
@@ -36,130 +39,88 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             hz=(300, 2500)[index % 2] * (1 + index / 100),
             seconds=0.5,
         )
-    result = cpc(
-        "data",
-        "import",
-        source,
-        "-o",
-        "corpus",
-        "--clip-s",
-        "0.5",
-        "--dev-fraction",
-        "0.3",
-        cwd=home,
-    )
-    assert result.code == 0, result.err
+    options = ("--clip-s", "0.5", "--dev-fraction", "0.3")
+    cpc("data", "import", source, "-o", "corpus", *options, cwd=home)
     return home
 
 
 def test_a_corpus_at_a_glance(home: Path) -> None:
     result = cpc("data", "info", "corpus", "-o", "json", cwd=home)
-    assert {row["split"]: row["clips"] for row in json.loads(result.out)}.keys() == {"train", "dev"}
+    assert {row["split"]: row["clips"] for row in result.parsed()}.keys() == {"train", "dev"}
 
 
 def test_an_audit_prints_finds_and_draws(home: Path) -> None:
     shown = cpc("data", "audit", "corpus", "--html", "audit.html", cwd=home)
-    assert shown.code == 0, shown.err
     assert re.search(r"^good +shards +0 ", shown.out, re.MULTILINE)
     assert "</html>" in (home / "audit.html").read_text()
     whole = cpc("data", "audit", "corpus", "--json", cwd=home)
-    info = json.loads(whole.out)
-    assert (whole.code, info["rows"].keys(), info["damages"]) == (0, {"train", "dev"}, [])
+    info = whole.parsed()
+    assert (info["rows"].keys(), info["damages"]) == ({"train", "dev"}, [])
 
 
 def test_an_audit_of_a_damaged_corpus_says_where_and_fails(home: Path) -> None:
     shutil.copytree(home / "corpus", home / "damaged")
     flip_audio_bit(home / "damaged" / "train-00000.parquet", [0])
-    result = cpc("data", "audit", "damaged", "-o", "csv", cwd=home)
-    assert result.code == 1
+    result = cpc("data", "audit", "damaged", "-o", "csv", cwd=home, code=1)
     assert "train-00000.parquet, row group 0: " in result.err
     assert (
-        "cpc: damaged is damaged in train-00000.parquet: restore these files or import the corpus again"
-        in result.err
+        "cpc: damaged is damaged in train-00000.parquet: restore these files or import the corpus "
+        "again" in result.err
     )
     assert "broken,shards,1" in result.out
 
 
 def test_a_trial_from_nothing_to_a_probed_export(home: Path) -> None:
-    first = cpc(
-        "trial", "run", "--corpus", "corpus", "--steps", "20", *TINY, "-o", "trial", cwd=home
-    )
-    assert first.code == 0, first.err
+    first = cpc(*TRAIN, cwd=home)
     assert "step     20" in first.err
     assert "mAP" in first.err
 
-    again = cpc(
-        "trial", "run", "--corpus", "corpus", "--steps", "20", *TINY, "-o", "trial", cwd=home
-    )
-    assert again.code == 0
+    again = cpc(*TRAIN, cwd=home)
     assert "already trained, nothing to do" in again.err
 
     shown = cpc("study", "show", "trial", "-o", "json", cwd=home)
-    (row,) = json.loads(shown.out)
+    (row,) = shown.parsed()
     assert (row["step"], row["outcome"]) == (20, "complete")
 
-    assert cpc("report", "trial", "-o", "report.html", cwd=home).code == 0
+    cpc("report", "trial", "-o", "report.html", cwd=home)
     assert "<html" in (home / "report.html").read_text()[:2000]
 
-    exported = cpc("export", "trial", "--best", "-o", "model", cwd=home)
-    assert exported.code == 0, exported.err
+    cpc("export", "trial", "--best", "-o", "model", cwd=home)
     assert {path.name for path in (home / "model").iterdir()} == {
         "config.json",
         "model.safetensors",
         "provenance.json",
     }
-    refused = cpc("export", "trial", "--best", "-o", "model", cwd=home)
-    assert (refused.code, "already there" in refused.err) == (2, True)
+    refused = cpc("export", "trial", "--best", "-o", "model", cwd=home, code=2)
+    assert "already there" in refused.err
 
     probed = cpc("probe", "model", "corpus", "--split", "dev", "-o", "json", cwd=home)
-    scores = {row["metric"]: row["value"] for row in json.loads(probed.out)}
+    scores = {row["metric"]: row["value"] for row in probed.parsed()}
     assert scores["macro mAP"] == pytest.approx(row["dev_map"])
     assert scores["accuracy"] == pytest.approx(row["dev_probe_accuracy"])
 
 
-def test_an_interrupted_trial_goes_on_from_its_checkpoint(home: Path) -> None:
-    command = [
-        "trial",
-        "run",
-        "--corpus",
-        "corpus",
-        "--steps",
-        "4000",
-        "--adversary",
-        "none",
-        *TINY,
-        "-o",
-        "long",
-    ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    running = subprocess.Popen(
-        [sys.executable, "-m", "study.cli", *command],
-        cwd=home,
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    log = home / "long" / "trials" / "t00000" / "metrics.jsonl"
+def lines_of(log: Path, more_than: int) -> list[str]:
+    """The lines of a metrics log, once there are more than that many."""
     deadline = time.monotonic() + 300
-    while not (log.exists() and len(log.read_text().splitlines()) >= 3):
-        assert time.monotonic() < deadline, "no third report in five minutes"
+    while not log.exists() or len(lines := log.read_text().splitlines()) <= more_than:
+        assert time.monotonic() < deadline, f"no more than {more_than} reports in five minutes"
         time.sleep(0.1)
+    return lines
+
+
+def test_an_interrupted_trial_resumes_from_its_checkpoint(home: Path) -> None:
+    log = home / "long" / "trials" / "t00000" / "metrics.jsonl"
+    running = start_cpc(*LONG, cwd=home)
+    lines_of(log, 2)
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=60)
     assert running.returncode == 130
-    assert "the same command goes on from the last checkpoint" in err
+    assert "the same command resumes from the last checkpoint" in err
     before = log.read_text().splitlines()
 
-    resumed = subprocess.Popen(
-        [sys.executable, "-m", "study.cli", *command],
-        cwd=home,
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while len(log.read_text().splitlines()) <= len(before):
-        assert time.monotonic() < deadline + 60
-        time.sleep(0.1)
+    resumed = start_cpc(*LONG, cwd=home)
+    after = lines_of(log, len(before))
     resumed.kill()
     resumed.communicate(timeout=60)
-    assert log.read_text().splitlines()[: len(before) - 1] == before[:-1]
+    assert after[: len(before) - 1] == before[:-1]

@@ -9,17 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.cli import COMMANDS, cpc
+from search_spaces.fields import allowed_values
+from tests.helpers.cli import COMMANDS, cpc, cpc_process
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
-    result = cpc(*command.split(), "--help", cwd=tmp_path)
-    assert result.code == 0
+def test_every_command_explains_itself(command: str) -> None:
+    result = cpc(*command.split(), "--help")
     usage = re.sub(r"\s+", " ", result.out)
     assert f"Usage: cpc {command}" in usage
-    # Parameters without a description leave nothing between their name and type and the end of the
-    # row.
+    # A parameter without a description leaves nothing between its type and the end of the row.
     assert not re.findall(
         r"^│ (?:\* +)?--?\S+(?: +-\S+)* *(?:STR|INT|FLOAT|PATH|CHOICE)?\.* *│$",
         result.out,
@@ -27,14 +26,17 @@ def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
     )
 
 
-def test_the_first_help_loads_nothing_heavy() -> None:
+@pytest.mark.parametrize("group", [(), ("study",), ("trial",), ("data",)])
+def test_a_list_of_commands_loads_nothing_heavy(group: tuple[str, ...]) -> None:
     code = (
         "import sys\n"
         "from study.cli import app\n"
-        "app('--help', result_action='return_none')\n"
-        "sys.exit(','.join({'torch', 'ray', 'optuna', 'plotly', 'pydantic', 'numpy'} & set(sys.modules)) or None)"
+        "app(sys.argv[1:], result_action='return_none')\n"
+        "heavy = {'torch', 'ray', 'optuna', 'plotly', 'pydantic', 'numpy'}\n"
+        "sys.exit(','.join(heavy & set(sys.modules)) or None)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", code, *group, "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert done.returncode == 0
     assert "Exit codes" in done.stdout
@@ -59,7 +61,9 @@ def test_the_first_help_loads_nothing_heavy() -> None:
         ("data import nothing -o x", 3, "nothing"),
         ("trial run --temperature 0", 2, "greater than 0"),
         ("trial run --epsilon-db 6", 2, "less than or equal to 0"),
-        ("trial run --adversary fgms", 2, "fgms"),
+        ("trial run --adversary fgms", 2, "did you mean 'fgsm'?"),
+        ("trial run --similarity dots", 2, "did you mean 'dot'?"),
+        ("trial run --negatives far", 2, "should be 'local', 'cross' or 'exclusive'"),
         ("study frobnicate", 2, "frobnicate"),
         ("study run demo --set corpus=/nowhere", 3, "there is no corpus folder"),
     ],
@@ -67,22 +71,21 @@ def test_the_first_help_loads_nothing_heavy() -> None:
 def test_a_mistake_gives_one_sentence_and_its_exit_code(
     command: str, code: int, message: str, tmp_path: Path
 ) -> None:
-    result = cpc(*command.split(), cwd=tmp_path)
-    assert result.code == code
+    result = cpc(*command.split(), cwd=tmp_path, code=code)
     assert message in re.sub(r"\s+", " ", result.err)
-    assert "Traceback" not in result.err
     assert result.out == ""
 
 
-def test_debug_shows_the_traceback(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "study.cli", "study", "show", "demo", "--debug"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert "Traceback" in done.stderr
+@pytest.mark.parametrize("debug", [(), ("--debug",)])
+def test_a_process_exits_with_the_code_of_its_error(tmp_path: Path, debug: tuple[str, ...]) -> None:
+    result = cpc_process("study", "show", "demo", *debug, cwd=tmp_path)
+    assert (result.code, result.out) == (1 if debug else 3, "")
+    assert "there is no study 'demo' here" in result.err
+    assert ("Traceback" in result.err) == bool(debug)
 
 
 def test_validate_says_what_a_spec_holds(tmp_path: Path) -> None:
     result = cpc("study", "validate", "demo", cwd=tmp_path)
-    assert result.code == 0
     assert "8 trials = 4 cells × 2 seeds" in result.err
 
 
@@ -90,8 +93,20 @@ def test_plan_prints_cells_and_time(tmp_path: Path) -> None:
     result = cpc(
         "study", "plan", "demo", "-o", "csv", "--set", "base.encoder.width=8", cwd=tmp_path
     )
-    assert result.code == 0
     lines = result.out.splitlines()
     assert lines[0] == "cell,trials,steps,seconds_per_step,minutes_per_trial"
     assert len(lines) == 1 + 4
     assert re.search(r"about (\d+ min )?\d+ s with 2 trials at a time", result.err)
+
+
+@pytest.mark.parametrize("knob", ["adversary", "negatives", "similarity"])
+def test_help_of_a_trial_lists_every_kind(knob: str) -> None:
+    words = re.sub(r"[\s│]+", " ", cpc("trial", "run", "--help").out)
+    (listed,) = re.findall(rf"--{knob} CHOICE [^\[]*\[choices: ([^\]]*)\]", words)
+    assert tuple(listed.split(", ")) == allowed_values(knob)
+
+
+def test_help_breaks_lines_only_at_the_terminals_edge() -> None:
+    row = cpc("study", "stop", "--help").out.partition("--grace-s FLOAT")[2].splitlines()[0]
+    assert row.strip(" │").startswith("Seconds that a job's trials have")
+    assert len(row.rstrip(" │")) > 80

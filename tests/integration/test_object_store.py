@@ -30,7 +30,7 @@ from study.results.watcher import revision
 from study.storage import object_store
 from study.storage.backends import driver_of
 from study.storage.object_store import ObjectJournal, objects_of
-from tests.helpers.cli import cpc
+from tests.helpers.cli import cpc_process
 from tests.helpers.specs import tiny_spec
 from tests.helpers.studies import asked, entry, log_up_to, opened, writes
 from tests.study.dispatch import test_dispatcher as contract
@@ -86,15 +86,15 @@ def test_study_on_s3_is_driven_read_and_shown(bucket: str, tmp_path: Path) -> No
     record = read_study(StudyFolder(StoragePath.of(uri)))
     assert [trial.outcome for trial in record.trials] == ["complete"] * 2
     assert [report.step for report in record.trials[0].history] == [10, 20]
-    shown = cpc("study", "show", uri, "-o", "json", cwd=tmp_path)
+    shown = cpc_process("study", "show", uri, "-o", "json", cwd=tmp_path)
     assert [row["outcome"] for row in json.loads(shown.out)] == ["complete"] * 2
-    assert cpc("report", uri, "-o", "report.html", cwd=tmp_path).code == 0
-    missing = cpc("study", "show", f"{bucket}/nothing", cwd=tmp_path)
+    assert cpc_process("report", uri, "-o", "report.html", cwd=tmp_path).code == 0
+    missing = cpc_process("study", "show", f"{bucket}/nothing", cwd=tmp_path)
     assert (missing.code, missing.err) == (
         3,
         f"cpc: there is no study {bucket}/nothing: start one with `cpc study run SPEC.yaml -o {bucket}/nothing`, or correct the address\n",
     )
-    assert cpc("study", "show", "s3://nowhere/study", cwd=tmp_path).code in (3, 4)
+    assert cpc_process("study", "show", "s3://nowhere/study", cwd=tmp_path).code in (3, 4)
 
 
 def test_bucket_that_is_not_there_is_one_sentence(bucket: str) -> None:

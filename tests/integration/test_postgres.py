@@ -25,7 +25,7 @@ from study.spec.study_spec import StudySpec
 from study.storage import postgres as backend
 from study.storage.backends import storage_errors, storage_of
 from study.storage.postgres import connect, is_locked
-from tests.helpers.cli import cpc
+from tests.helpers.cli import cpc_process
 from tests.helpers.postgres import PASSWORD, USER, Server, running
 from tests.helpers.specs import tiny_spec
 from tests.helpers.studies import asked, opened, train
@@ -320,7 +320,7 @@ def test_server_that_does_not_answer_is_exit_code_4(
             UnreachableError, match=f"127.0.0.1:{server.port}/postgres does not answer"
         ):
             read_study(StudyFolder(tmp_path / "s"))
-        shown = cpc("study", "show", "s", cwd=tmp_path)
+        shown = cpc_process("study", "show", "s", cwd=tmp_path)
         assert (shown.code, shown.err.count("\n")) == (4, 1)
         server.start()
         assert [trial.outcome for trial in read_study(StudyFolder(tmp_path / "s")).trials] == [
@@ -370,7 +370,7 @@ def test_missing_package_is_one_sentence(tmp_path: Path, monkeypatch: pytest.Mon
 )
 def test_password_is_refused_and_not_repeated(tmp_path: Path, url: str) -> None:
     (tmp_path / "spec.yaml").write_text(tiny_spec().to_yaml())
-    result = cpc("study", "validate", "spec.yaml", "--set", f"store={url}", cwd=tmp_path)
+    result = cpc_process("study", "validate", "spec.yaml", "--set", f"store={url}", cwd=tmp_path)
     assert result.code == 2
     assert "PGPASSWORD" in result.err
     assert "secret" not in result.err

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
-
-from cyclopts import Parameter
+from typing import get_args
 
 from cpc_core.errors import ConfigError
 from search_spaces.fields import nearest
@@ -14,55 +12,43 @@ from study.analysis.comparison import Comparison
 from study.analysis.comparison import compare as compared
 from study.analysis.labels import sentence_case
 from study.analysis.statistics import IntervalOf, bootstrap_interval, t_interval
-from study.cli.arguments import study_folder
-from study.cli.output import Format, emit_one, message, next_steps, print_rows
+from study.cli.arguments import Interval, Study, study_folder
+from study.cli.output import Format, Output, message, next_steps, print_record, print_rows
 from study.results.reader import read_study
 from study.results.records import StudyRecord
 from study.spec.claims import Metric
 
-IntervalName = Literal["t", "bootstrap"]
-
-
-INTERVALS: dict[IntervalName, IntervalOf] = {"t": t_interval, "bootstrap": bootstrap_interval}
+INTERVALS: dict[str, IntervalOf] = {"t": t_interval, "bootstrap": bootstrap_interval}
 
 
 def compare(
-    study: str,
+    study: Study,
     first: str | None = None,
     second: str | None = None,
     /,
     *,
     metric: str | None = None,
-    interval: IntervalName = "t",
-    output: Annotated[Format, Parameter(name=["--output", "-o"])] = "table",
+    interval: Interval = "t",
+    output: Output = "table",
 ) -> None:
-    """Hold one cell against another, seed by seed: the difference, its interval, and how many more
-    seeds would decide it.
-
-    The interval is for two cells chosen beforehand: to ask whether the best of several is better,
-    declare a claim in the spec.
+    """Compares two cells seed by seed: the difference, its interval, and the seeds that it lacks.
 
     Parameters
     ----------
-    study
-        A study folder, or the name of one in studies/.
     first
-        The cell asked about: its knobs (similarity=dot,temperature=1), its label as `best` prints
+        The cell in question: its knobs (similarity=dot,temperature=1), its label as `best` prints
         it, or the beginning of its id.
     second
-        The cell it is held against. Without cells, the study's claims are answered.
+        The cell it is compared with. Without cells, the study's claims are answered.
     metric
         What to compare by; the study's objective by default.
-    interval
-        Student's interval, or the studentised bootstrap's, which needs five seeds.
-    output
-        Format of the result.
     """
     record = read_study(study_folder(study))
     if first is None or second is None:
         if first is not None:
             raise ConfigError(
-                f"'{first}' is compared with nothing: name a second cell, or none to have the study's claims answered"
+                f"'{first}' is compared with nothing: name a second cell, or none to have the "
+                "study's claims answered"
             )
         _claims(record, study, output)
         return
@@ -71,11 +57,12 @@ def compare(
         raise ConfigError(f"there is no metric '{name}'{nearest(name, list(get_args(Metric)))}")
     cells = [_measured(record, cell, name) for cell in (first, second)]
     comparison = compared(record, cells[0], cells[1], name, INTERVALS[interval])
-    emit_one(_row(comparison, cells[0], cells[1]), output)
+    print_record(_row(comparison, cells[0], cells[1]), output)
     message(f"\n{sentence_case(comparison.first)}\n  {comparison.words}")
     if comparison.more_seeds is not None:
         message(
-            f"  about {comparison.more_seeds} more seeds would decide it, if the difference and its spread are what these seeds show"
+            f"  about {comparison.more_seeds} more seeds would decide it, if the difference and "
+            "its spread are what these seeds show"
         )
     next_steps(f"cpc study best {study}", f"cpc dashboard {study}")
 
@@ -87,7 +74,7 @@ def _claims(record: StudyRecord, study: str, output: Format) -> None:
             f"{record.name} makes no claims: name two of its cells, or declare claims in its spec"
         )
     print_rows([_claim_row(info) for info in infos], output)
-    say_claims(record)
+    print_claims(record)
     next_steps(f"cpc study best {study}", f"cpc report {study} -o report.html")
 
 
@@ -107,8 +94,8 @@ def _claim_row(info: ClaimInfo) -> dict[str, object]:
     }
 
 
-def say_claims(record: StudyRecord) -> None:
-    """Answers each claim of the study in words."""
+def print_claims(record: StudyRecord) -> None:
+    """Prints the answer to each claim of the study."""
     for info in claim_infos(record):
         message(f"\n{info.question}\n  {info.words}")
 
@@ -117,15 +104,14 @@ def _measured(record: StudyRecord, name: str, metric: str) -> Cell:
     cell = cell_named(record, name)
     if metric not in cell.metrics:
         raise ConfigError(
-            f"no complete trial of '{cell.label}' has measured {metric}: it has {', '.join(sorted(cell.metrics)) or 'none'}"
+            f"no complete trial of '{cell.label}' has measured {metric}: it has "
+            f"{', '.join(sorted(cell.metrics)) or 'none'}"
         )
     return cell
 
 
 def _row(comparison: Comparison, first: Cell, second: Cell) -> dict[str, object]:
-    """The finding as one row. Means are as measured; the difference is positive where `first` is
-    better.
-    """
+    """A comparison as one row; the difference is positive where `first` is better."""
     difference = comparison.difference
     interval = difference.interval if difference else None
     return {

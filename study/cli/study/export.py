@@ -11,25 +11,23 @@ from cyclopts import Parameter
 from cpc_core.errors import ConfigError
 from cpc_core.storage_path import StoragePath
 from study.analysis.export import FileFormat, encode, report_rows, trial_rows
-from study.cli.arguments import study_folder
+from study.cli.arguments import Study, study_folder
 from study.cli.output import message
 from study.results.reader import read_study
 
 
 def export(
-    study: str,
+    study: Study,
     /,
     *,
     format: FileFormat = "csv",
     rows: Literal["trials", "reports"] = "trials",
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
 ) -> None:
-    """Write a study's numbers as CSV, Parquet or JSON.
+    """Writes a study's numbers as CSV, Parquet or JSON.
 
     Parameters
     ----------
-    study
-        A study folder, or the name of one in studies/.
     format
         Format of the file.
     rows

@@ -6,103 +6,77 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from study.cli.arguments import target_path
-from study.cli.output import Format, message, next_steps, print_rows
+from study.cli.arguments import Out, Overrides, Scale, Spec, target_path
+from study.cli.output import Output, message, next_steps, print_rows
 from study.errors import NotFoundError
 from study.folders.study_folder import StudyFolder
 from study.spec.study_spec import StudySpec
 
 LOCAL_HEAD = "http://127.0.0.1:8265"
-"""Where `ray start --head` serves jobs."""
+"""Address at which `ray start --head` serves jobs."""
+
+
+Job = Annotated[str, Parameter(help="A job that `submit` named.")]
 
 
 Address = Annotated[str, Parameter(help="The cluster's job server, its dashboard's address.")]
 
 
 def submit(
-    spec: str,
+    spec: Spec,
     /,
     *,
     address: Address = LOCAL_HEAD,
-    scale: str | None = None,
-    set: Annotated[list[str] | None, Parameter(negative="")] = None,
-    out: Annotated[str | None, Parameter(name=["--out", "-o"])] = None,
+    scale: Scale = None,
+    set: Overrides = None,
+    out: Out = None,
 ) -> None:
-    """Run a study on a Ray cluster as a Ray job.
-
-    Parameters
-    ----------
-    spec
-        A spec file, or the name of a preset.
-    scale
-        Which of the spec's scales, such as small or paper; the first by default.
-    set
-        Override a field of the spec: `--set a.b=c`, as often as needed.
-    out
-        The study folder, at this path or URI on every node; studies/NAME under the current folder
-        by default.
-    """
+    """Submits a study as a Ray job; its folder has this path or URI on every node."""
     from cluster import jobs
 
     loaded = StudySpec.load(spec, set or [], scale)
     folder = StudyFolder(target_path(out, loaded.name).path)
     submission = jobs.submit(loaded, folder, address=address)
-    job = submission.job
-    message(
-        f"{'submitted' if submission.is_new else 'already running'} as {job.job_id}, study folder {folder}"
-    )
+    job = submission.job.job_id
+    submitted = "submitted" if submission.is_new else "already running"
+    message(f"{submitted} as {job}, study folder {folder}")
     at = "" if address == LOCAL_HEAD else f" --address {address}"
     next_steps(
-        f"cpc study status {job.job_id}{at}",
-        f"cpc study logs {job.job_id} --follow{at}",
+        f"cpc study status {job}{at}",
+        f"cpc study logs {job} --follow{at}",
         f"cpc dashboard {folder}",
     )
 
 
 def status(
-    job: str | None = None,
+    job: Annotated[
+        str | None, Parameter(help="A job that `submit` named; without one, all of them.")
+    ] = None,
     /,
     *,
     address: Address = LOCAL_HEAD,
-    output: Annotated[Format, Parameter(name=["--output", "-o"])] = "table",
+    output: Output = "table",
 ) -> None:
-    """Show submitted studies and how they stand.
-
-    Parameters
-    ----------
-    job
-        A job that `submit` named; without one, all of them.
-    output
-        Format of the result.
-    """
+    """Prints submitted studies and their status."""
     from cluster import jobs
 
     found = jobs.jobs(address=address) if job is None else [jobs.status(job, address=address)]
     if not found:
         raise NotFoundError(f"no study was submitted to {address} yet")
-    print_rows(
-        [
-            {
-                "job": each.job_id,
-                "status": each.status,
-                "folder": each.folder,
-                "message": each.message,
-            }
-            for each in found
-        ],
-        output,
-    )
+    rows = [
+        {"job": job.job_id, "status": job.status, "folder": job.folder, "message": job.message}
+        for job in found
+    ]
+    print_rows(rows, output)
 
 
-def logs(job: str, /, *, address: Address = LOCAL_HEAD, follow: bool = False) -> None:
-    """Print what a submitted study has printed.
+def logs(job: Job, /, *, address: Address = LOCAL_HEAD, follow: bool = False) -> None:
+    """Prints the output of a submitted study.
 
     Parameters
     ----------
-    job
-        A job that `submit` named.
     follow
-        Go on until the job ends.
+        Keep printing until the job ends.
     """
     from cluster import jobs
 

@@ -1,17 +1,15 @@
-"""`cpc study plan`: what a study would cost, before it is started."""
+"""`cpc study plan`: the cost of a study, before it is started."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING
 
 from study.analysis.cost import duration_text
 from study.analysis.labels import count_text
-from study.cli.arguments import HOME
-from study.cli.output import Format, message, next_steps, print_rows
+from study.cli.arguments import Overrides, Scale, Spec, target_path
+from study.cli.output import Output, message, next_steps, print_rows
 from study.dispatch.reuse import forecast_reuse
-from study.folders.study_folder import Prediction, StudyFolder
+from study.folders.study_folder import Prediction
 from study.planning import checkpoint_bytes, planned_cells, predicted, rungs
 from study.spec.study_spec import StudySpec, planned_pairs
 
@@ -20,29 +18,20 @@ if TYPE_CHECKING:
 
 
 def plan(
-    spec: str,
+    spec: Spec,
     /,
     *,
-    scale: str | None = None,
-    set: Annotated[list[str] | None, Parameter(negative="")] = None,
+    scale: Scale = None,
+    set: Overrides = None,
     calibrate: bool = True,
-    output: Annotated[Format, Parameter(name=["--output", "-o"])] = "table",
+    output: Output = "table",
 ) -> None:
-    """Show what a study would train, and what that would cost on this machine: time, GPU hours,
-    disk.
+    """Prints the cells of a study, and their cost on this machine in time, GPU hours and disk.
 
     Parameters
     ----------
-    spec
-        A spec file, or the name of a preset.
-    scale
-        Which of the spec's scales, such as small or paper; the first by default.
-    set
-        Override a field of the spec: `--set a.b=c`, as often as needed.
     calibrate
         Time a few real steps of each cell for the estimate.
-    output
-        Format of the result.
     """
     from cpc_core.calibrate import seconds_per_step
     from cpc_core.corpus.sample import open_corpus
@@ -51,31 +40,31 @@ def plan(
     corpus = open_corpus(loaded.corpus)
     cells = planned_cells(loaded, corpus.clip_samples, seconds_per_step if calibrate else None)
     print_rows([vars(cell) for cell in cells], output)
-    message(f"\n{size(loaded)}{_expected(loaded, predicted(loaded, cells)) if calibrate else ''}")
+    cost = _cost_text(loaded, predicted(loaded, cells)) if calibrate else ""
+    message(f"\n{size_text(loaded)}{cost}")
     for rung in rungs(loaded):
         bracket = f"bracket {rung.bracket}, " if loaded.pruner.kind == "hyperband" else ""
-        message(
-            f"{bracket}up to step {rung.steps}: about {count_text(max(1, round(rung.trials)), 'trial')}"
-        )
+        trials = count_text(max(1, round(rung.trials)), "trial")
+        message(f"{bracket}up to step {rung.steps}: about {trials}")
     if loaded.cells is not None and loaded.resources.share:
-        trials = [loaded.config(sample, seed) for sample, seed in planned_pairs(loaded)]
-        known = forecast_reuse(StudyFolder(HOME / loaded.name), trials, corpus.hash)
-        if known.words:
-            message(f"{known.words}: resources.share=false would train them again")
+        configs = [loaded.config(sample, seed) for sample, seed in planned_pairs(loaded)]
+        reuse = forecast_reuse(target_path(None, loaded.name), configs, corpus.hash)
+        if reuse.words:
+            message(f"{reuse.words}: resources.share=false would train them again")
     if loaded.budget.words:
         message(f"budget: at most {loaded.budget.words}")
     next_steps(f"cpc study run {spec}{f' --scale {scale}' if scale else ''}")
 
 
-def size(spec: StudySpec) -> str:
-    """How many trials of what, in words."""
+def size_text(spec: StudySpec) -> str:
+    """Number of trials, of cells or proposed configurations, and of seeds."""
     trials, seeds = spec.planned_trials, len(spec.seeds)
     points = count_text(trials // seeds, "point" if spec.cells is None else "cell")
     return f"{count_text(trials, 'trial')} = {points} × {count_text(seeds, 'seed')}"
 
 
-def _expected(spec: StudySpec, prediction: Prediction) -> str:
-    """What the whole study is expected to cost, in words."""
+def _cost_text(spec: StudySpec, prediction: Prediction) -> str:
+    """Expected time, GPU hours and disk of the whole study."""
     at_a_time = f"{count_text(spec.resources.concurrent_trials, 'trial')} at a time on this machine"
     gpu_hours = prediction.mean_training_s * prediction.gpus_per_trial * spec.planned_trials / 3600
     gpus = f", {gpu_hours:.1f} GPU hours" if gpu_hours else ""
@@ -84,12 +73,10 @@ def _expected(spec: StudySpec, prediction: Prediction) -> str:
 
 
 def _parameters(config: CpcConfig) -> int:
-    """Parameters of a trial's model, which is never filled with numbers for that."""
+    """Number of parameters of a model, built on the meta device: none is allocated."""
     import torch
 
     from cpc_core.step import TrainState
 
-    return sum(
-        parameter.numel()
-        for parameter in TrainState.create(config, torch.device("meta")).model.parameters()
-    )
+    model = TrainState.create(config, torch.device("meta")).model
+    return sum(parameter.numel() for parameter in model.parameters())

@@ -1,4 +1,4 @@
-"""`cpc study`: plan, run, resume and read studies."""
+"""`cpc study validate|run|resume`: from a spec to trained trials."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from study.cli.arguments import (
     Out,
     Overrides,
     Scale,
-    state_words,
+    Spec,
+    Study,
     study_folder,
     target_path,
 )
-from study.cli.output import message, next_steps
-from study.cli.study.plan import size
+from study.cli.output import message, next_steps, state_text
+from study.cli.study.plan import size_text
 from study.cli.study.show import print_answer
 from study.control.requests import clear_pause, read_requests
 from study.control.state import study_state
@@ -25,21 +26,18 @@ from study.spec.study_spec import StudySpec
 from study.storage.backends import driver_of, storage_errors, storage_of
 
 
-def validate(spec: str, /, *, scale: Scale = None, set: Overrides = None) -> None:
-    """Check a spec file or preset completely, without starting anything: at every scale that it
-    offers, or at one.
-    """
+def validate(spec: Spec, /, *, scale: Scale = None, set: Overrides = None) -> None:
+    """Checks a spec at every scale that it offers, or at one."""
     for each in (scale,) if scale else scales(spec) or (None,):
         loaded = StudySpec.load(spec, set or [], each)
-        message(
-            f"{loaded.name} is valid{f' at scale {each}' if each else ''}: {size(loaded)}, spec {loaded.hash}"
-        )
+        at = f" at scale {each}" if each else ""
+        message(f"{loaded.name} is valid{at}: {size_text(loaded)}, spec {loaded.hash}")
     chosen = f" --scale {scale}" if scale else ""
     next_steps(f"cpc study plan {spec}{chosen}", f"cpc study run {spec}{chosen}")
 
 
 def run(
-    spec: str,
+    spec: Spec,
     /,
     *,
     scale: Scale = None,
@@ -47,39 +45,18 @@ def run(
     out: Out = None,
     address: Address = None,
 ) -> None:
-    """Run a study on Ray. Run again, it goes on with what is missing; with nothing missing, it says
-    so.
-
-    Ctrl-C lets running trials go on to their next report, which saves a checkpoint; a second Ctrl-C
-    stops at once. Either way the exit code is 130 and `cpc study resume` goes on. Ended by `cpc
-    study pause`, `stop` or `cancel`, it exits with 0.
-
-    Parameters
-    ----------
-    spec
-        A spec file, or the name of a preset.
-    """
+    """Trains what is missing of a study."""
     loaded = StudySpec.load(spec, set or [], scale)
     _run(target_path(out, loaded.name), loaded, address)
 
 
-def resume(study: str, /, *, address: Address = None) -> None:
-    """Finish a study that was paused, stopped or interrupted: exactly the missing trials, each from
-    its last checkpoint.
-
-    Of a study that is still running, it lifts the pause. Ctrl-C and the exit codes are those of
-    `cpc study run`.
-
-    Parameters
-    ----------
-    study
-        A study folder, or the name of one in studies/.
-    """
+def resume(study: Study, /, *, address: Address = None) -> None:
+    """Trains what is missing of a study in a folder; of a running study it lifts the pause."""
     folder = study_folder(study)
     spec, state = folder.spec(), study_state(folder, read_study(folder))
     if state == "pausing":
         clear_pause(folder)
-        message(f"the pause of {spec.name} is lifted: {driver_of(folder)} goes on with it")
+        message(f"the pause of {spec.name} is lifted: {driver_of(folder)} continues")
         next_steps(f"cpc study watch {study}")
         return
     if state == "stopping":
@@ -95,11 +72,8 @@ def _run(folder: StudyFolder, spec: StudySpec, address: str | None) -> None:
 
     with storage_errors(folder, storage_of(folder, spec)):
         ended = read_study(folder).ended if folder.holds_study() else 0
-    message(
-        f"{spec.name}: {size(spec)}"
-        + (f", {ended} already ended" if ended else "")
-        + f", in {folder}"
-    )
+    already = f", {ended} already ended" if ended else ""
+    message(f"{spec.name}: {size_text(spec)}{already}, in {folder}")
     try:
         with StudyProgress(spec.reference, folder) as progress:
             record = run_study(
@@ -110,24 +84,22 @@ def _run(folder: StudyFolder, spec: StudySpec, address: str | None) -> None:
                 on_notice=progress.on_notice,
             )
     except KeyboardInterrupt:
-        message(f"interrupted: `cpc study resume {folder}` goes on from the last checkpoints")
+        message(f"interrupted: `cpc study resume {folder}` continues from the last checkpoints")
         raise
     state = study_state(folder, record)
     if state in ("paused", "stopped") or read_requests(folder).desired == "cancel":
-        message(state_words(state, folder))
+        message(state_text(state, folder))
         print_answer(record)
-        next_steps(
-            f"cpc study {'retry' if state == 'ended' else 'resume'} {folder}",
-            f"cpc study show {folder}",
-        )
+        verb = "retry" if state == "ended" else "resume"
+        next_steps(f"cpc study {verb} {folder}", f"cpc study show {folder}")
         return
     if ended == record.planned:
         message("already complete: nothing to train")
     elif record.budget_spent:
-        message(f"{record.budget_spent}: raise it in the spec, and running it again goes on")
+        message(f"{record.budget_spent}: raise it in the spec and run the study again to continue")
     print_answer(record)
     if not any(trial.outcome == "complete" for trial in record.trials):
-        raise StudyFailedError(f"no trial completed; `cpc study show {folder}` says why for each")
+        raise StudyFailedError(f"no trial completed; `cpc study show {folder}` gives the reasons")
     next_steps(
         f"cpc dashboard {folder}",
         f"cpc report {folder} -o report.html",

@@ -9,12 +9,20 @@ from study.analysis.cells import pareto_front, ranked
 from study.analysis.cost import cost_info, predicted_s
 from study.analysis.export import score_row
 from study.analysis.labels import cell_name
-from study.cli.arguments import Output, list_studies, state_words, study_folder
-from study.cli.output import Format, emit_document, emit_one, message, next_steps, print_rows
-from study.cli.study.compare import INTERVALS, IntervalName, say_claims
+from study.cli.arguments import Interval, Study, list_studies, study_folder
+from study.cli.output import (
+    Format,
+    Output,
+    message,
+    next_steps,
+    print_record,
+    print_rows,
+    state_text,
+)
+from study.cli.study.compare import INTERVALS, print_claims
 from study.control.state import study_state
-from study.errors import NotFoundError, StudyFailedError
-from study.folders.provenance import attempts
+from study.errors import StudyFailedError
+from study.folders.provenance import attempt_text, attempts
 from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.results.records import StudyRecord, TrialRecord
@@ -23,7 +31,7 @@ from study.spec.study_spec import StudySpec
 
 
 def ls(*, output: Output = "table") -> None:
-    """List the studies in studies/."""
+    """Prints the studies in studies/."""
     rows = []
     for folder in list_studies():
         record = read_study(folder)
@@ -46,44 +54,29 @@ def ls(*, output: Output = "table") -> None:
         next_steps("cpc study run demo")
 
 
-def show(study: str, /, *, trial: int | None = None, output: Output = "table") -> None:
-    """Show every trial of a study with its time beside the predicted one, and what the study says
-    so far.
+def show(study: Study, /, *, trial: int | None = None, output: Output = "table") -> None:
+    """Prints every trial of a study with its actual and predicted time, and the study's answer.
 
     Parameters
     ----------
-    study
-        A study folder, or the name of one in studies/.
     trial
         Show this trial alone: its metrics, and the code and machine of every attempt at it.
     """
-    if trial is not None:
-        show_trial(study_folder(study), trial, output)
-        return
     folder = study_folder(study)
     record = read_study(folder)
+    if trial is not None:
+        _show_trial(folder, record, trial, output)
+        return
     print_rows([_trial_row(record, each) for each in record.every_trial], output)
     print_answer(record)
-    message(f"\nstate: {state_words(study_state(folder, record), study)}")
+    message(f"\nstate: {state_text(study_state(folder, record), study)}")
     cost = cost_info(record)
     if cost is not None:
         message(f"\n{cost.words}")
 
 
-def best(study: str, /, *, interval: IntervalName = "t", output: Output = "table") -> None:
-    """Show the cells from best to worst, each with its interval over seeds, and answer the study's
-    claims.
-
-    Of a study with several objectives it shows the front: the cells that no other beats in each of
-    them.
-
-    Parameters
-    ----------
-    study
-        A study folder, or the name of one in studies/.
-    interval
-        Student's interval, or the studentised bootstrap's, which needs five seeds.
-    """
+def best(study: Study, /, *, interval: Interval = "t", output: Output = "table") -> None:
+    """Prints the cells from best to worst, or the Pareto front, and the answers to the claims."""
     record = read_study(study_folder(study))
     cells = pareto_front(record, INTERVALS[interval]) or ranked(record, INTERVALS[interval])
     if not cells:
@@ -98,7 +91,7 @@ def best(study: str, /, *, interval: IntervalName = "t", output: Output = "table
 
 
 def presets(*, output: Output = "table") -> None:
-    """List the shipped specs, with the question each answers."""
+    """Prints the shipped specs, with the question each answers."""
     rows = []
     for name in preset_names():
         spec = StudySpec.load(name)
@@ -117,10 +110,8 @@ def presets(*, output: Output = "table") -> None:
 def print_answer(record: StudyRecord) -> None:
     """Prints the study's answer, and the answers to its claims."""
     answer = answer_info(record)
-    message(
-        "\n" + "\n".join(text for text in (answer.headline, answer.detail, answer.state) if text)
-    )
-    say_claims(record)
+    message("\n" + "\n".join(filter(None, (answer.headline, answer.detail, answer.state))))
+    print_claims(record)
 
 
 def _trial_row(record: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
@@ -131,35 +122,26 @@ def _trial_row(record: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
     outcome = f"{trial.outcome}: {trial.reason}" if trial.reason else trial.outcome
     outcome += "" if trial.retried_as is None else f", retried as trial {trial.retried_as}"
     expected = predicted_s(record, trial)
-    minutes = {
-        "minutes": trial.duration_s / 60,
-        "predicted_minutes": None if expected is None else expected / 60,
-    }
-    cell = cell_name(trial.knobs, record.reference)
     return {
         "trial": trial.number,
-        "cell": cell,
+        "cell": cell_name(trial.knobs, record.reference),
         "seed": trial.seed,
         "step": trial.step,
         **metrics,
-        **minutes,
+        "minutes": trial.duration_s / 60,
+        "predicted_minutes": None if expected is None else expected / 60,
         "outcome": outcome,
     }
 
 
-def show_trial(study: StudyFolder, number: int, output: Format) -> None:
-    """Prints a trial with every attempt at it; a row in CSV knows the last attempt only.
+def _show_trial(study: StudyFolder, record: StudyRecord, number: int, output: Format) -> None:
+    """Prints a trial with every attempt at it; a row in CSV has only the last attempt.
 
     Raises:
         NotFoundError: The study has no such trial.
     """
-    record = read_study(study)
-    trial = next((trial for trial in record.every_trial if trial.number == number), None)
-    if trial is None:
-        raise NotFoundError(
-            f"{study} has no trial {number}: it has {len(record.every_trial)}, numbered from 0"
-        )
-    known: dict[str, Any] = {
+    trial = record.trial(number)
+    shown: dict[str, Any] = {
         "trial": number,
         "cell": cell_name(trial.knobs, record.reference),
         "seed": trial.seed,
@@ -171,19 +153,9 @@ def show_trial(study: StudyFolder, number: int, output: Format) -> None:
     }
     tried = attempts(study.trial(number))
     if output in ("json", "yaml"):
-        emit_document({**known, "metrics": dict(trial.metrics), "attempts": tried}, output)
-        return
-    for place, attempt in enumerate(tried, start=1):
-        last = {f"attempt_{place}" if output == "table" else "attempt": _words(attempt)}
-        known = {**known, **last}
-    emit_one({**known, **trial.metrics}, output)
-
-
-def _words(attempt: dict[str, Any]) -> str:
-    """An attempt in one line."""
-    git, versions, hardware = attempt["git"], attempt["versions"], attempt["hardware"]
-    code = f"commit {git['commit'][:12]}" if git else f"source {attempt['source']}"
-    changed = f" with the changes in {git['diff']}" if "diff" in git else ""
-    where = attempt["device"] if attempt["device"] != "cpu" else hardware["cpu"]
-    workers = f"{attempt['workers']} × {attempt['threads']} threads"
-    return f"{attempt['started']}, from step {attempt['from_step']}: {code}{changed}, torch {versions['torch']}, {where}, {workers}"
+        shown |= {"metrics": dict(trial.metrics), "attempts": tried}
+    else:
+        for place, attempt in enumerate(tried, start=1):
+            shown[f"attempt_{place}" if output == "table" else "attempt"] = attempt_text(attempt)
+        shown |= trial.metrics
+    print_record(shown, output)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Annotated
 
-from cyclopts import Parameter
 from rich.console import Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -17,8 +15,8 @@ from cpc_core.errors import ConfigError
 from study.analysis.answer import answer_info
 from study.analysis.cells import cell_labels
 from study.analysis.labels import metric_label, number
-from study.cli.arguments import state_words, study_folder
-from study.cli.output import Format, message, next_steps, print_rows, stderr
+from study.cli.arguments import Study, study_folder
+from study.cli.output import Output, message, next_steps, print_rows, state_text, stderr
 from study.control.state import State, study_state
 from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
@@ -29,62 +27,63 @@ _LEFT = ("paused", "stopped")
 
 
 ENDED_SHOWN = 12
-"""Trials that have ended are many; the last ones are shown."""
+"""Number of ended trials that are shown, the last ones."""
 
 
-def watch(
-    study: str,
-    /,
-    *,
-    every_s: float = 2.0,
-    output: Annotated[Format, Parameter(name=["--output", "-o"])] = "table",
-) -> None:
-    """Follow a study until it has ended, or was paused or stopped; Ctrl-C ends only the watching.
-
-    On a terminal it is a table that changes in place; elsewhere a line per change. The trials as
-    they ended go to stdout.
+def watch(study: Study, /, *, every_s: float = 2.0, output: Output = "table") -> None:
+    """Follows a study until it has ended, or was paused or stopped, and prints its trials.
 
     Parameters
     ----------
-    study
-        A study folder, or the name of one in studies/.
     every_s
         Seconds between looks at the folder.
-    output
-        Format of the result.
     """
     if every_s <= 0:
         raise ConfigError(f"--every-s {every_s:g} must be above 0")
     folder = study_folder(study)
-    record = _followed(folder, every_s, time.sleep)
+    record = follow(folder, every_s, time.sleep)
     labels = cell_labels(record)
-    print_rows([_result(record, trial, labels[trial.cell_id]) for trial in record.trials], output)
+    rows = [
+        {
+            "trial": trial.number,
+            "cell": labels[trial.cell_id],
+            "seed": trial.seed,
+            "step": trial.step,
+            record.metric: trial.metrics.get(record.metric),
+            "outcome": trial.outcome,
+        }
+        for trial in record.trials
+    ]
+    print_rows(rows, output)
     answer = answer_info(record)
     state = study_state(folder, record)
-    message(f"\n{answer.headline}\n{answer.state}\nstate: {state_words(state, study)}")
-    next_steps(
-        *(
-            (f"cpc study resume {study}",)
-            if state in _LEFT
-            else (f"cpc study best {study}", f"cpc report {study} -o report.html")
-        )
-    )
+    message(f"\n{answer.headline}\n{answer.state}\nstate: {state_text(state, study)}")
+    if state in _LEFT:
+        next_steps(f"cpc study resume {study}")
+    else:
+        next_steps(f"cpc study best {study}", f"cpc report {study} -o report.html")
 
 
-def _followed(folder: StudyFolder, every_s: float, wait: Callable[[float], None]) -> StudyRecord:
-    """Shows the study at each change, until every planned trial has ended or it was left as
-    asked.
+def follow(folder: StudyFolder, every_s: float, wait: Callable[[float], None]) -> StudyRecord:
+    """Shows each change of a study until it has ended, or was paused or stopped.
+
+    On a terminal that is a table that changes in place, elsewhere a line per change.
+
+    Args:
+        folder: The study folder.
+        every_s: Seconds between looks at it.
+        wait: Waits for that long.
     """
     live_study = LiveStudy(folder, read_study)
     revision, record = live_study.latest()
     state = study_state(folder, record)
+    printed: dict[int, str] = {}
     with Live(console=stderr, auto_refresh=False, transient=True) as live:
-        told: dict[int, str] = {}
         while True:
             if stderr.is_terminal:
-                live.update(_view(record, state), refresh=True)
+                live.update(study_view(record, state), refresh=True)
             else:
-                _tell_changes(record, told)
+                _print_changes(record, printed)
             if record.finished or state in _LEFT:
                 return record
             before = revision, state
@@ -93,23 +92,11 @@ def _followed(folder: StudyFolder, every_s: float, wait: Callable[[float], None]
                 revision, record = live_study.latest()
                 state = study_state(folder, record)
             if state not in ("ended", before[1]) and not stderr.is_terminal:
-                message(f"state: {state_words(state, folder)}")
+                message(f"state: {state_text(state, folder)}")
 
 
-def _tell_changes(record: StudyRecord, told: dict[int, str]) -> None:
-    labels = cell_labels(record)
-    for trial in record.trials:
-        state = f"{trial.outcome} at step {trial.step}" if trial.step else trial.outcome
-        if trial.outcome != "waiting" and told.get(trial.number) != state:
-            told[trial.number] = state
-            message(
-                f"trial {trial.number} · {labels[trial.cell_id]} · seed {trial.seed}: "
-                f"{state}{_score(record, trial)}"
-            )
-
-
-def _view(record: StudyRecord, state: State) -> Group:
-    """The study's progress, its running trials, and the last ones that ended."""
+def study_view(record: StudyRecord, state: State) -> Group:
+    """The progress of a study, its running trials, and the last ones that ended."""
     labels = cell_labels(record)
     running = [trial for trial in record.trials if trial.outcome == "running"]
     ended = [trial for trial in record.trials if trial.ended]
@@ -117,15 +104,8 @@ def _view(record: StudyRecord, state: State) -> Group:
     for column in ("trial", "cell", "seed", "step", metric_label(record.metric), "outcome"):
         table.add_column(column, justify="left" if column in ("cell", "outcome") else "right")
     for trial in (*ended[-ENDED_SHOWN:], *running):
-        score = number(trial.metrics[record.metric]) if record.metric in trial.metrics else "–"
-        table.add_row(
-            str(trial.number),
-            labels[trial.cell_id],
-            str(trial.seed),
-            str(trial.step),
-            score,
-            trial.outcome,
-        )
+        cells = (trial.number, labels[trial.cell_id], trial.seed, trial.step)
+        table.add_row(*map(str, cells), _score(record, trial) or "–", trial.outcome)
     total = max(record.planned, len(record.trials))
     progress = Table.grid(padding=(0, 1))
     progress.add_row(
@@ -135,21 +115,18 @@ def _view(record: StudyRecord, state: State) -> Group:
     return Group(progress, table, Text(answer_info(record).headline))
 
 
-def _score(record: StudyRecord, trial: TrialRecord) -> str:
-    return (
-        f", {metric_label(record.metric)} {number(trial.metrics[record.metric])}"
-        if record.metric in trial.metrics
-        else ""
-    )
+def _print_changes(record: StudyRecord, printed: dict[int, str]) -> None:
+    labels = cell_labels(record)
+    for trial in record.trials:
+        state = f"{trial.outcome} at step {trial.step}" if trial.step else trial.outcome
+        if trial.outcome != "waiting" and printed.get(trial.number) != state:
+            printed[trial.number] = state
+            score = _score(record, trial)
+            measured = f", {metric_label(record.metric)} {score}" if score else ""
+            cell = labels[trial.cell_id]
+            message(f"trial {trial.number} · {cell} · seed {trial.seed}: {state}{measured}")
 
 
-def _result(record: StudyRecord, trial: TrialRecord, cell: str) -> dict[str, object]:
+def _score(record: StudyRecord, trial: TrialRecord) -> str | None:
     score = trial.metrics.get(record.metric)
-    return {
-        "trial": trial.number,
-        "cell": cell,
-        "seed": trial.seed,
-        "step": trial.step,
-        record.metric: score,
-        "outcome": trial.outcome,
-    }
+    return None if score is None else number(score)

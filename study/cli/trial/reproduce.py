@@ -1,4 +1,4 @@
-"""`cpc trial reproduce`: do the numbers come out again?"""
+"""`cpc trial reproduce`: a trial trained again, and compared."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from study.cli.arguments import HOME, study_folder
-from study.cli.output import Format, emit_document, message, next_steps, print_rows
+from study.cli.arguments import HOME, Study, study_folder
+from study.cli.output import Format, message, next_steps, print_record, print_rows
 from study.errors import StudyFailedError
 from study.folders.provenance import attempts
 from study.folders.study_folder import StudyFolder
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def reproduce(
-    study: str,
+    study: Study,
     trial: int,
     /,
     *,
@@ -31,17 +31,12 @@ def reproduce(
     output: Format = "table",
     address: str | None = None,
 ) -> None:
-    """Train a trial again from its recorded configuration, and report the first step whose metrics
-    differ.
+    """Trains a trial again, and prints the first step whose metrics differ.
 
-    Everything is compared but what the clock decides. Exit code 0: identical; 1: not. A trial of
-    one worker is trained in this process, of several on Ray, with the number of threads that it was
-    trained with.
+    A trial of one worker is trained in this process, of several on Ray.
 
     Parameters
     ----------
-    study
-        A study folder, or the name of one in studies/.
     trial
         The trial's number.
     steps
@@ -49,7 +44,7 @@ def reproduce(
     tolerance
         Largest relative difference that counts as none.
     out
-        Where the new training is kept; studies/NAME by default. An interrupted one goes on there.
+        Folder of the new training; studies/NAME by default. An interrupted one resumes there.
     output
         Format of the result.
     address
@@ -58,8 +53,7 @@ def reproduce(
     """
     wanted = reproduction(study_folder(study), trial, steps)
     if wanted.device == "cpu":
-        # Before torch is imported: where there is a GPU, it would be used, and its numbers are
-        # others.
+        # Before torch is imported: it would use a GPU, whose numbers differ.
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     from cpc_core.corpus.sample import open_corpus
 
@@ -69,27 +63,28 @@ def reproduce(
     again = folder.trial(0)
     if again.ending() is not None:
         message(
-            f"trained again already, on {attempts(again)[-1]['started']}; to do it once more, delete {folder} or name another with -o"
+            f"trained again already, on {attempts(again)[-1]['started']}; to do it once more, "
+            f"delete {folder} or name another with -o"
         )
+    several = wanted.spec.resources.workers > 1
     trained = (
-        _train_here(wanted, folder, corpus)
-        if wanted.spec.resources.workers == 1
-        else _train_on_ray(wanted, folder, address)
+        train_on_ray(wanted, folder, address) if several else train_here(wanted, folder, corpus)
     )
     if trained.outcome not in ("complete", "diverged"):
-        why = f": {trained.reason}" if trained.reason else ", the same command goes on"
+        why = f": {trained.reason}" if trained.reason else ", the same command resumes"
         raise StudyFailedError(
             f"trial {trial} of {study} was not trained again to its end ({trained.outcome}{why})"
         )
     comparison = compare(wanted, again.log(), tolerance)
     changed = changed_since(wanted, attempts(again)[-1])
-    _emit(comparison, changed, output)
+    _print(comparison, changed, output)
     if comparison.step is not None:
         raise StudyFailedError(f"trial {trial} of {study} was not reproduced: {comparison.words}")
     next_steps(f"cpc report {study} -o report.html", f"cpc export {study} --trial {trial} -o model")
 
 
-def _train_here(wanted: Reproduction, folder: StudyFolder, corpus: Corpus) -> TrialRecord:
+def train_here(wanted: Reproduction, folder: StudyFolder, corpus: Corpus) -> TrialRecord:
+    """Trains in this process, with the recorded number of threads."""
     import torch
 
     from cluster.local_trial import run_trial
@@ -102,7 +97,8 @@ def _train_here(wanted: Reproduction, folder: StudyFolder, corpus: Corpus) -> Tr
         ).trials[0]
 
 
-def _train_on_ray(wanted: Reproduction, folder: StudyFolder, address: str | None) -> TrialRecord:
+def train_on_ray(wanted: Reproduction, folder: StudyFolder, address: str | None) -> TrialRecord:
+    """Trains with the recorded number of workers, on a running cluster or on this machine."""
     from cluster.study_run import run_study
     from study.cli.progress import StudyProgress
 
@@ -116,7 +112,7 @@ def _train_on_ray(wanted: Reproduction, folder: StudyFolder, address: str | None
         ).trials[0]
 
 
-def _emit(comparison: Comparison, changed: list[str], output: Format) -> None:
+def _print(comparison: Comparison, changed: list[str], output: Format) -> None:
     rows = [
         {
             "step": comparison.step,
@@ -134,16 +130,13 @@ def _emit(comparison: Comparison, changed: list[str], output: Format) -> None:
             "differences": rows,
             "changed": changed,
         }
-        emit_document(result, output)
+        print_record(result, output)
         return
     message(f"\n{comparison.words}")
     if rows:
-        # A difference in the last digits is one.
+        # All digits: a difference in the last ones counts.
         exact = [
-            {
-                name: repr(value) if isinstance(value, float) else value
-                for name, value in row.items()
-            }
+            {name: repr(each) if isinstance(each, float) else each for name, each in row.items()}
             for row in rows
         ]
         print_rows(exact, output)

@@ -1,34 +1,40 @@
-"""`cpc trial`: one model, trained in this process."""
+"""`cpc trial run`: one model, trained in this process."""
 
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from study.cli.arguments import target_path
-from study.cli.output import message, next_steps
+from study.cli.output import message, next_steps, state_text
 
-Similarity = Literal["dot", "cosine", "nonlinear_cosine"]
-
-
-Negatives = Literal["local", "cross", "exclusive"]
+if TYPE_CHECKING:
+    from study.spec.study_spec import StudySpec
 
 
-Adversary = Literal[
-    "none", "gaussian", "fgsm", "rs_fgsm", "pgd", "free", "additive_noise", "speed", "pitch"
-]
-"""Written out, because importing the configuration takes longer than help may."""
+def _one_of(knob: str, text: str) -> Parameter:
+    """A parameter whose help lists the values of a knob.
+
+    An annotation that calls it is evaluated when the command runs or explains itself, so that a
+    list of commands does not import the configuration.
+    """
+    from search_spaces.fields import allowed_values
+
+    choices = ", ".join(allowed_values(knob) or ())
+    return Parameter(help=f"{text} [choices: {choices}]", metavar="CHOICE")
 
 
 def run(
     *,
     corpus: str | None = None,
-    similarity: Similarity | None = None,
+    similarity: Annotated[
+        str | None, _one_of("similarity", "How predictions and latents are compared.")
+    ] = None,
     temperature: float | None = None,
-    negatives: Negatives | None = None,
-    adversary: Adversary | None = None,
+    negatives: Annotated[str | None, _one_of("negatives", "Where negatives come from.")] = None,
+    adversary: Annotated[str | None, _one_of("adversary", "What perturbs the audio.")] = None,
     epsilon_db: float | None = None,
     width: int | None = None,
     steps: int | None = None,
@@ -41,21 +47,14 @@ def run(
     threads: int | None = None,
     out: Annotated[str | None, Parameter(name=["--out", "-o"])] = None,
 ) -> None:
-    """Pretrain one model with live progress, checkpoints and a probe at the end. The same settings
-    twice train once.
+    """Pretrains one model, and prints its scores.
 
     Parameters
     ----------
     corpus
         A corpus folder, or `sample` for the bundled audio.
-    similarity
-        How predictions and latents are compared.
     temperature
         τ, which divides the similarity.
-    negatives
-        Where negatives come from.
-    adversary
-        What perturbs the audio.
     epsilon_db
         Size of the perturbation, in decibels below full scale.
     width
@@ -79,24 +78,29 @@ def run(
     out
         Where the trial is kept, a path or a URI; studies/trial-… by default.
     """
+    knobs = {
+        "similarity": similarity,
+        "temperature": temperature,
+        "negatives": negatives,
+        "adversary": adversary,
+        "epsilon_db": epsilon_db,
+        "width": width,
+        "steps": steps,
+        "batch_size": batch_size,
+        "crop_s": crop_s,
+        "learning_rate": learning_rate,
+    }
+    given = {name: value for name, value in knobs.items() if value is not None}
+    spec = _single_trial(base, set or [], corpus, given, seed)
+
     import torch
 
     from cluster.local_trial import run_trial
     from cpc_core.corpus.sample import open_corpus
     from study.cli.progress import TrialProgress
+    from study.control.state import study_state
     from study.errors import StudyFailedError
 
-    knobs = {
-        "similarity": similarity, "temperature": temperature, "negatives": negatives, "adversary": adversary, "epsilon_db": epsilon_db,
-        "width": width, "steps": steps, "batch_size": batch_size, "crop_s": crop_s, "learning_rate": learning_rate,
-    }  # fmt: skip
-    spec = _single_trial(
-        base,
-        set or [],
-        corpus,
-        {name: value for name, value in knobs.items() if value is not None},
-        seed,
-    )
     folder = target_path(out, spec.name)
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
     opened = open_corpus(spec.corpus)
@@ -104,18 +108,22 @@ def run(
         record = run_trial(
             folder, spec, opened, on_step=progress.on_step, on_report=progress.on_report
         )
+    state = study_state(folder, record)
+    if state == "stopped":
+        message(state_text(state, folder))
+        return
     trial = record.trials[0]
     if trial.outcome != "complete":
         raise StudyFailedError(f"the trial {trial.outcome}: {trial.reason}")
     if not progress.steps_taken:
-        message(
-            f"already trained, nothing to do: {folder}{f' ({trial.reason})' if trial.reason else ''}"
-        )
+        reason = f" ({trial.reason})" if trial.reason else ""
+        message(f"already trained, nothing to do: {folder}{reason}")
     elif trial.reason:
         message(trial.reason)
     message(
-        f"dev CPC accuracy {trial.metrics['dev_accuracy']:.3f} · probe on dev clips: mAP {trial.metrics['dev_map']:.3f}, "
-        f"linear accuracy {trial.metrics['dev_probe_accuracy']:.3f}"
+        f"dev CPC accuracy {trial.metrics['dev_accuracy']:.3f} · probe on dev clips: mAP "
+        f"{trial.metrics['dev_map']:.3f}, linear accuracy "
+        f"{trial.metrics['dev_probe_accuracy']:.3f}"
     )
     next_steps(
         f"cpc report {folder} -o report.html",
@@ -126,7 +134,7 @@ def run(
 
 def _single_trial(
     base: str, overrides: list[str], corpus: str | None, knobs: dict[str, Any], seed: int
-) -> Any:
+) -> StudySpec:
     """A spec of one cell and one seed, named by its content."""
     from pydantic import ValidationError
 
@@ -140,12 +148,9 @@ def _single_trial(
     shaped = StudySpec.load(
         base, [*overrides, "space={}", "seeds=[0]", "sampler={kind: grid}", "claims=[]"]
     )
-    if (
-        "epsilon_db" in knobs
-        and "adversary" not in knobs
-        and shaped.config({}, seed).adversary.kind == "none"
-    ):
-        knobs["adversary"] = "fgsm"
+    unperturbed = shaped.config({}, seed).adversary.kind == "none"
+    if "epsilon_db" in knobs and "adversary" not in knobs and unperturbed:
+        knobs = {**knobs, "adversary": "fgsm"}
     try:
         config = apply(shaped.base, knobs, seed)
     except ValidationError as error:
