@@ -142,6 +142,14 @@ def test_history_draws_every_trial_and_the_constant_answer() -> None:
     assert figure.layout.annotations[0].text == "constant answer with 2 negatives: 0.6667"
 
 
+def test_history_alone_names_its_cells_at_their_ends() -> None:
+    info = history(records.temperature_study())
+    figure = learning_curves.FIGURE.draw(info)
+    notes = [note.text for note in figure.layout.annotations]
+    ends = [f'<span style="color:{colour}">━</span> {label}' for colour, label in history_key(info)]
+    assert notes == ["constant answer with 2 negatives: 0.6667", *ends, "Dev CPC accuracy"]
+
+
 def test_collapsed_curves_look_flat() -> None:
     info = history(records.diverged_study())
     low, high = draw_curves(info, "train_accuracy").layout.yaxis.range
