@@ -48,23 +48,16 @@ _NEIGHBOURS = 8
 """Largest distance in a sorted list at which two clips are compared."""
 
 
-def frames_of(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Windowed frames of a clip, `[FRAMES, FRAME_SAMPLES]`.
+def power_of(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Power spectra of a clip's frames, `[FRAMES, FRAME_SAMPLES // 2 + 1]`.
 
     A clip shorter than a frame is padded.
     """
     if len(samples) < FRAME_SAMPLES:
         samples = np.pad(samples, (0, FRAME_SAMPLES - len(samples)))
     begins = np.linspace(0, len(samples) - FRAME_SAMPLES, FRAMES).round().astype(np.int64)
-    framed: NDArray[np.float32] = (
-        np.lib.stride_tricks.sliding_window_view(samples, FRAME_SAMPLES)[begins] * _WINDOW
-    )
-    return framed
-
-
-def power_of(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Power spectra of a clip's frames, `[FRAMES, FRAME_SAMPLES // 2 + 1]`."""
-    spectrum = np.fft.rfft(frames_of(samples), axis=1)
+    frames = np.lib.stride_tricks.sliding_window_view(samples, FRAME_SAMPLES)[begins] * _WINDOW
+    spectrum = np.fft.rfft(frames, axis=1)
     return np.square(spectrum.real) + np.square(spectrum.imag)
 
 
