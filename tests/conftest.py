@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
-from tests.helpers.missing import is_missing
-from tests.helpers.postgres import PASSWORD, Server, binaries, running
+pytest.register_assert_rewrite("tests.helpers")
+
 
 # Two workers of pytest-xdist on two cores are slowed down by more threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -64,22 +63,6 @@ def no_ray_in_unit_tests(request: pytest.FixtureRequest, monkeypatch: pytest.Mon
         pytest.fail("a unit test starts Ray: move it to tests/integration")
 
     monkeypatch.setattr("ray.init", refuse)
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Server]:
-    """A PostgreSQL server that lives as long as the tests."""
-    if binaries() is None:
-        is_missing("a PostgreSQL server", "postgresql")
-    with running() as server:
-        yield server
-
-
-@pytest.fixture
-def postgres(postgres_server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
-    """That server, with its password where PostgreSQL's own tools look for it."""
-    monkeypatch.setenv("PGPASSWORD", PASSWORD)
-    return postgres_server
 
 
 @pytest.fixture

@@ -62,11 +62,14 @@ def worker(rank: int, folder: Path, changes: dict[str, Any]) -> None:
     dist.destroy_process_group()
 
 
+# Each worker is a fork of a process that has imported torch, and what an optimizer imports at its
+# first step.
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["cpc_core.step", "torch._dynamo"])
+
+
 def on_two_workers(target: Any, *arguments: Any) -> None:
-    processes = [
-        multiprocessing.get_context("spawn").Process(target=target, args=(rank, *arguments))
-        for rank in range(2)
-    ]
+    processes = [CONTEXT.Process(target=target, args=(rank, *arguments)) for rank in range(2)]
     for process in processes:
         process.start()
     for process in processes:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.missing import is_missing
+from tests.helpers.postgres import PASSWORD, Server, binaries, running
 from tests.helpers.processes import Marked
 from tests.helpers.ray_nodes import QUIET_S, RunningRay, await_that
 from tests.helpers.s3 import S3Server, running_s3
@@ -63,3 +65,19 @@ def bucket(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
     for name, value in s3.settings.items():
         monkeypatch.setenv(name, value)
     return s3.empty_bucket()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """A PostgreSQL server that lives as long as the tests."""
+    if binaries() is None:
+        is_missing("a PostgreSQL server", "postgresql")
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(postgres_server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """That server, with its password where PostgreSQL's own tools look for it."""
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    return postgres_server

@@ -271,7 +271,5 @@ def test_a_bucket_that_is_not_there_is_one_sentence(bucket: str, source: Path) -
 
 
 def test_a_store_that_nobody_knows_is_one_sentence(source: Path) -> None:
-    with pytest.raises(
-        PathError, match="tape://reel is in no store that pyarrow or fsspec knows"
-    ):
+    with pytest.raises(PathError, match="tape://reel is in no store that pyarrow or fsspec knows"):
         import_folder(source, "tape://reel/mine", OPTIONS)

@@ -11,10 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -33,22 +31,6 @@ from study.storage.object_store import ObjectJournal, objects_of
 from tests.helpers.cli import cpc_process
 from tests.helpers.specs import tiny_spec
 from tests.helpers.studies import asked, entry, log_up_to, opened, writes
-from tests.study.dispatch import test_dispatcher as contract
-
-CONTRACT: list[Callable[[Any], None]] = [
-    contract.test_grid_plans_every_cell_with_every_seed_cells_first,
-    contract.test_opening_again_plans_nothing_twice,
-    contract.test_trial_left_running_is_handed_out_again_first,
-    contract.test_trial_that_ended_before_its_driver_could_tell_is_not_trained_again,
-    contract.test_final_log_line_without_its_checkpoint_is_trained_again,
-    contract.test_telling_adds_reports_that_only_the_log_has,
-    contract.test_search_trains_each_proposed_point_with_every_seed,
-    contract.test_resumed_search_does_not_repeat_its_first_proposals,
-    contract.test_same_configuration_is_trained_once,
-    contract.test_median_pruner_stops_what_falls_behind,
-    contract.test_folder_of_another_spec_is_refused_with_both_hashes,
-    contract.test_folder_of_another_corpus_is_refused_with_both_hashes,
-]
 
 
 @pytest.fixture
@@ -62,14 +44,6 @@ def leases(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leases that run out soon."""
     monkeypatch.setattr(object_store, "LEASE_S", 1.0)
     monkeypatch.setattr(object_store, "RENEW_S", 0.1)
-
-
-@pytest.mark.parametrize("test", CONTRACT, ids=lambda test: test.__name__.removeprefix("test_"))
-def test_store_keeps_its_contract(
-    test: Callable[[Any], None], place: StoragePath, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(object_store, "ENTRIES", 7)
-    test(place)
 
 
 def test_study_on_s3_is_driven_read_and_shown(bucket: str, tmp_path: Path) -> None:
