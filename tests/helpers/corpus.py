@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.importing.run import import_folder
 from cpc_core.corpus.manifest import ImportOptions
 from study.spec.study_spec import StudySpec
 from tests.helpers.configs import tiny_config
+from tests.helpers.recordings import write_recording
 
 
 def tones(root: Path) -> Corpus:
@@ -25,7 +25,7 @@ def tones(root: Path) -> Corpus:
         tone = 0.3 * np.sin(2 * np.pi * (500, 2000)[index % 2] * time) + 0.02 * rng.standard_normal(
             1600
         )
-        soundfile.write(root / f"{index}.wav", tone, 16_000, subtype="PCM_16")
+        write_recording(root / f"{index}.wav", tone, subtype="PCM_16")
         rows.append(f"{index}.wav,{('low', 'high')[index % 2]},{'train' if index < 24 else 'dev'}")
     (root / "labels.csv").write_text("\n".join(rows) + "\n")
     return import_folder(root, root / "corpus", ImportOptions(clip_s=0.1)).corpus

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import tarfile
 from pathlib import Path
@@ -46,11 +47,16 @@ def write_tone(path: Path, hz: float, seconds: float) -> None:
 
 
 def write_recording(
-    path: Path, samples: NDArray[np.float32], rate: int = 16_000, subtype: str = "FLOAT"
+    path: Path, samples: NDArray[np.floating], rate: int = 16_000, subtype: str = "FLOAT"
 ) -> None:
-    """Writes `[L]` or `[L, channels]` samples as WAV, and creates the folder."""
+    """Writes `[L]` or `[L, channels]` samples as WAV, and creates the folder.
+
+    Encoded in memory, because libsndfile syncs every file to the disk: most of the time of tests.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, samples, rate, subtype=subtype, format="WAV")
+    encoded = io.BytesIO()
+    soundfile.write(encoded, samples, rate, subtype=subtype, format="WAV")
+    path.write_bytes(encoded.getvalue())
 
 
 def write_labels(folder: Path, rows: list[dict[str, str]]) -> None:
