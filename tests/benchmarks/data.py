@@ -260,7 +260,10 @@ def _machine() -> str:
         (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
         platform.machine(),
     )
-    return f"{len(os.sched_getaffinity(0))} CPUs of {model}, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}"
+    return (
+        f"{len(os.sched_getaffinity(0))} CPUs of {model}, load {os.getloadavg()[0]:.1f}, Python "
+        f"{platform.python_version()}"
+    )
 
 
 MEASURES: tuple[Callable[[Material, Table], None], ...] = (waiting, throughput, memory)

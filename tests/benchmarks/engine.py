@@ -210,7 +210,8 @@ def overhead(folder: Path) -> None:
     plain_s = Timed(0, theirs["ended_s"], theirs["loop_s"]).overheads_s
     ours_s = study(folder / "nested", SHORT, TRIALS, concurrent_trials=1, inline=False).overheads_s
     print(
-        f"nested trial: overhead {show(ours_s)}; plain Tuner → TorchTrainer {show(plain_s)}; ratio {median(ours_s) / median(plain_s):.2f}",
+        f"nested trial: overhead {show(ours_s)}; plain Tuner → TorchTrainer {show(plain_s)}; ratio "
+        f"{median(ours_s) / median(plain_s):.2f}",
         flush=True,
     )
 
@@ -243,7 +244,8 @@ def concurrent(folder: Path) -> None:
         )
         taken[at_a_time] = timed.ended_s[-1] - timed.begun_s
     print(
-        f"two trials: one by one {taken[1]:.1f} s, together {taken[2]:.1f} s, {taken[1] / taken[2]:.2f} times faster",
+        f"two trials: one by one {taken[1]:.1f} s, together {taken[2]:.1f} s, "
+        f"{taken[1] / taken[2]:.2f} times faster",
         flush=True,
     )
 

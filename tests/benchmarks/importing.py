@@ -174,7 +174,8 @@ def _print_ratio(name: str, pairs: list[tuple[float, float]], audio_s: float) ->
     loop, ours = (median(times) for times in zip(*pairs, strict=True))
     ratio = median(bare_s / import_s for bare_s, import_s in pairs)
     print(
-        f"{name}: import {audio_s / ours:.0f} audio-s/s, bare loop {audio_s / loop:.0f}, ratio {ratio:.2f}",
+        f"{name}: import {audio_s / ours:.0f} audio-s/s, bare loop {audio_s / loop:.0f}, ratio "
+        f"{ratio:.2f}",
         flush=True,
     )
 

@@ -85,7 +85,9 @@ def main() -> None:
     corpus = open_corpus(args.corpus)
     first = config_of(args, "dot", "cross", 1.0, ours=True)
     print(
-        f"constant answer: loss {constant_answer_loss(first.objective, first.negatives.count):.2f}, balanced .500, ranking .333"
+        "constant answer: loss "
+        f"{constant_answer_loss(first.objective, first.negatives.count):.2f}, balanced .500, "
+        "ranking .333"
     )
     print("loss / balanced / ranking / spread after", args.steps, "steps, before → after")
     for cell in itertools.product(args.similarity, args.sampling, args.temperature):

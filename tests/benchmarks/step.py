@@ -184,12 +184,14 @@ def main() -> None:
             }
             peak = matmul_peak(bench.device, numbers)
             print(
-                f"width {width:4} {numbers:9} | adversarial ÷ clean {t['adversarial'] / t['clean']:.2f}"
+                f"width {width:4} {numbers:9} | adversarial ÷ clean "
+                f"{t['adversarial'] / t['clean']:.2f}"
                 f" | naive Algorithm 1 ÷ ours {t['naive'] / t['adversarial']:.2f}"
                 f" | straightforward float32 ÷ ours, clean {t['straightforward'] / t['clean']:.2f}"
                 f" | objective ÷ step {t['objective'] / t['clean']:.1%}"
                 f" | clean {t['clean'] * 1e3:.0f} ms, adversarial {t['adversarial'] * 1e3:.0f} ms"
-                f" | of the matrix-product peak, adversarial {flops['adversarial'] / t['adversarial'] / peak:.0%}",
+                " | of the matrix-product peak, adversarial "
+                f"{flops['adversarial'] / t['adversarial'] / peak:.0%}",
                 flush=True,
             )
             del bench

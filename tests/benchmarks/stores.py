@@ -41,7 +41,8 @@ def measure(name: str, folder: StudyFolder, spec: StudySpec) -> None:
     read_study(folder)
     read = time.monotonic()
     print(
-        f"{name:28} {trials:5d} trials: opened in {opened - began:6.2f} s, {1000 * (told - opened) / trials:6.1f} ms a trial, "
+        f"{name:28} {trials:5d} trials: opened in {opened - began:6.2f} s, "
+        f"{1000 * (told - opened) / trials:6.1f} ms a trial, "
         f"read in {read - told:5.2f} s"
     )
 

@@ -140,6 +140,7 @@ def test_a_flipped_byte_ends_the_stream_and_is_located(
     last = last_window(damaged)
     assert ending is not None
     assert ending.startswith(
-        f"CorpusError: row group {last.row_groups[0].index} of shard {last.row_groups[0].shard} cannot be read ("
+        f"CorpusError: row group {last.row_groups[0].index} of shard {last.row_groups[0].shard} "
+        "cannot be read ("
     )
     assert steps == expected(corpus, 0)[: last.first_position // BATCH_SIZE]

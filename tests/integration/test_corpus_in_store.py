@@ -142,7 +142,8 @@ def test_a_store_that_fails_three_times_is_an_error(
     monkeypatch.setattr(pq, "ParquetFile", Faulty(pq.ParquetFile, faults=3))
     with pytest.raises(
         CorpusError,
-        match=r"row group 0 of shard s3://bucket/mine/train-00000\.parquet cannot be read \(503 Slow Down\)",
+        match=r"row group 0 of shard s3://bucket/mine/train-00000\.parquet cannot be read \(503 "
+        r"Slow Down\)",
     ):
         read_row_group(group, ["audio"])
 
@@ -254,7 +255,8 @@ def test_two_imports_into_a_store_do_not_mix(bucket: str, source: Path, when: st
 
     with pytest.raises(
         StorageError,
-        match=r"the record of train-00000 in s3://bucket/\.mine\.importing is gone or was changed by another",
+        match=r"the record of train-00000 in s3://bucket/\.mine\.importing is gone or was changed "
+        r"by another",
     ):
         import_source(open_source(source), f"{bucket}/mine", OPTIONS, run=overtaken)
     assert all(key.startswith(".mine.importing/") for key in keys(bucket))

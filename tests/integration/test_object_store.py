@@ -66,7 +66,8 @@ def test_study_on_s3_is_driven_read_and_shown(bucket: str, tmp_path: Path) -> No
     missing = cpc_process("study", "show", f"{bucket}/nothing", cwd=tmp_path)
     assert (missing.code, missing.err) == (
         3,
-        f"cpc: there is no study {bucket}/nothing: start one with `cpc study run SPEC.yaml -o {bucket}/nothing`, or correct the address\n",
+        f"cpc: there is no study {bucket}/nothing: start one with `cpc study run SPEC.yaml -o "
+        f"{bucket}/nothing`, or correct the address\n",
     )
     assert cpc_process("study", "show", "s3://nowhere/study", cwd=tmp_path).code in (3, 4)
 

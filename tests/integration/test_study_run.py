@@ -187,6 +187,6 @@ def test_more_workers_than_cpus_are_refused_before_any_start(
     code, errors = driver.finish()
     assert code == 1
     assert (
-        f"500 workers × 1 CPU + 125 for data = 625 CPUs, the cluster has {len(os.sched_getaffinity(0))}"
-        in errors
+        "500 workers × 1 CPU + 125 for data = 625 CPUs, the cluster has "
+        f"{len(os.sched_getaffinity(0))}" in errors
     )

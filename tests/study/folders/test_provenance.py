@@ -71,8 +71,8 @@ def test_a_change_that_is_too_large_is_named_and_not_kept(checkout: Path) -> Non
     assert len(changes.text) < 2000
     assert "+one = 2" in changes.text
     assert (
-        "left out, because it is too large: diff --git a/study/folders/notes.txt b/study/folders/notes.txt (1,048,7"
-        in changes.text
+        "left out, because it is too large: diff --git a/study/folders/notes.txt "
+        "b/study/folders/notes.txt (1,048,7" in changes.text
     )
     assert changes.sha256 == hashlib.sha256(git(checkout, "diff", "HEAD").encode()).hexdigest()
 
