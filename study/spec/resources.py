@@ -17,8 +17,8 @@ class Resources(Section):
     """Workers of one trial; each takes its share of the batch."""
 
     inline: bool | None = None
-    """Train in the trial's own process, which serves one trial after the other and starts no more
-    processes. Otherwise a Ray Train run trains, and Ray Data reads its batches. By default true for
+    """Train in the trial's own process, which serves one trial after the other and starts no
+    other. Otherwise a Ray Train run trains, and Ray Data reads its batches. By default true for
     one worker; several need Ray Train.
     """
 

@@ -67,11 +67,11 @@ class StudySpec(Section):
     resources: Resources = Resources()
 
     store: str | None = None
-    """Where the trials are remembered: `postgresql://user@host:5432/database` for drivers on many
-    machines that work on one study at the same time, each started by `cpc study run` or `resume` on
-    a folder that all of them see; without it the journal in the study folder, for one driver. Never
-    a password: set `PGPASSWORD`, or list it in `~/.pgpass`. It cannot be changed later, but
-    `spec.yaml` in the study folder may be edited where the database has moved.
+    """Storage backend of the trials: `postgresql://user@host:5432/database`, or null for a journal
+    in the study folder. A database serves drivers on many machines at the same time, each started
+    by `cpc study run` or `resume` on a folder that all of them can read; a journal serves one. The
+    URL has no password: set `PGPASSWORD`, or list it in `~/.pgpass`. It cannot be changed later,
+    but `spec.yaml` in the study folder may be edited where the database has moved.
     """
 
     @field_validator("store")

@@ -43,13 +43,13 @@ def ours(spec: StudySpec, noise: random.Random, deviation: float) -> float:
     """True response of the configuration with the best measured mean, found by the dispatcher."""
     measured: dict[str, tuple[float, list[float]]] = {}
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        store = Dispatcher.create_or_open(StudyFolder(Path(folder)), spec, "c" * 64, "")
-        while (assignment := store.ask()) is not None:
+        dispatcher = Dispatcher.create_or_open(StudyFolder(Path(folder)), spec, "c" * 64, "")
+        while (assignment := dispatcher.ask()) is not None:
             true = response(assignment.sample)
             value = true + noise.gauss(0, deviation)
             measured.setdefault(assignment.cell_id, (true, []))[1].append(value)
-            store.tell(assignment.number, "complete", {"dev_map": value})
-        store.close()
+            dispatcher.tell(assignment.number, "complete", {"dev_map": value})
+        dispatcher.close()
     return max(measured.values(), key=lambda point: sum(point[1]) / len(point[1]))[0]
 
 

@@ -134,13 +134,13 @@ def noisy_spec(points: int, seeds: int, **changes: Any) -> StudySpec:
     )
 
 
-def tell(store: Dispatcher, assignment: TrialSpec, noise: random.Random) -> None:
+def tell(dispatcher: Dispatcher, assignment: TrialSpec, noise: random.Random) -> None:
     """Ends a trial as chance has it."""
     outcome: FinalOutcome = noise.choice(
         ["complete", "complete", "complete", "pruned", "diverged", "failed"]
     )
-    store.report(assignment.number, 10, {"dev_map": noise.random()})
-    store.tell(
+    dispatcher.report(assignment.number, 10, {"dev_map": noise.random()})
+    dispatcher.tell(
         assignment.number, outcome, {"dev_map": noise.random()} if outcome == "complete" else {}, ""
     )
 
@@ -152,23 +152,23 @@ def content(trials: list[FrozenTrial]) -> list[tuple[Any, ...]]:
     ]
 
 
-def by_hand(store: Dispatcher) -> list[tuple[Any, ...]]:
+def by_hand(dispatcher: Dispatcher) -> list[tuple[Any, ...]]:
     """The configurations by their definition."""
     points: dict[int, list[FrozenTrial]] = {}
-    for trial in store.trials():
+    for trial in dispatcher.trials():
         points.setdefault(trial.user_attrs.get(POINT, trial.number), []).append(trial)
     return content([replicate_mean(group) for group in points.values()])
 
 
 def test_a_sampler_receives_each_configuration_once(tmp_path: Path, spy: Spy) -> None:
-    with opened(tmp_path, noisy_spec(7, 3)) as store:
+    with opened(tmp_path, noisy_spec(7, 3)) as dispatcher:
         values: dict[float, list[float]] = {}
         for _ in range(6 * 3):
-            assignment = asked(store)
+            assignment = asked(dispatcher)
             value = 0.1 * assignment.number
-            store.tell(assignment.number, "complete", {"dev_map": value})
+            dispatcher.tell(assignment.number, "complete", {"dev_map": value})
             values.setdefault(float(assignment.sample["temperature"] or 0), []).append(value)
-        asked(store)
+        asked(dispatcher)
     assert [len(each) for each in values.values()] == [3] * 6
     *seen, proposed = spy.sampled
     assert (proposed.state, proposed.number) == (RUNNING, 18)
@@ -182,28 +182,28 @@ def test_each_proposal_reads_all_trials_after_a_resume_too(tmp_path: Path, spy: 
     running: list[TrialSpec] = []
     proposals = 0
     for _ in range(4):
-        with opened(tmp_path, spec) as store:
+        with opened(tmp_path, spec) as dispatcher:
             # The next driver dispatches what the one before left running.
-            running = [again for _ in running if (again := store.ask()) is not None]
+            running = [again for _ in running if (again := dispatcher.ask()) is not None]
             for _ in range(20):
-                before = by_hand(store)
-                while len(running) < 4 and (assignment := store.ask()) is not None:
+                before = by_hand(dispatcher)
+                while len(running) < 4 and (assignment := dispatcher.ask()) is not None:
                     running.append(assignment)
                     if assignment.seed == 0:
                         proposals += 1
                         assert content(spy.sampled)[:-1] == before
-                    before = by_hand(store)
+                    before = by_hand(dispatcher)
                 if not running:
                     break
-                tell(store, running.pop(noise.randrange(len(running))), noise)
+                tell(dispatcher, running.pop(noise.randrange(len(running))), noise)
     assert (running, proposals) == ([], 25)
 
 
 def test_a_repeated_configuration_changes_its_mean(tmp_path: Path) -> None:
-    with opened(tmp_path, noisy_spec(3, 2)) as store:
-        while (assignment := store.ask()) is not None:
-            store.tell(assignment.number, "complete", {"dev_map": 0.5})
-        trials = store.trials()
+    with opened(tmp_path, noisy_spec(3, 2)) as dispatcher:
+        while (assignment := dispatcher.ask()) is not None:
+            dispatcher.tell(assignment.number, "complete", {"dev_map": 0.5})
+        trials = dispatcher.trials()
     assert [trial.value for trial in observations(trials)] == [0.5] * 3
     first = trials[0]
     again = create_trial(
@@ -227,10 +227,10 @@ def test_means_lead_a_search_where_single_seeds_mislead(tmp_path: Path) -> None:
         space=RANGE, sampler={"kind": "tpe", "trials": 40, "startup_trials": 10}, seeds=[0, 1]
     )
     drawn = []
-    with opened(tmp_path, spec) as store:
-        while (assignment := store.ask()) is not None:
+    with opened(tmp_path, spec) as dispatcher:
+        while (assignment := dispatcher.ask()) is not None:
             temperature = float(assignment.sample["temperature"] or 0)
-            store.tell(
+            dispatcher.tell(
                 assignment.number,
                 "complete",
                 {"dev_map": temperature if assignment.seed == 0 else -3 * temperature},
@@ -242,13 +242,13 @@ def test_means_lead_a_search_where_single_seeds_mislead(tmp_path: Path) -> None:
 def test_adaptive_replicates_have_one_mean_too(tmp_path: Path) -> None:
     spec = noisy_spec(6, 6, pruner={"kind": "wilcoxon"})
     values: dict[int, list[float]] = {}
-    with opened(tmp_path, spec) as store:
-        while (assignment := store.ask()) is not None:
-            point = store.trials()[assignment.number].user_attrs.get(POINT, assignment.number)
+    with opened(tmp_path, spec) as dispatcher:
+        while (assignment := dispatcher.ask()) is not None:
+            point = dispatcher.trials()[assignment.number].user_attrs.get(POINT, assignment.number)
             value = float(assignment.sample["temperature"] or 0) + 0.001 * assignment.seed
-            store.tell(assignment.number, "complete", {"dev_map": value})
+            dispatcher.tell(assignment.number, "complete", {"dev_map": value})
             values.setdefault(point, []).append(value)
-        seen = observations(store.trials())
+        seen = observations(dispatcher.trials())
     spent = [len(each) for each in values.values()]
     assert (max(spent), min(spent)) == (6, 4)
     assert {trial.number: trial.value for trial in seen} == {

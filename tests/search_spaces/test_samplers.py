@@ -32,14 +32,14 @@ def proposals(folder: Path, spec: StudySpec, runs: tuple[int, ...]) -> list[dict
     """Proposals of a study whose driver restarts after each run. Temperature 0.1 is best."""
     found = []
     for count in runs:
-        with opened(folder, spec) as store:
+        with opened(folder, spec) as dispatcher:
             for _ in range(count):
-                assignment = store.ask()
+                assignment = dispatcher.ask()
                 assert assignment is not None
                 found.append(dict(assignment.sample))
                 temperature = assignment.sample["temperature"]
                 assert isinstance(temperature, float)
-                store.tell(assignment.number, "complete", {"dev_map": -abs(temperature - 0.1)})
+                dispatcher.tell(assignment.number, "complete", {"dev_map": -abs(temperature - 0.1)})
     return found
 
 
@@ -88,18 +88,18 @@ def test_hyperband_stops_trials_that_are_behind(tmp_path: Path) -> None:
         pruner={"kind": "hyperband", "first_rung": 10, "reduction": 2},
     )
     stopped = 0
-    with opened(tmp_path, spec) as store:
+    with opened(tmp_path, spec) as dispatcher:
         for rank in range(30):
-            assignment = store.ask()
+            assignment = dispatcher.ask()
             assert assignment is not None
             for step in (10, 20, 30):
-                store.report(assignment.number, step, {"dev_accuracy": 1 - rank / 100})
-                if store.should_prune(assignment.number):
+                dispatcher.report(assignment.number, step, {"dev_accuracy": 1 - rank / 100})
+                if dispatcher.should_prune(assignment.number):
                     stopped += 1
-                    store.tell(assignment.number, "pruned", {})
+                    dispatcher.tell(assignment.number, "pruned", {})
                     break
             else:
-                store.tell(assignment.number, "complete", {"dev_accuracy": 1 - rank / 100})
+                dispatcher.tell(assignment.number, "complete", {"dev_accuracy": 1 - rank / 100})
     assert 10 < stopped < 30
 
 

@@ -64,11 +64,11 @@ def test_seeds_go_to_the_cells_that_may_be_best(tmp_path: Path) -> None:
     )
     levels = {0.05: 0.5, 0.1: 0.3, 0.2: 0.4995}
     trained: list[float] = []
-    with opened(tmp_path, spec) as store:
-        while (assignment := store.ask()) is not None:
+    with opened(tmp_path, spec) as dispatcher:
+        while (assignment := dispatcher.ask()) is not None:
             temperature = float(assignment.sample["temperature"] or 0)
             trained.append(temperature)
-            store.tell(
+            dispatcher.tell(
                 assignment.number,
                 "complete",
                 {
@@ -76,7 +76,7 @@ def test_seeds_go_to_the_cells_that_may_be_best(tmp_path: Path) -> None:
                     + 0.001 * (assignment.seed % 2) * (temperature == 0.2)
                 },
             )
-        assert store.finished
+        assert dispatcher.finished
     assert [trained.count(temperature) for temperature in (0.05, 0.1, 0.2)] == [6, 4, 6]
     pruned = [
         trial for trial in read_study(StudyFolder(tmp_path)).trials if trial.outcome == "pruned"

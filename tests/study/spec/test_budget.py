@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -52,24 +53,24 @@ def test_no_trial_starts_once_the_budget_is_spent(
 
 
 def test_running_trials_count_and_end_as_they_would(tmp_path: Path) -> None:
-    with opened(tmp_path, spec_with(trials=2)) as store:
-        first, second = asked(store), asked(store)
-        assert store.ask() is None
-        assert not store.finished
+    with opened(tmp_path, spec_with(trials=2)) as dispatcher:
+        first, second = asked(dispatcher), asked(dispatcher)
+        assert dispatcher.ask() is None
+        assert not dispatcher.finished
         assert not read_study(StudyFolder(tmp_path)).finished
         for assignment in (first, second):
-            log_up_to(store, assignment, STEPS, outcome="complete")
-            store.tell(assignment.number, "complete", {"dev_map": 0.5})
-        assert store.finished
+            log_up_to(dispatcher, assignment, STEPS, outcome="complete")
+            dispatcher.tell(assignment.number, "complete", {"dev_map": 0.5})
+        assert dispatcher.finished
 
 
 def test_an_interrupted_trial_is_finished_whatever_the_budget(tmp_path: Path) -> None:
-    with opened(tmp_path, spec_with(steps=10)) as store:
-        first = asked(store)
-        log_up_to(store, first, 10)
-    with opened(tmp_path, spec_with(steps=10)) as store:
-        assert asked(store) == first
-        assert store.ask() is None
+    with opened(tmp_path, spec_with(steps=10)) as dispatcher:
+        first = asked(dispatcher)
+        log_up_to(dispatcher, first, 10)
+    with opened(tmp_path, spec_with(steps=10)) as dispatcher:
+        assert asked(dispatcher) == first
+        assert dispatcher.ask() is None
 
 
 def test_a_raised_budget_goes_on_in_the_same_study(tmp_path: Path) -> None:
@@ -79,15 +80,23 @@ def test_a_raised_budget_goes_on_in_the_same_study(tmp_path: Path) -> None:
     assert read_study(StudyFolder(tmp_path)).budget_spent is None
 
 
-def test_the_clock_adds_up_over_runs(tmp_path: Path) -> None:
-    hour = spec_with(wall_h=1.0)
-    with opened(tmp_path, hour) as store:
-        assert 0 <= store._clock.elapsed_s < 60
-        store._study.set_user_attr("run before", (1000.0, 1000.0 + 3600.0))
-        assert 3600 <= store._clock.elapsed_s < 3660
-    assert 3600 < read_study(StudyFolder(tmp_path)).wall_s < 3660
+def test_the_clock_adds_up_over_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = [1000.0]
+    clock = SimpleNamespace(time=lambda: now_s[0], monotonic=lambda: now_s[0])
+    monkeypatch.setattr("study.folders.usage.time", clock)
+    spent, hour = "its budget of 1 hours is spent", spec_with(wall_h=1.0)
+    with opened(tmp_path, hour) as dispatcher:
+        now_s[0] += 3500
+        assert dispatcher.budget_spent is None
+    now_s[0] += 5000
+    with opened(tmp_path, hour) as dispatcher:
+        now_s[0] += 99
+        before = dispatcher.budget_spent
+        now_s[0] += 1
+        assert (before, dispatcher.budget_spent) == (None, spent)
+    record = read_study(StudyFolder(tmp_path))
+    assert (record.wall_s, record.budget_spent) == (3600, spent)
     assert train(tmp_path, hour) == 0
-    assert read_study(StudyFolder(tmp_path)).budget_spent == "its budget of 1 hours is spent"
     assert train(tmp_path, spec_with(wall_h=2.0)) == 4
 
 

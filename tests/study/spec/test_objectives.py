@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from study.spec.objectives import ObjectiveSpec
 from study.spec.study_spec import StudySpec
 from tests.helpers import records
 from tests.helpers.specs import problems, tiny_spec, written
-from tests.helpers.studies import opened
+from tests.helpers.studies import locked, opened
 
 BOTH: list[dict[str, Any]] = [
     {"metric": "dev_map"},
@@ -119,18 +120,20 @@ def test_searches_towards_several_objectives(tmp_path: Path, kind: str) -> None:
     spec = tiny_spec(
         space=RANGES, objective=BOTH, sampler={"kind": kind, "trials": 8, **startup}, seeds=[0, 1]
     )
-    with opened(tmp_path, spec) as store:
-        while (assignment := store.ask()) is not None:
+    with opened(tmp_path, spec) as dispatcher:
+        while (assignment := dispatcher.ask()) is not None:
             x, rate = (
                 float(assignment.sample["temperature"] or 0),
                 float(assignment.sample["optimizer.learning_rate"] or 0),
             )
             metrics = {"dev_map": x, "dev_loss": x * x + 100 * rate}
-            store.report(assignment.number, 10, metrics)
-            assert not store.should_prune(assignment.number)
-            store.tell(assignment.number, "complete", metrics)
-        trials = store._study.trials
-    assert [direction.name for direction in store._study.directions] == ["MAXIMIZE", "MINIMIZE"]
+            dispatcher.report(assignment.number, 10, metrics)
+            assert not dispatcher.should_prune(assignment.number)
+            dispatcher.tell(assignment.number, "complete", metrics)
+    with closing(locked(tmp_path)) as storage:
+        study = optuna.load_study(study_name=storage.name, storage=storage.open())
+        trials, best = study.trials, {trial.number for trial in study.best_trials}
+    assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
     assert len(trials) == 16
     assert all(
         trial.state == TrialState.COMPLETE
@@ -140,16 +143,15 @@ def test_searches_towards_several_objectives(tmp_path: Path, kind: str) -> None:
     )
     record = read_study(StudyFolder(tmp_path))
     assert (record.metric, record.direction, record.objectives) == ("dev_map", "maximize", TWO)
-    best = {trial.number for trial in store._study.best_trials}
     assert {number for cell in pareto_front(record) for number in cell.trials} >= best
 
 
 def test_a_trial_that_lacks_an_objective_is_not_complete(tmp_path: Path) -> None:
-    with opened(tmp_path, tiny_spec(objective=BOTH)) as store:
+    with opened(tmp_path, tiny_spec(objective=BOTH)) as dispatcher:
         for metrics in ({"dev_map": 0.5}, {"dev_map": 0.5, "dev_loss": float("nan")}):
-            assignment = store.ask()
+            assignment = dispatcher.ask()
             assert assignment is not None
-            store.tell(assignment.number, "complete", metrics)
+            dispatcher.tell(assignment.number, "complete", metrics)
     reasons = [trial.reason for trial in read_study(StudyFolder(tmp_path)).trials]
     assert reasons == [
         f"the final report gives no finite dev_loss, but {value}" for value in ("None", "nan")
