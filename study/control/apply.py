@@ -13,7 +13,7 @@ from study.results.records import StudyRecord
 from study.storage.backends import driver_of, storage_errors, storage_of
 
 ANSWER_S = 60.0
-"""How long a driver may take to apply a request."""
+"""Seconds that a driver has to apply a request."""
 
 POLL_S = 0.3
 

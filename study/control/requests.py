@@ -107,7 +107,7 @@ class ControlReader:
         self._study, self._requests, self._read_s = study, ControlRequests(), -POLL_S
 
     def latest(self) -> ControlRequests:
-        """The requests, at most `POLL_S` old. A damaged file adds none: it shall not end a study."""
+        """The requests, at most `POLL_S` old. A damaged file adds none, and ends no study."""
         if time.monotonic() - self._read_s >= POLL_S:
             self._read_s = time.monotonic()
             with suppress(ConfigError):

@@ -1,4 +1,4 @@
-"""Dispatcher of a study's trials: which one is next, and how each one ended."""
+"""Dispatcher of a study's trials: the next one to train, and the outcome of each."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ class Dispatcher:
             reuse = TrialReuse(Path(folder.path))
         self._preparation = Preparation(folder, spec, corpus_hash, self._recorder, enqueuer, reuse)
         for trial in self.trials():
-            # A shared storage counts from the first try on how long a trial has had no driver:
-            # from here, before Ray is started.
+            # A shared storage measures for how long a trial has had no driver: from this try on,
+            # before Ray is started.
             if trial.state == TrialState.RUNNING and storage.try_acquire(trial.number):
                 storage.release(trial.number)
         enqueuer.add_grid()
@@ -217,7 +217,7 @@ class Dispatcher:
             number: A trial that `ask` returned.
             outcome: Only `complete` gives the trial a final value.
             metrics: Final metrics of a complete trial, the latest ones otherwise.
-            reason: Why, where the outcome is not plain success.
+            reason: Explanation of any outcome but plain success.
         """
         self._recorder.end(number, outcome, metrics, reason, self.trial_folder(number).log())
         self._storage.release(number)

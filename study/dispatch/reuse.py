@@ -115,7 +115,7 @@ class ReuseForecast:
 
     @property
     def words(self) -> str:
-        """The counts as one sentence; empty where nothing was trained yet."""
+        """The counts as one sentence; empty if nothing was trained yet."""
         parts = [
             (self.whole, "taken over as trained already"),
             (self.begun, "continued from a checkpoint"),

@@ -92,7 +92,7 @@ class TrialRecorder:
             outcome: Only `complete` gives the trial a final value; without finite objectives it
                 becomes `failed`.
             metrics: Final metrics of a complete trial, the latest ones otherwise.
-            reason: Why, where the outcome is not plain success.
+            reason: Explanation of any outcome but plain success.
             log: Its reports, some of which may not be recorded yet.
         """
         for entry in log:

@@ -1,1 +1,1 @@
-"""Storage: where trials are kept, and who may write them."""
+"""Storage: the place of a study's trials, and the locks of its drivers."""

@@ -1,4 +1,4 @@
-"""Storage backends: where the trials of a study are kept, and which driver may write them."""
+"""Interface of a storage backend, and what backends share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cpc_core.errors import CpcError
 
 
 class Storage(Protocol):
-    """Where the trials of one study are kept, and which driver may write them.
+    """Storage of the trials of one study, with the locks of the drivers that write them.
 
     A backend is made from the study's folder and spec, and connects to nothing before it is used.
     All locks end with the driver's process, however it ends.

@@ -210,7 +210,7 @@ class VersionedObject:
     """An object that is written only as long as it has the version that was last read or written.
 
     Attributes:
-        version: What the store calls it; None for an object to be created.
+        version: The store's identifier of it; None for an object to be created.
     """
 
     def __init__(self, objects: Objects, path: str) -> None:
@@ -233,7 +233,7 @@ class VersionedObject:
         Raises:
             ChangedError: Another driver has written the object.
         """
-        # What was written before although the store's answer was lost is this process's, too.
+        # A write may have succeeded although the store's answer was lost.
         self._unconfirmed.append(content)
         stored = b""
         while stored != content:

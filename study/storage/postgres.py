@@ -34,15 +34,15 @@ except ImportError as error:
     ) from error
 
 CONNECT_TIMEOUT_S = 10
-"""How long a server may take to answer."""
+"""Seconds that a server has to answer."""
 
 GRACE_S = 5.0
-"""How long a running trial must have had no driver before another one takes it: its worker
-processes end a moment after its driver.
+"""Seconds without a driver after which another one acquires a running trial: its worker processes
+end a moment after its driver.
 """
 
 TURN_S = 120
-"""How long another driver may hold up the others while it proposes a trial."""
+"""Seconds that a driver has to propose a trial, while the others wait."""
 
 CHECK_S = 2.0
 """Seconds between two checks of the locks."""

@@ -1,5 +1,4 @@
-"""What a study's driver costs: 1 000 simulated trials of 100 reports each, driven as Tune drives
-the searcher. Two trials run at once.
+"""Cost of a study's driver, for 1 000 simulated trials of 100 reports each, two at a time.
 
 Each case runs in a process of its own, so that its peak of memory is its own. Ray, the training and
 the disk are left out (the study lies in memory); the journal, the metrics logs, the sampler and the
@@ -146,8 +145,8 @@ def write_log(store: Dispatcher, number: int, steps: int) -> None:
 def main() -> None:
     trials = int(sys.argv[1]) if len(sys.argv) > 1 else TRIALS
     print(
-        f"{trials} trials × {REPORTS} reports, 2 at once; CPU time inside the driver's searcher "
-        "and scheduler"
+        f"{trials} trials × {REPORTS} reports, 2 at once; "
+        "CPU time inside the driver's searcher and scheduler"
     )
     for case in CASES:
         command = [sys.executable, "-m", "tests.benchmarks.driver", str(trials), case]
@@ -156,21 +155,21 @@ def main() -> None:
         )
         each_ms = found["per_report_ms"]
         print(
-            f"{case}: {found['trials']} trials, {found['reports']} reports, peak memory "
-            f"{found['peak_mb']:.0f} MB"
+            f"{case}: {found['trials']} trials, {found['reports']} reports, "
+            f"peak memory {found['peak_mb']:.0f} MB"
         )
         print(
             f"  {found['report_ms']:.2f} ms a report and {found['trial_ms']:.1f} ms a trial, "
             f"{each_ms:.2f} ms a report in all"
         )
         print(
-            f"  {2 * each_ms / 10:.2f} % of a core at 2 reports a second, 5 % at "
-            f"{50 / each_ms:.0f} a second"
+            f"  {2 * each_ms / 10:.2f} % of a core at 2 reports a second, "
+            f"5 % at {50 / each_ms:.0f} a second"
         )
         early_ms, late_ms = found["early_ms"], found["late_ms"]
         print(
-            f"  a proposal takes {early_ms:.1f} ms after 10 and {late_ms:.1f} ms at the end, × "
-            f"{late_ms / early_ms:.2f}"
+            f"  a proposal takes {early_ms:.1f} ms after 10 and {late_ms:.1f} ms at the end, "
+            f"× {late_ms / early_ms:.2f}"
         )
 
 

@@ -1,6 +1,6 @@
-"""What a study costs in each store: `python -m tests.benchmarks.stores [TRIALS]`.
+"""Cost of a study in each storage backend: `python -m tests.benchmarks.stores [TRIALS]`.
 
-A grid is opened, every trial asked for, reported ten times and told, and then the study is read.
+A grid is opened, every trial dispatched, reported ten times and ended, then the study is read.
 Nothing is trained. The database runs on this machine and waits for its disk; the object store is a
 server in Python on loopback, and gets a tenth of the trials.
 """

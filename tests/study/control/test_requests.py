@@ -23,7 +23,7 @@ from tests.helpers.specs import tiny_spec
 from tests.helpers.studies import ended_study, locked
 
 
-def test_orders_add_up_and_are_written_whole(tmp_path: Path) -> None:
+def test_requests_add_up_and_are_written_whole(tmp_path: Path) -> None:
     assert read_requests(StudyFolder(tmp_path)) == ControlRequests()
     request(StudyFolder(tmp_path), ControlRequests(cancel=(3,)))
     request(StudyFolder(tmp_path), ControlRequests(desired="pause", retry=(1,)))
@@ -49,7 +49,7 @@ def test_a_new_run_forgets_orders_to_an_earlier_one(tmp_path: Path) -> None:
     assert read_requests(StudyFolder(tmp_path)) == ControlRequests()
 
 
-def test_orders_to_a_running_driver_are_not_for_another_to_forget(tmp_path: Path) -> None:
+def test_requests_to_a_running_driver_are_not_cleared(tmp_path: Path) -> None:
     ended_study(tmp_path, tiny_spec(), lambda assignment: {"dev_map": 0.5}, trials=0)
     lock = locked(tmp_path)
     request(StudyFolder(tmp_path), ControlRequests(desired="stop"))
@@ -58,7 +58,7 @@ def test_orders_to_a_running_driver_are_not_for_another_to_forget(tmp_path: Path
     assert read_requests(StudyFolder(tmp_path)) == ControlRequests(desired="stop")
 
 
-def test_a_damaged_file_is_named_to_a_verb_and_asks_nothing_of_a_driver(
+def test_damaged_file_is_named_and_requests_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(requests, "POLL_S", 0.0)

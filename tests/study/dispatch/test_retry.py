@@ -61,7 +61,7 @@ def test_waiting_and_interrupted_trials_are_cancelled_for_good(tmp_path: Path) -
     ] * 2
 
 
-def test_a_cancelled_configuration_is_not_trained_when_it_is_proposed_again(tmp_path: Path) -> None:
+def test_cancelled_configuration_is_not_trained_again(tmp_path: Path) -> None:
     spec = tiny_spec(space={"negatives": ["cross"]}, sampler={"kind": "random", "trials": 3})
     with opened(tmp_path, spec) as store:
         asked(store)
@@ -74,7 +74,7 @@ def test_a_cancelled_configuration_is_not_trained_when_it_is_proposed_again(tmp_
 
 
 @pytest.mark.parametrize("outcome", ["failed", "cancelled"])
-def test_retry_is_a_new_trial_that_goes_on_from_the_last_checkpoint(
+def test_retry_is_a_new_trial_from_the_last_checkpoint(
     tmp_path: Path, outcome: FinalOutcome
 ) -> None:
     half_trained(tmp_path, outcome)
@@ -105,7 +105,7 @@ def test_retry_is_a_new_trial_that_goes_on_from_the_last_checkpoint(
     ("outcome", "logged", "fresh"),
     [("diverged", "diverged", False), ("failed", "running", True), ("failed", "diverged", False)],
 )
-def test_retry_from_scratch_takes_nothing_over(
+def test_retry_from_scratch_reuses_nothing(
     tmp_path: Path, outcome: FinalOutcome, logged: Outcome, fresh: bool
 ) -> None:
     half_trained(tmp_path, outcome, logged)
@@ -115,7 +115,7 @@ def test_retry_from_scratch_takes_nothing_over(
         assert (store.trial_folder(2).log(), store.trial_folder(2).checkpoint()) == ((), None)
 
 
-def test_a_retry_interrupted_after_it_began_keeps_its_own_progress(tmp_path: Path) -> None:
+def test_interrupted_retry_keeps_its_own_progress(tmp_path: Path) -> None:
     half_trained(tmp_path, "failed")
     with opened(tmp_path, tiny_spec()) as store:
         store.retry(0, from_scratch=False)
@@ -181,7 +181,7 @@ def test_a_retry_in_a_search_repeats_a_point_and_proposes_none(tmp_path: Path) -
     assert all(len(cell.values["dev_map"]) == 2 for cell in group_cells(record))
 
 
-def test_budget_counts_what_a_retry_takes_over_once(tmp_path: Path) -> None:
+def test_budget_counts_the_reused_steps_of_a_retry_once(tmp_path: Path) -> None:
     half_trained(tmp_path, "failed", spec=tiny_spec(budget={"steps": 31}))
     with opened(tmp_path, tiny_spec(budget={"steps": 31})) as store:
         store.retry(0, from_scratch=False)
@@ -197,7 +197,7 @@ def test_budget_counts_what_a_retry_takes_over_once(tmp_path: Path) -> None:
     )
 
 
-def test_what_cannot_be_retried_or_cancelled_is_told(tmp_path: Path) -> None:
+def test_trials_that_cannot_be_retried_or_cancelled_are_named(tmp_path: Path) -> None:
     half_trained(tmp_path, "failed")
     record = read_study(StudyFolder(tmp_path))
     assert [trial.number for trial in retriable(record, None)] == [0]
@@ -233,7 +233,7 @@ def test_duplicates_are_not_retried_by_default(tmp_path: Path) -> None:
     assert [trial.number for trial in retriable(read_study(StudyFolder(tmp_path)), None)] == [0]
 
 
-def test_orders_are_carried_out_here_where_nobody_runs_the_study(tmp_path: Path) -> None:
+def test_requests_are_applied_here_without_a_driver(tmp_path: Path) -> None:
     with opened(tmp_path, tiny_spec()):
         pass
     record = apply_and_wait(StudyFolder(tmp_path), ControlRequests(desired="cancel"))
@@ -242,10 +242,10 @@ def test_orders_are_carried_out_here_where_nobody_runs_the_study(tmp_path: Path)
     assert [trial.retried_as for trial in record.every_trial] == [2, 3, None, None]
 
 
-def test_orders_wait_for_the_driver_that_runs_the_study(
+def test_requests_wait_for_the_driver_of_the_study(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The driver takes the order from the file; once it has gone, the order is carried out here."""
+    """The driver reads the request from the file; once it has ended, it is applied here."""
     with opened(tmp_path, tiny_spec()):
         pass
     lock, waits = locked(tmp_path), 0

@@ -107,7 +107,7 @@ def asked(
     return assignment, read_study(StudyFolder(folder)).trials[0]
 
 
-def test_a_trial_that_another_study_has_trained_is_not_trained_again(tmp_path: Path) -> None:
+def test_trial_of_another_study_is_not_trained_again(tmp_path: Path) -> None:
     first = trained(tmp_path / "first", spec(name="first"), 10, 20, 30)
     assignment, record = asked(tmp_path / "second", spec(name="second"))
     assert assignment is None
@@ -146,7 +146,7 @@ def test_a_divergence_is_taken_over_as_what_it_is(tmp_path: Path) -> None:
     )
 
 
-def test_a_longer_training_goes_on_as_if_the_shorter_had_not_ended(tmp_path: Path) -> None:
+def test_longer_training_resumes_as_if_the_shorter_had_not_ended(tmp_path: Path) -> None:
     trained(tmp_path / "first", spec(20), 10, 20)
     assignment, record = asked(tmp_path / "second", spec(40))
     assert assignment is not None
@@ -171,7 +171,7 @@ def test_an_end_between_two_reports_is_forgotten(tmp_path: Path) -> None:
     assert folder.origin() == Origin("first", 0, 20)
 
 
-def test_the_same_training_is_found_however_its_schedule_is_written(tmp_path: Path) -> None:
+def test_training_is_found_however_its_schedule_is_written(tmp_path: Path) -> None:
     trained(tmp_path / "first", spec(30, decay=None), 10, 20, 30)
     assert asked(tmp_path / "second", spec(30, decay=30))[0] is None
     assert asked(tmp_path / "longer", spec(50, decay=30))[1].reason.startswith(
@@ -214,7 +214,7 @@ def test_what_is_not_the_same_training_is_trained(
     assert (record.reason, record.history) == ("", ())
 
 
-def test_the_longest_of_several_donors_is_taken_and_the_first_of_a_chain_is_named(
+def test_longest_source_is_reused_and_the_first_one_named(
     tmp_path: Path,
 ) -> None:
     trained(tmp_path / "a", spec(10), 10)
@@ -236,7 +236,7 @@ def test_a_folder_that_was_made_again_is_what_it_is_now(tmp_path: Path) -> None:
     assert shared.find_source(trajectory(wanted, CORPUS), wanted, own) is None
 
 
-def test_a_longer_trial_of_the_same_study_goes_on_from_the_shorter_one(tmp_path: Path) -> None:
+def test_longer_trial_resumes_from_the_shorter_one_of_its_study(tmp_path: Path) -> None:
     store = opened(tmp_path, spec(space={"steps": [20, 40]}))
     first = store.ask()
     assert first is not None
@@ -247,7 +247,7 @@ def test_a_longer_trial_of_the_same_study_goes_on_from_the_shorter_one(tmp_path:
     assert read_study(StudyFolder(tmp_path)).trials[1].reason == "continued from step 20 of trial 0"
 
 
-def test_adopted_steps_count_as_intermediate_values_but_not_as_spent(tmp_path: Path) -> None:
+def test_reused_steps_are_reported_but_not_spent(tmp_path: Path) -> None:
     trained(tmp_path / "first", spec(20), 10, 20)
     limited = spec(
         40, objective={"metric": "dev_accuracy"}, budget={"steps": 15, "trials": 1}, seeds=[0, 1]
@@ -287,7 +287,7 @@ def test_a_plan_counts_what_the_studies_beside_it_have_trained(tmp_path: Path) -
     assert forecast_reuse(StudyFolder(tmp_path / "first"), configs, CORPUS).words == ""
 
 
-def test_a_kill_while_a_trial_is_taken_over_leaves_nothing_half_done(
+def test_crash_while_steps_are_copied_leaves_no_half_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained(tmp_path / "first", spec(20), 10, 20)
@@ -320,7 +320,7 @@ def test_a_kill_while_a_trial_is_taken_over_leaves_nothing_half_done(
         ("origin.json", '{"of": "another version"}', 0),
     ],
 )
-def test_a_damaged_file_of_another_study_is_no_reason_to_end_this_one(
+def test_damaged_file_of_another_study_does_not_end_this_one(
     tmp_path: Path, file: str, content: str | None, step: int
 ) -> None:
     trained(tmp_path / "healthy", spec(20), 10, 20)
@@ -349,7 +349,7 @@ def test_training_from_the_start_forgets_the_donor(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("moment", range(7))
-def test_a_start_from_scratch_after_a_donor_was_lost_keeps_none_of_its_attempts(
+def test_start_from_scratch_keeps_no_attempt_of_a_lost_source(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
 ) -> None:
     trained(tmp_path / "first", spec(20), 10, 20)
@@ -400,7 +400,7 @@ def test_a_checkpoint_that_vanishes_meanwhile_is_done_without(
 @pytest.mark.parametrize(
     ("decay", "advice"), [(20, "every trial resumes from"), (None, "name optimizer.decay_steps")]
 )
-def test_more_steps_in_the_same_folder_are_refused_with_what_to_do(
+def test_more_steps_in_the_same_folder_are_refused(
     tmp_path: Path, decay: int | None, advice: str
 ) -> None:
     trained(tmp_path, spec(30, decay=decay), 10)

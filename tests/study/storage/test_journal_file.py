@@ -31,7 +31,7 @@ def room_for(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_line_that_a_full_disk_cuts_off_does_not_damage_the_journal(tmp_path: Path) -> None:
+def test_full_disk_does_not_damage_the_journal(tmp_path: Path) -> None:
     spec, journal = tiny_spec(objective={"metric": "dev_accuracy"}), tmp_path / JOURNAL
     with opened(tmp_path, spec) as store:
         first = asked(store)
@@ -47,7 +47,7 @@ def test_a_line_that_a_full_disk_cuts_off_does_not_damage_the_journal(tmp_path: 
         assert asked(store) == first
 
 
-def test_a_folder_that_may_not_be_written_or_read_is_one_sentence(tmp_path: Path) -> None:
+def test_folder_without_permissions_is_one_sentence(tmp_path: Path) -> None:
     with opened(tmp_path, tiny_spec()):
         pass
     # Permissions stop nobody who tests as root; this stops everybody.
