@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from cpc_core.config import CpcConfig
+from search_spaces.fields import sections
 from search_spaces.knobs import resolve
-from search_spaces.samplers import AnySampler, GridSampler, Sampler
+from search_spaces.samplers import AnySampler, Sampler
 from search_spaces.space import Range, Sample, SearchSpace
 from study.spec.claims import Claim
 from study.spec.messages import sentence, validation_messages
 from study.spec.yaml_document import Document
-
-_SAMPLER: TypeAdapter[Sampler] = TypeAdapter(AnySampler)
 
 NO_CELL = (
     "no cell is like that: a one-at-a-time grid varies one knob from the first cell, so name at "
@@ -47,7 +46,7 @@ def space_problems(document: Document) -> list[str]:
         space = SearchSpace.model_validate(document.data.get("space", {}))
     except ValidationError:
         return []
-    sampler = _sampler(document.data.get("sampler", GridSampler()))
+    sampler = _sampler(document.data.get("sampler", {"kind": "grid"}))
     ranges = sampler is None or sampler.takes_ranges
     found = [
         f"{document.place(('space', *path))}: {problem}"
@@ -59,11 +58,14 @@ def space_problems(document: Document) -> list[str]:
 
 
 def _sampler(written: Any) -> Sampler | None:
-    """The sampler, None if it is of the wrong form."""
-    try:
-        return _SAMPLER.validate_python(written)
-    except ValidationError:
-        return None
+    """Sampler of the written kind, its settings not validated; None if there is no such kind."""
+    for kind in sections(AnySampler):
+        default = kind.model_fields["kind"].default
+        if isinstance(written, Mapping) and written.get("kind") == default:
+            return cast(
+                Sampler, kind.model_construct(**{str(key): written[key] for key in written})
+            )
+    return None
 
 
 def _sampler_problems(document: Document, space: SearchSpace, sampler: Sampler) -> list[str]:

@@ -110,6 +110,12 @@ def test_samplers_for_ranges_are_refused_without_them(tmp_path: Path) -> None:
         "none: give knobs as ranges, or set sampler.kind to tpe"
     ]
     assert len(problems(tmp_path, text.replace("{kind}", "qmc"))) == 1
+    misspelt = text.replace("{kind}", "qmc").replace("trials", "trails")
+    assert [problem.partition(": ")[0] for problem in problems(tmp_path, misspelt)] == [
+        "my.yaml:4",
+        "my.yaml:5",
+        "my.yaml:6",
+    ]
     assert StudySpec.load(written(tmp_path, text.replace("{kind}", "gp"))).sampler.kind == "gp"
 
 
