@@ -10,6 +10,7 @@ from types import FrameType
 
 from ray import tune
 
+from cluster.calibrate import seconds_per_step
 from cluster.events import Notice, StudyEvent
 from cluster.kinds import connected
 from cluster.tune.control import ControlLoop, ControlSource, without_known_errors
@@ -18,7 +19,6 @@ from cluster.tune.scheduler import StudyScheduler
 from cluster.tune.scratch import scratch_folder
 from cluster.tune.searcher import StudySearcher
 from cluster.tune.train_trial import ray_train_trainable
-from cpc_core.calibrate import seconds_per_step
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.sample import open_corpus
 from study.control.requests import clear_stale

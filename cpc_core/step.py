@@ -15,9 +15,9 @@ from cpc_core.corpus.reading.batches import Batch
 from cpc_core.distributed import average_gradients, gather_clips, world
 from cpc_core.errors import NonFiniteError
 from cpc_core.model.cpc_model import CpcModel
+from cpc_core.model.precision import compile_networks, precision
 from cpc_core.objective.negatives import Pool, draw_negatives
 from cpc_core.objective.objective import own_clips
-from cpc_core.precision import compile_networks, precision
 from cpc_core.stateless_random import Key, Purpose
 
 SNR_QUANTILES = (0.05, 0.5, 0.95)

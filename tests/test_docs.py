@@ -1,4 +1,4 @@
-"""What the README says is what the program does."""
+"""The READMEs against the program: commands, specs, files and code that they show."""
 
 from __future__ import annotations
 
@@ -20,22 +20,20 @@ from tests.helpers.recordings import write_tone
 ROOT = Path(__file__).parents[1]
 
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+FOLDERS = (".", "cpc_core", "study", "tests/benchmarks")
+README = "\n".join((ROOT / name / "README.md").read_text(encoding="utf-8") for name in FOLDERS)
+FRONT_PAGE_LINES = 150
 
 
 def blocks(language: str) -> list[str]:
-    """The README's fenced blocks of a language."""
+    """The READMEs' fenced blocks of a language."""
     return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
 
 
 def command_lines() -> list[str]:
-    """Every `cpc …` line of the README, without comments and redirections."""
-    return [
-        re.split(r"[#>]", line)[0].strip()
-        for block in blocks("console")
-        for line in block.splitlines()
-        if line.startswith("cpc ")
-    ]
+    """Every `cpc …` line of the READMEs, without comments and redirections."""
+    lines = [line for block in blocks("console") for line in block.splitlines()]
+    return sorted({re.split(r"[#>]", line)[0].strip() for line in lines if line.startswith("cpc ")})
 
 
 @pytest.mark.parametrize("line", command_lines())
@@ -78,8 +76,19 @@ def test_the_python_in_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
     assert features.contexts.shape[-1] == 2 * features.latents.shape[-1]  # type: ignore[attr-defined]
 
 
-def test_the_files_the_readme_names_exist() -> None:
-    named = re.findall(r"`([\w./]+\.(?:py|md|yaml))`|\]\(([\w./]+\.png)\)", README)
-    paths = [first or second for first, second in named]
-    assert ".github/figures/temperature.png" in paths
-    assert [path for path in paths if not (ROOT / path).exists()] == []
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_the_files_a_readme_names_exist(folder: str) -> None:
+    text = (ROOT / folder / "README.md").read_text(encoding="utf-8")
+    code = [path for path in re.findall(r"`([\w./]+\.(?:py|md))`", text) if "X" not in path]
+    linked = re.findall(r"\]\(([\w./]+)\)", text)
+    missing = [
+        path for path in code if not any((ROOT / at / path).exists() for at in (folder, "."))
+    ]
+    assert missing == []
+    assert [path for path in linked if not (ROOT / folder / path).exists()] == []
+
+
+def test_the_front_page_stays_short() -> None:
+    front = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(front.splitlines()) <= FRONT_PAGE_LINES
+    assert ".github/figures/" in front

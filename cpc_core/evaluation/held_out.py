@@ -14,8 +14,8 @@ from cpc_core.clean_pass import CleanPass
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Clips
 from cpc_core.model.cpc_model import CpcModel
+from cpc_core.model.precision import precision
 from cpc_core.objective.negatives import Pool, draw_negatives
-from cpc_core.precision import precision
 from cpc_core.stateless_random import Key, Purpose
 
 HELD_OUT_SEED = 0

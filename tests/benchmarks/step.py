@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.reading.batches import Batch
 from cpc_core.model.initialise import initialise
-from cpc_core.precision import precision
+from cpc_core.model.precision import precision
 from cpc_core.stateless_random import Purpose
 from cpc_core.step import TrainState, clean_pass, step_negatives, train_step
 from tests.benchmarks.straightforward import Straightforward, naive_step, straightforward_step

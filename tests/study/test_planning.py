@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cpc_core.calibrate import seconds_per_step
+from cluster.calibrate import seconds_per_step
 from cpc_core.config import CpcConfig
 from cpc_core.errors import ConfigError
 from study.analysis.cost import cost_info, duration_text, predicted_s

@@ -33,7 +33,7 @@ def plan(
     calibrate
         Time a few real steps of each cell for the estimate.
     """
-    from cpc_core.calibrate import seconds_per_step
+    from cluster.calibrate import seconds_per_step
     from cpc_core.corpus.sample import open_corpus
 
     loaded = StudySpec.load(spec, set or [], scale)
