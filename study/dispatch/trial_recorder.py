@@ -41,6 +41,7 @@ class TrialRecorder:
 
     def resume(self, number: int) -> Trial:
         """Takes a running trial, which may have reports already."""
+        # Optuna has no other way to reopen one that a driver which crashed has left.
         return self._begin(Trial(self._study, self._id(number)))
 
     def _begin(self, trial: Trial) -> Trial:

@@ -262,6 +262,7 @@ def objects_of(folder: StoragePath) -> Objects:
 
     Raises:
         ConfigError: The folder's store has no conditional writes.
+        UnreachableError: There are no credentials for it.
     """
     parts, options = urlsplit(folder.text), parse_qs(urlsplit(folder.text).query)
     retries = {"max_retries": 3, "retry_timeout": timedelta(seconds=RENEW_S)}
@@ -269,11 +270,18 @@ def objects_of(folder: StoragePath) -> Objects:
     if isinstance(files := folder.filesystem, fs.S3FileSystem):
         from obstore.auth.boto3 import Boto3CredentialProvider
 
+        try:
+            client["credential_provider"] = Boto3CredentialProvider()
+        except ValueError as error:
+            raise UnreachableError(
+                f"{folder} cannot be used (no credentials): set AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY, or name a profile of ~/.aws in AWS_PROFILE"
+            ) from error
         if endpoint := options.get("endpoint_override", [""])[0]:
             scheme = "" if "://" in endpoint else f"{options.get('scheme', ['https'])[0]}://"
             client["endpoint"] = scheme + endpoint
-        client |= {"region": files.region, "credential_provider": Boto3CredentialProvider()}
-        return S3Store(parts.netloc, prefix=parts.path.strip("/"), **client)
+        prefix = parts.path.strip("/")
+        return S3Store(parts.netloc, prefix=prefix, region=files.region, **client)
     try:
         return from_url(parts._replace(query="").geturl(), **client)
     except BaseError as error:

@@ -37,12 +37,13 @@ def killed_while_describing(folder: StoragePath, known: int) -> dict[str, object
     parameters.
     """
     described: list[str] = []
+    store_attribute = Trial.set_user_attr
 
     def until_killed(trial: Trial, name: str, value: object) -> None:
         if len(described) == known:
             raise InterruptedError
         described.append(name)
-        trial.study._storage.set_trial_user_attr(trial._trial_id, name, value)
+        store_attribute(trial, name, value)
 
     with opened(folder, search_spec(1)) as store, pytest.MonkeyPatch.context() as killed_early:
         killed_early.setattr("optuna.trial.Trial.set_user_attr", until_killed)

@@ -17,7 +17,7 @@ from uuid import uuid4
 
 import pytest
 
-from cpc_core.errors import CheckpointError, CpcError
+from cpc_core.errors import CheckpointError, ConfigError, CpcError
 from cpc_core.storage_path import StoragePath
 from study.dispatch.dispatcher import Dispatcher
 from study.errors import UnreachableError
@@ -70,6 +70,31 @@ def test_study_on_s3_is_driven_read_and_shown(bucket: str, tmp_path: Path) -> No
         f"`cpc study run SPEC.yaml -o {bucket}/nothing`, or correct the address\n",
     )
     assert cpc_process("study", "show", "s3://nowhere/study", cwd=tmp_path).code in (3, 4)
+
+
+def test_credentials_are_those_of_the_tools_of_the_store(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    file = tmp_path / "credentials"
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    with (
+        pytest.raises(UnreachableError, match=r"no credentials.*AWS_ACCESS_KEY_ID"),
+        opened(StoragePath.of(f"{bucket}/one"), tiny_spec()),
+    ):
+        pass
+    file.write_text("[default]\naws_access_key_id = test\naws_secret_access_key = test\n")
+    with opened(StoragePath.of(f"{bucket}/two"), tiny_spec()) as store:
+        assert asked(store).number == 0
+
+
+def test_store_without_conditional_writes_is_refused() -> None:
+    with (
+        pytest.raises(ConfigError, match=r"memory://.* cannot keep trials.*PostgreSQL"),
+        opened(StoragePath.of("memory://here/study"), tiny_spec()),
+    ):
+        pass
 
 
 def test_bucket_that_is_not_there_is_one_sentence(bucket: str) -> None:

@@ -1,4 +1,4 @@
-"""Orders to a study below a URI, and to one whose trials are in a database."""
+"""Control requests to a study below a URI, and to one whose trials are in a database."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.helpers.specs import tiny_spec
 from tests.helpers.studies import asked, opened
 
 
-def test_orders_to_a_study_in_an_object_store(bucket: str) -> None:
+def test_requests_to_a_study_in_an_object_store(bucket: str) -> None:
     folder = StoragePath.of(f"{bucket}/steered")
     store = Dispatcher.create_or_open(StudyFolder(folder), tiny_spec(), "c" * 64, "")
     try:

@@ -34,13 +34,13 @@ def test_requests_add_up_and_are_written_whole(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [CONTROL]
 
 
-def test_lifting_a_pause_keeps_the_other_orders(tmp_path: Path) -> None:
+def test_clearing_a_pause_keeps_the_other_requests(tmp_path: Path) -> None:
     request(StudyFolder(tmp_path), ControlRequests(desired="pause", cancel=(3,)))
     clear_pause(StudyFolder(tmp_path))
     assert read_requests(StudyFolder(tmp_path)) == ControlRequests(cancel=(3,))
 
 
-def test_a_new_run_forgets_orders_to_an_earlier_one(tmp_path: Path) -> None:
+def test_new_run_clears_requests_to_an_earlier_one(tmp_path: Path) -> None:
     clear_stale(StudyFolder(tmp_path))
     assert list(tmp_path.iterdir()) == []
     ended_study(tmp_path, tiny_spec(), lambda assignment: {"dev_map": 0.5}, trials=0)
@@ -62,25 +62,25 @@ def test_damaged_file_is_named_and_requests_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(requests, "POLL_S", 0.0)
-    follower = ControlReader(StudyFolder(tmp_path))
+    reader = ControlReader(StudyFolder(tmp_path))
     request(StudyFolder(tmp_path), ControlRequests(desired="pause"))
-    assert follower.latest().desired == "pause"
+    assert reader.latest().desired == "pause"
     (tmp_path / CONTROL).write_text('{"wanted": "halt"}')
     with pytest.raises(ConfigError, match=f"{tmp_path / CONTROL} cannot be read.*remove it"):
         read_requests(StudyFolder(tmp_path))
-    assert follower.latest().desired == "pause"
+    assert reader.latest().desired == "pause"
 
 
 def test_a_follower_looks_once_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("study.control.requests.time.monotonic", lambda: now)
-    follower = ControlReader(StudyFolder(tmp_path))
-    assert follower.latest() == ControlRequests()
+    reader = ControlReader(StudyFolder(tmp_path))
+    assert reader.latest() == ControlRequests()
     request(StudyFolder(tmp_path), ControlRequests(desired="stop"))
     now += 0.9
-    assert follower.latest() == ControlRequests()
+    assert reader.latest() == ControlRequests()
     now += 0.1
-    assert follower.latest() == ControlRequests(desired="stop")
+    assert reader.latest() == ControlRequests(desired="stop")
 
 
 def test_a_driver_is_seen_as_long_as_it_lives(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_driver_is_seen_as_long_as_it_lives(tmp_path: Path) -> None:
         ("cancel", "stopping", "stopped"),
     ],
 )
-def test_a_study_stands_as_its_driver_and_its_orders_say(
+def test_state_follows_from_driver_and_requests(
     tmp_path: Path, wanted: requests.Desired, driven: str, left: str
 ) -> None:
     half = ended_study(tmp_path, tiny_spec(), lambda assignment: {"dev_map": 0.5}, trials=1)

@@ -69,13 +69,13 @@ def pretend(
 
 def _state(step: int, target: Path) -> None:
     (target / "state.pt").write_text(f"weights after {step}")
-    (target / "config.json").write_text("the donor's")
+    (target / "config.json").write_text("the source's")
 
 
 def trained(
     folder: Path, wanted: StudySpec, *steps: int, outcome: Outcome = "complete"
 ) -> TrialSpec:
-    """A study whose only trial was trained up to the last of `steps`; told where that was an
+    """A study whose only trial was trained up to the last of `steps`, recorded where that was an
     ending.
     """
     store = opened(folder, wanted)
@@ -112,12 +112,12 @@ def test_trial_of_another_study_is_not_trained_again(tmp_path: Path) -> None:
     assignment, record = asked(tmp_path / "second", spec(name="second"))
     assert assignment is None
     assert (record.outcome, record.reason) == ("complete", "trained as trial 0 of study first")
-    donor = read_study(StudyFolder(tmp_path / "first")).trials[0]
-    assert (record.trial_id, record.metrics) == (first.trial_id, donor.metrics)
+    source = read_study(StudyFolder(tmp_path / "first")).trials[0]
+    assert (record.trial_id, record.metrics) == (first.trial_id, source.metrics)
     # The time that it took is the other study's.
-    assert record.history == tuple(replace(report, elapsed_s=0.0) for report in donor.history)
-    assert all(report.elapsed_s for report in donor.history)
-    assert (record.duration_s, donor.duration_s) == (0.0, 30.0)
+    assert record.history == tuple(replace(report, elapsed_s=0.0) for report in source.history)
+    assert all(report.elapsed_s for report in source.history)
+    assert (record.duration_s, source.duration_s) == (0.0, 30.0)
     assert (
         tmp_path / "second/trials/t00000/checkpoint-000000030/state.pt"
     ).read_text() == "weights after 30"
@@ -126,14 +126,16 @@ def test_trial_of_another_study_is_not_trained_again(tmp_path: Path) -> None:
 def test_what_may_change_is_copied_and_weights_are_linked(tmp_path: Path) -> None:
     trained(tmp_path / "first", spec(), 10, 20, 30)
     asked(tmp_path / "second", spec())
-    donor, own = (tmp_path / name / "trials" / "t00000" for name in ("first", "second"))
+    source, own = (tmp_path / name / "trials" / "t00000" for name in ("first", "second"))
     shared = {
         path.relative_to(own)
         for path in own.rglob("*")
         if path.is_file() and path.stat().st_nlink > 1
     }
     assert shared == {Path("checkpoint-000000030/state.pt")}
-    assert (donor / "checkpoint-000000030/state.pt").samefile(own / "checkpoint-000000030/state.pt")
+    assert (source / "checkpoint-000000030/state.pt").samefile(
+        own / "checkpoint-000000030/state.pt"
+    )
 
 
 def test_a_divergence_is_taken_over_as_what_it_is(tmp_path: Path) -> None:
@@ -338,7 +340,7 @@ def test_damaged_file_of_another_study_does_not_end_this_one(
     )
 
 
-def test_training_from_the_start_forgets_the_donor(tmp_path: Path) -> None:
+def test_training_from_the_start_forgets_the_source(tmp_path: Path) -> None:
     trained(tmp_path / "first", spec(20), 10, 20)
     asked(tmp_path / "second", spec(40))
     folder = TrialFolder(tmp_path / "second", 0)
@@ -353,8 +355,8 @@ def test_start_from_scratch_keeps_no_attempt_of_a_lost_source(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
 ) -> None:
     trained(tmp_path / "first", spec(20), 10, 20)
-    donor, own = TrialFolder(tmp_path / "first", 0), TrialFolder(tmp_path / "second", 0)
-    (Path(donor.path) / "provenance.json").write_text('{"attempts": [{"of": "the donor"}]}')
+    source, own = TrialFolder(tmp_path / "first", 0), TrialFolder(tmp_path / "second", 0)
+    (Path(source.path) / "provenance.json").write_text('{"attempts": [{"of": "the source"}]}')
     moments = iter(range(7))
 
     def or_killed(change: Callable[..., None]) -> Callable[..., None]:
@@ -370,7 +372,7 @@ def test_start_from_scratch_keeps_no_attempt_of_a_lost_source(
         for name in ("write_bytes", "remove"):
             patched.setattr(StoragePath, name, or_killed(vars(StoragePath)[name]))
         with pytest.raises(FileNotFoundError):
-            own.copy_from(donor, spec(40).config({}, 0), 20, ended=False)
+            own.copy_from(source, spec(40).config({}, 0), 20, ended=False)
         own.rewind(-1)
         assert next(moments) == moment == 6
     own.rewind(-1)

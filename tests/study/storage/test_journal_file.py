@@ -50,7 +50,7 @@ def test_full_disk_does_not_damage_the_journal(tmp_path: Path) -> None:
 def test_folder_without_permissions_is_one_sentence(tmp_path: Path) -> None:
     with opened(tmp_path, tiny_spec()):
         pass
-    # Permissions stop nobody who tests as root; this stops everybody.
+    # Permissions stop no test that runs as root; a folder stops every one.
     (tmp_path / LOCK).unlink()
     (tmp_path / LOCK).mkdir()
     with (
