@@ -30,7 +30,6 @@ from cpc_core.errors import PathError
 
 _T = TypeVar("_T")
 
-
 PAUSES_S = (0.5, 2.0)
 """Seconds before each further attempt at reading from a store."""
 

@@ -20,7 +20,6 @@ from search_spaces.knobs import resolve
 
 Value = bool | int | float | str | None
 
-
 Sample = Mapping[str, Value]
 """Knob name → value. A conditional knob whose condition is not met is absent."""
 

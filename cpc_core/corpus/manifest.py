@@ -34,9 +34,7 @@ CORPUS_SCHEMA = 2
 """Raise it when a column or a field of the manifest changes its meaning."""
 
 MANIFEST_NAME = "manifest.json"
-
 Split: TypeAlias = Literal["train", "dev", "test"]
-
 SPLITS: tuple[Split, ...] = get_args(Split)
 
 ROW_GROUP_CLIPS = 16

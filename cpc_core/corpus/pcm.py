@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from cpc_core.errors import CorpusError
 
 FULL_SCALE = 32768.0
-
 BYTES_PER_SAMPLE = 2
 
 

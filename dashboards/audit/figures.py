@@ -12,9 +12,7 @@ from dashboards.drawing.theme import COLOURS, MUTED, TEMPLATE
 from study.analysis.labels import sentence_case
 
 LABELS_SHOWN = 24
-
 SPLIT_COLOURS = dict(zip(SPLITS, COLOURS, strict=False))
-
 _ROW_PX = 19
 
 _NO_TOOLS = {"remove": ["toimage", "zoom", "pan", "resetscale"]}

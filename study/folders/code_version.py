@@ -13,7 +13,6 @@ from typing import Any
 MAX_DIFF_BYTES = 2**20
 """Bytes of changes that are recorded of a study; the files beyond are named only."""
 
-
 _PACKAGES = ("cpc_core", "search_spaces", "study", "cluster")
 """Packages that a result can depend on."""
 

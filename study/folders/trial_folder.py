@@ -21,7 +21,6 @@ from study.folders.checkpoints import checkpoints
 CHECKPOINTS_KEPT = 2
 """Checkpoints of each trial: the newest, and the one before it."""
 
-
 CONFIG, LOG, IDENTITY, ORIGIN, PROVENANCE = (
     "config.json",
     "metrics.jsonl",

@@ -20,7 +20,6 @@ from cpc_core.model.cpc_model import CpcModel
 from tests.helpers.configs import noise, tiny_clean_pass, tiny_config
 
 CLIPS, SAMPLES = 2, 46
-
 CONFIG = tiny_config(negatives={"sampling": "local"})
 
 

@@ -14,7 +14,6 @@ from cpc_core.corpus.sample import SAMPLE_FOLDER
 
 Samples = NDArray[np.float32]
 
-
 BASS = {"bd_808", "bd_boom", "bd_gas"}
 """Bass drums, which have almost no power in the fingerprint's bands."""
 

@@ -13,8 +13,6 @@ from cpc_core.corpus.sources.entry import Entry
 from tests.helpers.recordings import noise, write_recording
 
 OPTIONS = ImportOptions(clip_s=10.0)
-
-
 CLIP_BYTES = 320_000
 
 

@@ -28,7 +28,6 @@ from tests.helpers.recordings import noise, write_recording
 
 RECORDINGS = 12
 
-
 KILLED = """
 import os, signal, sys
 from pathlib import Path

@@ -27,7 +27,6 @@ CLASSES = """index,mid,display_name
 2,/t/dd00088,"Gush"
 """
 
-
 TRAIN = """# Segments csv created Sun Mar  5 10:54:31 2017
 # num_ytids=22160, num_segs=22160, num_unique_labels=527, num_positive_labels=52882
 # YTID, start_seconds, end_seconds, positive_labels

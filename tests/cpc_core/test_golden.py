@@ -21,7 +21,6 @@ from cpc_core.model.initialise import initialise
 from cpc_core.step import TrainState, train_step
 
 GOLDEN = Path(__file__).with_name("golden_losses.json")
-
 STEPS, CLIPS, SAMPLES = 50, 4, 6000
 
 CASES: dict[str, dict[str, Any]] = {

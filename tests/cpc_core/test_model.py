@@ -13,7 +13,6 @@ from cpc_core.model.cpc_model import CpcModel
 from tests.helpers.configs import noise, tiny_config
 
 PRESETS = ("printed", "ten_layers", "patches_40ms")
-
 CONNECTIONS = ("none", "residual", "dense", "dense_concat", "dense_concat_bottleneck")
 
 

@@ -17,7 +17,6 @@ from cpc_core.step import TrainState, train_step
 from tests.helpers.configs import tiny_batch, tiny_config
 
 CPU = torch.device("cpu")
-
 STEPS = 3
 
 

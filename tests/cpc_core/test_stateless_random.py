@@ -11,7 +11,6 @@ from scipy import stats
 from cpc_core.stateless_random import Key, Purpose, normal, uniform, uniform_integers
 
 KEY = Key(seed=7, step=11, purpose=Purpose.NEGATIVES)
-
 WORD = (1 << 64) - 1
 
 

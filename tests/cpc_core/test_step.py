@@ -19,9 +19,7 @@ from cpc_core.step import TrainState, learning_rate, relative_spread, train_step
 from tests.helpers.configs import tiny_batch, tiny_config
 
 CPU = torch.device("cpu")
-
 FGSM = {"kind": "fgsm", "epsilon_db": -30}
-
 EPSILON = 10 ** (-30 / 20)
 
 

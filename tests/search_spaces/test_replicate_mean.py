@@ -33,7 +33,6 @@ COMPLETE, PRUNED, FAIL, RUNNING, WAITING = (
     TrialState.WAITING,
 )
 
-
 RANGE: dict[str, Any] = {"temperature": {"low": 0.0, "high": 1.0}}
 
 

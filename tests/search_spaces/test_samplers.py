@@ -17,13 +17,11 @@ RANGES: dict[str, Any] = {
     "optimizer.learning_rate": {"low": 2e-3, "high": 2e-2, "log": True},
 }
 
-
 MIXED: dict[str, Any] = {
     **RANGES,
     "adversary": ["none", "fgsm"],
     "epsilon_db": {"low": -80, "high": -30, "when": {"adversary": ["fgsm"]}},
 }
-
 
 KINDS = ("random", "tpe", "gp", "cmaes", "qmc")
 

@@ -24,7 +24,6 @@ from cpc_core.geometry import SAMPLE_RATE_HZ
 from cpc_core.storage_path import StoragePath
 
 REJECTED_NAME = "rejected.csv"
-
 NOTES_NAME = "notes.csv"
 
 PartRunner: TypeAlias = Callable[[Workspace, Sequence[str], Callable[[int], None]], None]

@@ -15,7 +15,6 @@ from cpc_core.corpus.sources.rows import read_rows, require_columns
 from cpc_core.errors import AudioError, CorpusError
 
 CLASSES_NAME = "class_labels_indices.csv"
-
 SEGMENTS_PATTERN = "*segments*.csv"
 
 _SLACK_S = 1.0

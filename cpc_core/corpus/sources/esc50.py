@@ -10,7 +10,6 @@ from cpc_core.corpus.sources.entry import Entry
 from cpc_core.corpus.sources.rows import read_rows, require_columns
 
 META = Path("meta") / "esc50.csv"
-
 LICENSE = "CC-BY-NC-3.0"
 
 

@@ -14,7 +14,6 @@ from cpc_core.corpus.sources.rows import read_rows, require_columns
 from cpc_core.errors import CorpusError
 
 TABLE_NAMES = ("labels.csv", "labels.parquet")
-
 _ALIASES = {"labels": "tags", "start": "start_s", "end": "end_s"}
 
 

@@ -28,12 +28,10 @@ BOTH: list[dict[str, Any]] = [
     {"metric": "dev_loss", "direction": "minimize"},
 ]
 
-
 RANGES: dict[str, Any] = {
     "temperature": {"low": 0.0, "high": 1.0},
     "optimizer.learning_rate": {"low": 2e-3, "high": 2e-2},
 }
-
 
 TWO = (ObjectiveSpec(metric="dev_map"), ObjectiveSpec(metric="dev_loss", direction="minimize"))
 
