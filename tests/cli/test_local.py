@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -100,19 +101,19 @@ def test_a_trial_from_nothing_to_a_probed_export(home: Path) -> None:
     assert scores["accuracy"] == pytest.approx(row["dev_probe_accuracy"])
 
 
-def lines_of(log: Path, more_than: int) -> list[str]:
-    """The lines of a metrics log, once there are more than that many."""
+def wait_for_reports(log: Path, more_than: int, process: subprocess.Popen[str]) -> None:
+    """Returns once the process has logged more than that many reports."""
     deadline = time.monotonic() + 300
-    while not log.exists() or len(lines := log.read_text().splitlines()) <= more_than:
+    while not log.exists() or len(log.read_text().splitlines()) <= more_than:
+        assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, f"no more than {more_than} reports in five minutes"
         time.sleep(0.1)
-    return lines
 
 
 def test_an_interrupted_trial_resumes_from_its_checkpoint(home: Path) -> None:
     log = home / "long" / "trials" / "t00000" / "metrics.jsonl"
     running = start_cpc(*LONG, cwd=home)
-    lines_of(log, 2)
+    wait_for_reports(log, 2, running)
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=60)
     assert running.returncode == 130
@@ -120,7 +121,7 @@ def test_an_interrupted_trial_resumes_from_its_checkpoint(home: Path) -> None:
     before = log.read_text().splitlines()
 
     resumed = start_cpc(*LONG, cwd=home)
-    after = lines_of(log, len(before))
+    wait_for_reports(log, len(before), resumed)
     resumed.kill()
     resumed.communicate(timeout=60)
-    assert after[: len(before) - 1] == before[:-1]
+    assert log.read_text().splitlines()[: len(before) - 1] == before[:-1]

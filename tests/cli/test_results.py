@@ -224,9 +224,14 @@ def test_watch_prints_each_change_and_ends_with_the_study(
     record = follow(StudyFolder(folder), 0.5, wait)
     assert record.finished
     assert waits == 5
-    told = capsys.readouterr().err.splitlines()
-    assert [line.split(" · ")[0] for line in told] == ["trial 0", "trial 1", "trial 2", "trial 3"]
-    assert told[2] == "trial 2 · τ = 0.05 · seed 1: complete at step 30, dev mAP 0.512"
+    printed = capsys.readouterr().err.splitlines()
+    assert [line.split(" · ")[0] for line in printed] == [
+        "trial 0",
+        "trial 1",
+        "trial 2",
+        "trial 3",
+    ]
+    assert printed[2] == "trial 2 · τ = 0.05 · seed 1: complete at step 30, dev mAP 0.512"
     result = cpc("study", "watch", "watched", "-o", "json")
     assert [row["dev_map"] for row in result.parsed()] == [
         trial.metrics["dev_map"] for trial in record.trials

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from study.cli.arguments import target_path
-from study.cli.output import message, next_steps, state_text
+from study.cli.output import message, next_steps
 
 if TYPE_CHECKING:
     from study.spec.study_spec import StudySpec
@@ -64,7 +64,7 @@ def run(
     batch_size
         Clips per step.
     crop_s
-        Seconds of each clip that a step sees.
+        Seconds of each clip that a step receives.
     learning_rate
         Peak learning rate.
     seed
@@ -98,7 +98,6 @@ def run(
     from cluster.local_trial import run_trial
     from cpc_core.corpus.sample import open_corpus
     from study.cli.progress import TrialProgress
-    from study.control.state import study_state
     from study.errors import StudyFailedError
 
     folder = target_path(out, spec.name)
@@ -108,11 +107,12 @@ def run(
         record = run_trial(
             folder, spec, opened, on_step=progress.on_step, on_report=progress.on_report
         )
-    state = study_state(folder, record)
-    if state == "stopped":
-        message(state_text(state, folder))
-        return
     trial = record.trials[0]
+    if trial.outcome == "running":
+        message(f"stopped: the same command resumes from the last checkpoint in {folder}")
+        return
+    if trial.outcome == "cancelled" and progress.steps_taken:
+        raise KeyboardInterrupt
     if trial.outcome != "complete":
         raise StudyFailedError(f"the trial {trial.outcome}: {trial.reason}")
     if not progress.steps_taken:
