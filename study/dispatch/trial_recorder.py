@@ -28,6 +28,7 @@ class TrialRecorder:
         self, study: optuna.Study, storage: BaseStorage, objectives: tuple[ObjectiveSpec, ...]
     ) -> None:
         self._study, self._storage, self._objectives = study, storage, objectives
+        self._study_id = storage.get_study_id_from_name(study.study_name)
         self._live: dict[int, Trial] = {}
         self._reported: dict[int, set[int]] = {}
 
@@ -121,5 +122,4 @@ class TrialRecorder:
         self._storage.set_trial_state_values(self._id(number), TrialState.FAIL)
 
     def _id(self, number: int) -> int:
-        study_id = self._storage.get_study_id_from_name(self._study.study_name)
-        return self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
+        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
