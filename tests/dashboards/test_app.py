@@ -15,11 +15,13 @@ from study.folders.study_folder import StudyFolder
 from study.results.records import StudyRecord
 from study.results.watcher import LiveStudy, revision
 from tests.helpers import records
+from tests.helpers.specs import tiny_spec
 
 
 def folder_with_logs(folder: Path) -> Path:
     trial = folder / "trials" / "t00000"
     trial.mkdir(parents=True)
+    (folder / "spec.yaml").write_text(tiny_spec().to_yaml())
     (folder / "journal.log").write_text("a")
     (trial / "metrics.jsonl").write_text("{}\n")
     return folder

@@ -32,6 +32,10 @@ END_S = 20.0
 """Longest time that processes take to end after their driver was killed, on a busy machine."""
 
 
+GRACE_S = 5.0
+"""Time between SIGTERM and SIGKILL."""
+
+
 class Marked:
     """Processes that share a variable of their environment, which every descendant inherits.
 
@@ -75,20 +79,20 @@ class Marked:
             for pid in self.processes()
         ]
 
-    def all_ended(self) -> bool:
-        """True if none is left within `END_S` seconds."""
-        deadline = time.monotonic() + END_S
+    def all_ended(self, within_s: float = END_S) -> bool:
+        """True if none is left within so many seconds."""
+        deadline = time.monotonic() + within_s
         while self.processes() and time.monotonic() < deadline:
             time.sleep(0.1)
         return not self.processes()
 
     def end(self) -> None:
         """Ends all of them as `ray stop` would, by SIGTERM and then SIGKILL, but no others."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        for number, within_s in ((signal.SIGTERM, GRACE_S), (signal.SIGKILL, END_S)):
             for pid in self.processes(agents=True):
                 with suppress(ProcessLookupError):
                     os.kill(pid, number)
-            self.all_ended()
+            self.all_ended(within_s)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

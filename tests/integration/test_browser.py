@@ -20,6 +20,7 @@ from tests.helpers import records
 from tests.helpers.audits import AUDIT, SAMPLES
 from tests.helpers.chromium import installed_chromium
 from tests.helpers.html import FLAGS, WAIT_MS, Watched
+from tests.helpers.specs import tiny_spec
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,7 @@ class Study:
 
     def __init__(self, folder: Path, record: StudyRecord) -> None:
         self.folder, self.record = folder, record
+        (folder / "spec.yaml").write_text(tiny_spec().to_yaml())
         (folder / "journal.log").write_text("")
 
     def becomes(self, record: StudyRecord) -> None:
