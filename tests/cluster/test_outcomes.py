@@ -15,6 +15,8 @@ import optuna
 import pytest
 from optuna.pruners import NopPruner, SuccessiveHalvingPruner
 from optuna.samplers._tpe.sampler import _split_trials
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 from ray import tune
 from ray.tune.search.optuna import OptunaSearch
@@ -23,7 +25,7 @@ from cpc_core.errors import ConfigError
 from search_spaces.samplers.replicate_mean import observations
 from study.analysis.cells import group_cells
 from study.dispatch.dispatcher import Dispatcher
-from study.folders.study_folder import StudyFolder
+from study.folders.study_folder import JOURNAL, StudyFolder
 from study.results.reader import read_study
 from tests.helpers.fake_tune import Tune
 from tests.helpers.specs import problems, tiny_spec
@@ -53,6 +55,12 @@ def our_tune(folder: Path, trials: int = 8, **changes: Any) -> Iterator[Tune]:
         yield Tune(store, concurrent=4)
     finally:
         store.close()
+
+
+def study_of(tune: Tune) -> optuna.Study:
+    """The Optuna study as the driver has stored it."""
+    journal = JournalFileBackend(str(tune.store.folder.path / JOURNAL))
+    return optuna.load_study(study_name=tune.store.spec.name, storage=JournalStorage(journal))
 
 
 def trials_of(tune: Tune) -> list[FrozenTrial]:
@@ -98,7 +106,7 @@ def test_what_was_stopped_early_is_never_the_best(tmp_path: Path) -> None:
         ours.search.on_trial_complete(trial_id="bad")
         ours.result("good", 2, "complete", dev_accuracy=0.5)
         ours.returned("good")
-        assert ours.store._study.best_value == 0.5
+        assert study_of(ours).best_value == 0.5
         assert best_of_sampler(ours) == [0.5]
     record = read_study(StudyFolder(tmp_path))
     assert [cell.metrics["dev_accuracy"].mean for cell in group_cells(record) if cell.metrics] == [
@@ -108,7 +116,7 @@ def test_what_was_stopped_early_is_never_the_best(tmp_path: Path) -> None:
 
 def valued_observations(tune: Tune) -> list[FrozenTrial]:
     """Complete and pruned trials as the sampler receives them."""
-    found = observations(tune.store._study.get_trials(deepcopy=False))
+    found = observations(trials_of(tune))
     return [trial for trial in found if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
 
 
@@ -117,7 +125,7 @@ def best_of_sampler(tune: Tune) -> list[float | None]:
     there.
     """
     valued = valued_observations(tune)
-    below, _ = _split_trials(tune.store._study, valued, 1)
+    below, _ = _split_trials(study_of(tune), valued, 1)
     return [trial.value for trial in below]
 
 
@@ -196,7 +204,10 @@ def test_a_killed_drivers_trials_run_on(tmp_path: Path) -> None:
 def test_the_pruner_is_the_one_that_was_asked_for(tmp_path: Path) -> None:
     assert isinstance(StockTune().study.pruner, NopPruner)
     with our_tune(tmp_path, **ASHA) as ours:
-        assert isinstance(ours.store._study.pruner, SuccessiveHalvingPruner)
+        assert isinstance(ours.store.spec.pruner.build(30), SuccessiveHalvingPruner)
+        for name, value in (("good", 0.9), ("bad", 0.6)):
+            ours.start(name)
+            assert (ours.result(name, 1, dev_accuracy=value) == "STOP") == (name == "bad")
 
 
 def test_studies_that_share_a_place_are_not_mixed_up(tmp_path: Path) -> None:
@@ -210,7 +221,7 @@ def test_studies_that_share_a_place_are_not_mixed_up(tmp_path: Path) -> None:
     ):
         one.start("a")
         assert (len(trials_of(one)), len(trials_of(other))) == (1, 0)
-        assert one.store._study.study_name == "one"
+        assert study_of(one).study_name == "one"
     with (
         pytest.raises(ConfigError, match="holds the study 'one'"),
         our_tune(tmp_path / "one", name="another"),
@@ -300,7 +311,7 @@ def test_pruned_points_are_ranked_behind_complete_ones_and_failed_ones_not_at_al
             ours.search._live.clear()
         seen = valued_observations(ours)
         orders = [
-            [trial.number for trial in _split_trials(ours.store._study, seen, count)[0]]
+            [trial.number for trial in _split_trials(study_of(ours), seen, count)[0]]
             for count in (1, 2, 3, 4)
         ]
     assert orders == [[3], [0, 3], [0, 3, 4], [0, 1, 3, 4]]

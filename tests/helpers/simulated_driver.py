@@ -1,8 +1,8 @@
 """A driver that trains nothing: `python -m tests.helpers.simulated_driver FOLDER SPEC.yaml
 TRIALS_AT_A_TIME`.
 
-It asks the store for trials, writes the log that a worker would write, and tells the store. Each
-trial is one JSON line on stdout.
+It requests trials, writes the logs that workers would write, and records the outcomes. Each trial
+is one JSON line on stdout.
 """
 
 from __future__ import annotations

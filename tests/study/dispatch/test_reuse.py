@@ -98,7 +98,7 @@ def trained(
 def asked(
     folder: Path, wanted: StudySpec, corpus: str = CORPUS
 ) -> tuple[TrialSpec | None, TrialRecord]:
-    """What is left to train in a new study, and its only trial as it is known then."""
+    """The trial left to train in a new study, and the record of its only trial."""
     store = opened(folder, wanted, corpus)
     try:
         assignment = store.ask()
