@@ -21,7 +21,7 @@ from tests.helpers.processes import Marked
 from tests.helpers.ray_nodes import QUIET_S, TwoNodes, await_that
 from tests.helpers.specs import TINY_BASE, tiny_spec
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 
 SEED = int(os.environ.get("CPC_FAULTS_SEED", random.randrange(10**6)))

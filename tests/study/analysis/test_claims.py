@@ -74,7 +74,7 @@ def cells_with(effect: Callable[[float], float]) -> dict[CellKey, float]:
 
 
 @pytest.mark.parametrize("seeds", [3, 8])
-def test_at_zero_effect_at_most_5_percent_of_claims_are_supported(seeds: int) -> None:
+def test_at_zero_effect_at_most_5_percent_are_supported(seeds: int) -> None:
     random, studies = np.random.default_rng(seeds), 1000
     infos = [answered(simulated(random, seeds, cells_with(lambda _: 0.0))) for _ in range(studies)]
     assert sum(info.answer == "supported" for info in infos) / studies <= 0.05
