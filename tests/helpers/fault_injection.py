@@ -195,6 +195,10 @@ DELAY_S = 4.0
 """A kill comes up to so many seconds after the fault before it, or after the first report since."""
 
 
+LOOK_S = 0.5
+"""Time between two looks at a study, each of which reads all of it."""
+
+
 STALLED_S = 180.0
 """A study that reports nothing for so long hangs."""
 
@@ -238,7 +242,7 @@ class Killing:
                     self._await_report()
                 self._hit(kind, self._victim(kind))
         while not self._study.ended:
-            self._pass(0.2)
+            self._pass(LOOK_S)
 
     def end(self) -> None:
         """Makes sure that no study is driven any more."""
@@ -268,7 +272,7 @@ class Killing:
     def _await_report(self) -> None:
         before = self._study.reports
         while self._study.reports == before and not self._study.ended:
-            self._pass(0.2)
+            self._pass(LOOK_S)
 
     def _victim(self, kind: Kind) -> int:
         begun = len(self.studies)

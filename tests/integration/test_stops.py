@@ -15,7 +15,7 @@ def test_stopped_ray_train_runs_release_their_resources(
     """Half of two CPUs is for the trial's workers: if a stop left its placement group, the third
     trial could not start.
     """
-    stops = 3 * fault_rounds
+    stops = 2 * fault_rounds
     spec = tiny_spec(
         base={**TINY_BASE, "training": {"steps": 4, "report_every": 2, "dev_clips": 8}},
         space={},
