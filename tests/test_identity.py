@@ -37,12 +37,19 @@ from study.folders.study_folder import StudyFolder
 from study.planning import keep_prediction
 from study.spec.presets import preset_names, scales
 from study.spec.study_spec import StudySpec
+from study.storage.object_store import ChangedError
 
 FILE = Path(__file__).with_name("identity.json")
 PINNED = json.loads(FILE.read_text(encoding="utf-8"))
 GIVEN = PINNED["given"]
 CORPUS = "c" * 64
-LATE: set[type[CpcError]] = {ClusterError, ListenError, PortTakenError, ScreenshotError}
+LATE: set[type[CpcError]] = {
+    ChangedError,
+    ClusterError,
+    ListenError,
+    PortTakenError,
+    ScreenshotError,
+}
 """Errors of modules that the command line loads late."""
 
 Pins = Iterator[tuple[str, Any]]

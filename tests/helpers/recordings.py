@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import tarfile
 from pathlib import Path
 
 import numpy as np
-import pytest
 import soundfile
 from numpy.typing import NDArray
 
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.importing.run import import_folder
 from cpc_core.corpus.manifest import ImportOptions
-
-SHARED = Path(os.environ.get("CPC_SHARED") or Path(__file__).parents[3] / "shared")
-"""Test data outside the repository: the folder CPC_SHARED, or `shared` next to the checkout."""
+from tests.helpers.shared_data import shared_file
 
 
 def awkward_recordings(folder: Path) -> Path:
     """Unpacks the damaged and odd files into `folder`, or skips the test if there are none."""
-    archive_path = SHARED / "data" / "nasty.tar.gz"
-    if not archive_path.is_file():
-        pytest.skip(f"CPC_SHARED names no folder with data/nasty.tar.gz: {archive_path} is missing")
-    with tarfile.open(archive_path) as archive:
+    with tarfile.open(shared_file("data/nasty.tar.gz")) as archive:
         archive.extractall(folder, filter="data")
     return folder / "nasty"
 

@@ -1,15 +1,9 @@
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
-
-import pytest
 
 from study.analysis.published import TABLE_1, TABLE_2, TABLE_3
-
-PAPER = "CPC_PAPER"
-"""Environment variable with the path of the paper's text, whose tables are tab-separated."""
+from tests.helpers.shared_data import shared_file
 
 
 def test_values_are_those_of_the_summary() -> None:
@@ -68,13 +62,9 @@ def test_shapes_that_the_text_states() -> None:
 
 
 def _printed_rows() -> list[list[float]]:
-    if PAPER not in os.environ:
-        pytest.skip(f"set {PAPER} to the path of the paper's text")
-    rows = [
-        line.split("\t")
-        for line in Path(os.environ[PAPER]).read_text(encoding="utf-8").splitlines()
-        if "\t" in line
-    ]
+    """Numbers of the paper's tables, which are tab-separated in its text."""
+    text = shared_file("paper/*.txt").read_text(encoding="utf-8")
+    rows = [line.split("\t") for line in text.splitlines() if "\t" in line]
     return [[float(value) for cell in row for value in re.findall(r"0\.\d+", cell)] for row in rows]
 
 
