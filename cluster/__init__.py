@@ -1,1 +1,1 @@
-"""Studies on Ray: Tune is the engine, Train runs the workers, Data feeds them, Jobs submits."""
+"""Studies on Ray: Tune is the engine, Train runs the workers, Data imports, Jobs submits."""

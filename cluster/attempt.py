@@ -1,9 +1,8 @@
-"""One attempt at a trial, the same wherever it runs: taken up from its folder, trained, and
-recorded there.
+"""One attempt at a trial: resumed from its folder, trained, and recorded there.
 
-What differs is where the batches come from and who is told: this process (`cluster.local_trial`), a
-trial's own actor (`cluster.tune.inline_trial`), or the workers of a Ray Train run
-(`cluster.train.worker`).
+It is the same in a command's process (`cluster.local_trial`), in a trial's own actor
+(`cluster.tune.inline_trial`), and in the workers of a Ray Train run (`cluster.train.worker`), which
+differ in the source of the batches and the receiver of the reports.
 """
 
 from __future__ import annotations
@@ -25,6 +24,11 @@ from cpc_core.training import training_reports
 from study.folders.provenance import record_attempt
 from study.folders.trial_folder import TrialFolder
 
+
+class TrialStopped(Exception):
+    """Raised after a step by `on_step` to end a trial there: not an error."""
+
+
 OpenStream = Callable[[Corpus, CpcConfig, int], Iterator[Batch]]
 """Opens this worker's batches: corpus, trial, number of the first one."""
 
@@ -36,12 +40,11 @@ def run_attempt(
     *,
     on_step: Callable[[int, StepMetrics], None] | None = None,
 ) -> Generator[Report, None, None]:
-    """Trains a trial from its newest checkpoint on. Every worker runs this; the first one writes
-    the trial's folder.
+    """Trains a trial from its newest checkpoint on.
 
-    A report's line is in the log before its checkpoint is there, and both are on disk when the
-    report is yielded. An attempt at a trial whose training has ended yields its last report once
-    more.
+    Every worker runs this; the first one writes the trial's folder. A report's line is in the log
+    before its checkpoint is there, and both are on disk when the report is yielded. An attempt at a
+    trial whose training has ended yields its last report once more.
 
     Args:
         trial: Its folder, which holds the configuration.
@@ -56,11 +59,11 @@ def run_attempt(
         CheckpointError: The newest checkpoint cannot be read.
     """
     is_first = world()[0] == 0
-    last, step = from_first_worker(_take_up(trial) if is_first else (None, None))
+    last, step = from_first_worker(_resume(trial) if is_first else (None, None))
     if last is not None:
         yield last
         return
-    # Every worker looks for itself: from an object store each needs a copy of its own.
+    # Every worker reads it: from an object store each needs a copy of its own.
     checkpoint = None if step is None else trial.checkpoint_at(step)
     config, taken = trial.config(), step or 0
     if is_first:
@@ -84,13 +87,14 @@ def run_attempt(
 
 
 def in_process(corpus: Corpus, config: CpcConfig, first: int) -> Iterator[Batch]:
-    """The batches of a trial's only worker, read by a thread of its own."""
+    """Batches of a trial's only worker, read by a thread of its own."""
     return batches_in_process(corpus, config.seed, config.data.batch_size, first, config.batches)
 
 
-def _take_up(trial: TrialFolder) -> tuple[Report | None, int | None]:
-    """The last report where training has ended, else the step of the checkpoint to go on from; the
-    log forgets what came after.
+def _resume(trial: TrialFolder) -> tuple[Report | None, int | None]:
+    """Last report if training has ended, else the step of the checkpoint to resume from.
+
+    Lines of the log after that checkpoint are removed.
     """
     ending = trial.ending()
     if ending is not None:

@@ -15,22 +15,21 @@ EventKind = Literal["started", "report", "ended", "left"]
 
 @dataclass(frozen=True)
 class StudyEvent:
-    """Something that happened in a running study, for live progress.
+    """Start, report or end of a trial of a running study, for live progress.
 
     Attributes:
-        kind: A trial started, reported, or ended; or it was left where it is because the study is
-            stopped, to go on another time.
-        assignment: The trial.
+        kind: `left`: the trial is resumable, because the study is stopped.
+        trial: The trial.
         step: Optimizer steps it has taken.
         metrics: Its latest metrics.
-        outcome: How it stands.
-        reason: Why, where that is not plain success.
+        outcome: Its status.
+        reason: Why, unless it is plain success.
         ended: Trials of the study that have ended, this one included.
-        planned: Trials the study asks for in all.
+        planned: Trials of the study in all.
     """
 
     kind: EventKind
-    assignment: TrialSpec
+    trial: TrialSpec
     step: int
     metrics: Mapping[str, float]
     outcome: Outcome
@@ -41,16 +40,16 @@ class StudyEvent:
 
 @dataclass(frozen=True)
 class Notice:
-    """A change of what a running study is asked to do, for live progress.
+    """Change of the control request to a running study, for live progress.
 
     Attributes:
-        wanted: What it is asked now.
-        by_signal: Whether a signal asked, so that a second one ends the study at once.
+        desired: What the study does now.
+        by_signal: True if a signal requested it, so that a second one ends the study at once.
         running: Trials that are running.
         report_s: Seconds that the latest report of a trial took, None before the second one.
     """
 
-    wanted: Desired
+    desired: Desired
     by_signal: bool
     running: int
     report_s: float | None

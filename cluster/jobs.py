@@ -1,4 +1,4 @@
-"""Studies as Ray jobs: submitted to a running cluster, which goes on when this process ends."""
+"""Studies as Ray jobs on a running cluster, independent of this process."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ STOP_TIMEOUT_S = 30.0
 
 
 AGENT_START_S = 60.0
-"""How long a job waits for a node that has only just started."""
+"""Longest wait of a submission for a node that has only just started."""
 
 
 _PACKAGES = ("cpc_core", "search_spaces", "study", "cluster", "dashboards")
@@ -58,8 +58,8 @@ class Job:
 
     Attributes:
         job_id: `cpc-<study>-<spec hash>`, with a counter from the second submission on.
-        status: How it stands.
-        message: Ray's sentence about that.
+        status: Ray's status.
+        message: Ray's sentence about it.
         folder: The study folder on the cluster.
         start_s: Unix time of its start, 0 before.
         end_s: Unix time of its end, 0 before.
@@ -74,17 +74,17 @@ class Job:
 
     @property
     def ended(self) -> bool:
-        """Whether its status is final."""
+        """True if its status is final."""
         return self.status not in ("PENDING", "RUNNING")
 
 
 @dataclass(frozen=True)
 class Submission:
-    """What came of a submission.
+    """Result of a submission.
 
     Attributes:
         job: The job.
-        is_new: False where this study was already running into that folder, so that nothing was
+        is_new: False if this study was already running into that folder, so that nothing was
             submitted.
     """
 
@@ -93,11 +93,12 @@ class Submission:
 
 
 def submit(spec: StudySpec, folder: StudyFolder, *, address: str) -> Submission:
-    """Starts `cpc study run` on a cluster. It needs the dependencies only: our packages travel with
-    the job.
+    """Starts `cpc study run` on a cluster, which needs the dependencies only.
+
+    The project's packages travel with the job.
 
     Args:
-        spec: What is asked, resolved.
+        spec: The study, resolved.
         folder: The study folder, at this path or URI on every node.
         address: Of the cluster or of its dashboard.
 
@@ -119,7 +120,8 @@ def submit(spec: StudySpec, folder: StudyFolder, *, address: str) -> Submission:
         (Path(working_dir) / "spec.yaml").write_text(spec.to_yaml(), encoding="utf-8")
         job_id = _once_ready(
             client.submit_job,
-            entrypoint=f"python -m study.cli study run spec.yaml -o {shlex.quote(str(folder))} --address auto",
+            entrypoint="python -m study.cli study run spec.yaml "
+            f"-o {shlex.quote(str(folder))} --address auto",
             submission_id=_next_id(base, [job.job_id for job in earlier]),
             runtime_env={
                 "working_dir": working_dir,
@@ -131,14 +133,14 @@ def submit(spec: StudySpec, folder: StudyFolder, *, address: str) -> Submission:
 
 
 def status(job_id: str, *, address: str) -> Job:
-    """How a job stands.
+    """A job by its id.
 
     Raises:
         UnreachableError: No cluster answers at the address.
-        NotFoundError: It knows no such job.
+        NotFoundError: It has no such job.
     """
     with _client(address) as client:
-        return _known(client, job_id)
+        return _job_of(client, job_id)
 
 
 def jobs(*, address: str) -> list[Job]:
@@ -152,17 +154,17 @@ def jobs(*, address: str) -> list[Job]:
 
 
 def logs(job_id: str, *, address: str, follow: bool) -> Iterator[str]:
-    """What a job has printed, in pieces; with `follow`, until it ends.
+    """Output of a job, in pieces; with `follow`, until the job ends.
 
     Raises:
         UnreachableError: No cluster answers at the address.
-        NotFoundError: It knows no such job.
+        NotFoundError: It has no such job.
     """
     with _client(address) as client:
         seen = 0
         # Ray's own way to follow a log can end while the job runs.
         while True:
-            ended = _known(client, job_id).ended
+            ended = _job_of(client, job_id).ended
             text = client.get_job_logs(job_id)
             if text[seen:]:
                 yield text[seen:]
@@ -173,25 +175,25 @@ def logs(job_id: str, *, address: str, follow: bool) -> Iterator[str]:
 
 
 def stop(job_id: str, *, address: str) -> Job:
-    """Stops a job and waits until Ray calls it ended; the study can be resumed. A job that has
-    ended stays as it is.
+    """Stops a job and waits for its final status; the study can be resumed.
 
-    Ray says so up to three seconds before the process is gone; until then the study's lock refuses
-    another driver.
+    The status comes up to three seconds before the end of the process; until then the study's lock
+    refuses another driver.
 
     Raises:
         UnreachableError: No cluster answers at the address.
-        NotFoundError: It knows no such job.
-        ClusterError: The job goes on.
+        NotFoundError: It has no such job.
+        ClusterError: The job does not stop.
     """
     with _client(address) as client:
-        if not _known(client, job_id).ended:
+        if not _job_of(client, job_id).ended:
             client.stop_job(job_id)
         deadline = time.monotonic() + STOP_TIMEOUT_S
-        while not (job := _known(client, job_id)).ended:
+        while not (job := _job_of(client, job_id)).ended:
             if time.monotonic() > deadline:
                 raise ClusterError(
-                    f"job {job_id} still runs {STOP_TIMEOUT_S:g} s after it was told to stop: look at its logs"
+                    f"job {job_id} still runs {STOP_TIMEOUT_S:g} s after the request to stop: "
+                    "look at its logs"
                 )
             time.sleep(POLL_S)
         return job
@@ -202,11 +204,11 @@ def await_end(job_id: str, *, address: str, timeout_s: float) -> None:
 
     Raises:
         UnreachableError: No cluster answers at the address.
-        NotFoundError: It knows no such job.
+        NotFoundError: It has no such job.
     """
     deadline = time.monotonic() + timeout_s
     with _client(address) as client:
-        while not _known(client, job_id).ended and time.monotonic() < deadline:
+        while not _job_of(client, job_id).ended and time.monotonic() < deadline:
             time.sleep(POLL_S)
 
 
@@ -218,17 +220,15 @@ def _client(address: str) -> Iterator[JobSubmissionClient]:
         yield JobSubmissionClient(address)
     except (ConnectionError, requests.exceptions.ConnectionError) as error:
         raise UnreachableError(
-            f"no Ray cluster answers at {address}: start one with `ray start --head`, or give the address of its dashboard, "
-            "for example --address http://127.0.0.1:8265"
+            f"no Ray cluster answers at {address}: start one with `ray start --head`, or give the "
+            "address of its dashboard, for example --address http://127.0.0.1:8265"
         ) from error
     except RuntimeError as error:
         raise ClusterError(f"the cluster at {address} refused: {error}") from error
 
 
 def _once_ready(submit: Callable[..., str], **job: Any) -> str:
-    """Submits to a cluster that may have been started a moment ago: its node's job agent is there
-    only some seconds later.
-    """
+    """Submits to a cluster that may have just started: a node's job agent follows seconds later."""
     deadline = time.monotonic() + AGENT_START_S
     while True:
         try:
@@ -240,17 +240,17 @@ def _once_ready(submit: Callable[..., str], **job: Any) -> str:
 
 
 def _next_id(base: str, taken: Sequence[str]) -> str:
-    """`base`, or with a counter behind it: jobs in between may have been deleted."""
+    """`base`, with a counter from the second job on; jobs between may have been deleted."""
     counters = [1 if job_id == base else int(job_id.removeprefix(f"{base}-")) for job_id in taken]
     return f"{base}-{max(counters) + 1}" if counters else base
 
 
-def _known(client: JobSubmissionClient, job_id: str) -> Job:
+def _job_of(client: JobSubmissionClient, job_id: str) -> Job:
     for job in _jobs(client):
         if job.job_id == job_id:
             return job
     raise NotFoundError(
-        f"the cluster knows no study job {job_id}: `cpc study status` without a job lists them"
+        f"the cluster has no study job {job_id}: `cpc study status` without a job lists them"
     )
 
 
@@ -270,7 +270,5 @@ def _job(details: JobDetails) -> Job:
 
 
 def _folder_of(package: str) -> str:
-    """Where a package lies; found, not imported, because the dashboards are no business of this
-    process.
-    """
+    """Folder of a package, found without an import, which may take seconds."""
     return str(Path(cast(str, cast(ModuleSpec, find_spec(package)).origin)).parent)

@@ -1,23 +1,22 @@
-"""One trial in this process, without Ray: a study of one cell and one seed, in the same folder with
-the same files.
-"""
+"""One trial in this process, without Ray: a study of one cell and one seed, with the same files."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
-from cluster.attempt import in_process, run_attempt
+from cluster.attempt import TrialStopped, in_process, run_attempt
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.report import Report
 from cpc_core.step import StepMetrics
 from study.control.requests import ControlReader, clear_stale
 from study.dispatch.dispatcher import Dispatcher
+from study.dispatch.trial_spec import TrialSpec
 from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.results.records import StudyRecord
 from study.spec.study_spec import StudySpec
+from study.storage.attributes import CANCELLED_BY_USER
 
 OnStep = Callable[[CpcConfig, int, StepMetrics], None]
 
@@ -33,11 +32,13 @@ def run_trial(
     on_step: OnStep,
     on_report: OnReport,
 ) -> StudyRecord:
-    """Trains the one trial of `spec`, from its last checkpoint where there is one; an ended trial
-    is left alone.
+    """Trains the one trial of `spec`, from its last checkpoint if there is one.
+
+    A trial that has ended is left alone. After `cpc study stop` the trial is still running in the
+    record that is returned, and resumable; after `cpc study cancel` it is cancelled.
 
     Args:
-        folder: The study folder, made if missing.
+        folder: The study folder, created if missing.
         spec: A spec with one cell and one seed.
         corpus: The opened corpus of the spec.
         on_step: Called after each optimizer step.
@@ -47,45 +48,40 @@ def run_trial(
         ConfigError: The folder holds another study, or the corpus's clips are too short.
         CorpusError: A shard is damaged.
         CpcError: Another process is running it.
-        KeyboardInterrupt: `cpc study stop` or `cpc study cancel` ended it.
     """
     clear_stale(folder)
-    store = Dispatcher.create_or_open(folder, spec, corpus.hash, corpus.caption)
+    dispatcher = Dispatcher.create_or_open(folder, spec, corpus.hash, corpus.caption)
     try:
-        assignment = store.ask()
-        if assignment is not None:
-            on_step, on_report = _obeying(
-                ControlReader(store.folder), assignment.number, on_step, on_report
-            )
-            trial = store.trial_folder(assignment.number)
-            for progress in run_attempt(
-                trial, corpus, in_process, on_step=partial(on_step, assignment.config)
-            ):
-                store.check()
-                if progress.final:
-                    store.tell(assignment.number, progress.final, progress.metrics, progress.reason)
-                on_report(progress)
+        trial = dispatcher.ask()
+        if trial is not None:
+            _train(dispatcher, trial, corpus, on_step, on_report)
     finally:
-        store.close()
+        dispatcher.close()
     return read_study(folder)
 
 
-def _obeying(
-    follower: ControlReader, number: int, on_step: OnStep, on_report: OnReport
-) -> tuple[OnStep, OnReport]:
-    """The same calls, which end the training where the user cancels the trial, or at a report where
-    the study is stopped.
-    """
+def _train(
+    dispatcher: Dispatcher, trial: TrialSpec, corpus: Corpus, on_step: OnStep, on_report: OnReport
+) -> None:
+    """Trains until the trial ends, is cancelled, or reports to a study that is stopped."""
+    control, folder = ControlReader(dispatcher.folder), dispatcher.trial_folder(trial.number)
 
-    def step(config: CpcConfig, taken: int, measured: StepMetrics) -> None:
-        on_step(config, taken, measured)
-        orders = follower.latest()
-        if orders.desired == "cancel" or number in orders.cancel:
-            raise KeyboardInterrupt
+    def step(taken: int, measured: StepMetrics) -> None:
+        on_step(trial.config, taken, measured)
+        requests = control.latest()
+        if requests.desired == "cancel" or trial.number in requests.cancel:
+            raise TrialStopped
 
-    def report(progress: Report) -> None:
-        on_report(progress)
-        if progress.outcome == "running" and follower.latest().desired == "stop":
-            raise KeyboardInterrupt
-
-    return step, report
+    try:
+        for report in run_attempt(folder, corpus, in_process, on_step=step):
+            dispatcher.check()
+            if report.final:
+                dispatcher.tell(trial.number, report.final, report.metrics, report.reason)
+            on_report(report)
+            if not report.final and control.latest().desired == "stop":
+                return
+    except TrialStopped:
+        log = folder.log()
+        dispatcher.tell(
+            trial.number, "cancelled", log[-1].metrics if log else {}, CANCELLED_BY_USER
+        )

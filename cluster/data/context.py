@@ -1,4 +1,4 @@
-"""Settings of Ray Data that everything of ours shares."""
+"""Settings of Ray Data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ray.data import DataContext
 
 
 def configure_ray_data() -> DataContext:
-    """This process's context, told to print nothing: our commands show their own progress."""
+    """Sets this process's context to print nothing: commands show their own progress."""
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = DataContext.get_current()
     context.enable_progress_bars = False

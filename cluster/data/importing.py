@@ -10,7 +10,7 @@ import pyarrow as pa
 import ray.data
 
 from cluster.data.context import configure_ray_data
-from cluster.kinds import connected
+from cluster.kinds import cluster_at
 from cpc_core.corpus.importing.part_import import import_part
 from cpc_core.corpus.importing.workspace import Workspace
 from cpc_core.errors import CorpusError, StorageError
@@ -44,7 +44,7 @@ def import_with_ray(
         StorageError: A shard cannot be written.
         UnreachableError: No cluster answers at the address.
     """
-    with connected(address):
+    with cluster_at(address).connect(None):
         configure_ray_data()
         parts = ray.data.from_items(
             [{"part": name} for name in names], override_num_blocks=len(names)

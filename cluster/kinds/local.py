@@ -1,46 +1,76 @@
-"""A connection to Ray: a cluster of this machine's own that ends with the study, or one that is
-already running.
-"""
+"""A Ray on this machine that ends with the study."""
 
 from __future__ import annotations
 
 import logging
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+from typing import ClassVar
 
 import ray
 
-from cluster.kinds.base import API_SERVER
-from cluster.kinds.capacity import ClusterProfile
+from cluster.kinds.base import API_SERVER, ray_settings
+from cluster.kinds.capacity import Capacity
+from cluster.kinds.processes import Process, await_end, descendants
 from study.spec.resources import Resources
 
 OBJECT_STORE_BYTES = 1000 * 2**20
-"""Shared memory of a local cluster. It holds the windows that are being read, not the corpus: some
-tens of MB each, of which Ray Data may have half the store in flight. With less, readers wait for
-room, or Ray writes windows to disk.
-"""
+"""Shared memory. It holds the windows that are being read, not the corpus: some tens of MB each."""
 
 
-def _start(resources: Resources | None, temporary: str) -> None:
-    profile = ClusterProfile.local()
-    if resources is not None:
-        profile.require(resources)
-    port = _free_port()
-    os.environ[API_SERVER] = f"http://127.0.0.1:{port}"
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    ray.init(
-        address="local",
-        num_cpus=int(profile.cpus),
-        num_gpus=int(profile.gpus),
-        object_store_memory=OBJECT_STORE_BYTES,
-        # Seconds of its start; only Ray Train asks it for anything.
-        include_dashboard=resources is not None,
-        dashboard_host="127.0.0.1",
-        dashboard_port=port,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        _temp_dir=temporary,
-    )
+class LocalRay:
+    """A Ray on this machine that ends with the study."""
+
+    is_this_machine: ClassVar[bool] = True
+
+    def __init__(self, address: str | None = None) -> None:
+        """The address names nothing more than this kind."""
+
+    def capacity(self) -> Capacity:
+        """This machine, as far as this process may use it."""
+        import torch
+
+        return Capacity(len(os.sched_getaffinity(0)), torch.cuda.device_count())
+
+    @contextmanager
+    def connect(self, resources: Resources | None) -> Iterator[None]:
+        """Starts Ray for the length of the block, and awaits the end of its processes."""
+        capacity, port, others = self.capacity(), _free_port(), set(descendants())
+        if resources is not None:
+            capacity.require(resources)
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        # The path of a socket in it has at most 107 characters.
+        with TemporaryDirectory(prefix="cpc-", ignore_cleanup_errors=True) as temporary:
+            settings = {API_SERVER: f"http://127.0.0.1:{port}", "RAY_TMPDIR": temporary}
+            own: list[Process] = []
+            try:
+                with ray_settings(settings):
+                    try:
+                        self._start(capacity, resources, port)
+                        yield
+                    finally:
+                        # Without their parents, which end first, they would not be found.
+                        own = [process for process in descendants() if process not in others]
+            finally:
+                await_end(own)
+
+    @staticmethod
+    def _start(capacity: Capacity, resources: Resources | None, port: int) -> None:
+        ray.init(
+            address="local",
+            num_cpus=int(capacity.cpus),
+            num_gpus=int(capacity.gpus),
+            object_store_memory=OBJECT_STORE_BYTES,
+            # Seconds of its start, and a process that works; only Ray Train needs it.
+            include_dashboard=resources is not None and not resources.trains_inline,
+            dashboard_host="127.0.0.1",
+            dashboard_port=port,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
 
 
 def _free_port() -> int:

@@ -1,4 +1,4 @@
-"""Makes sure that the processes of a local Ray end with it."""
+"""Processes of a local Ray, which must end with it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ POLL_S = 0.05
 
 
 class Process(NamedTuple):
-    """A process; its start time tells it from a later one with the same number."""
+    """A process; its start time distinguishes it from a later one with the same number."""
 
     pid: int
     started: str
@@ -47,7 +47,7 @@ def await_end(processes: list[Process]) -> None:
 
 
 def alive(process: Process) -> bool:
-    """Whether it still runs; a zombie does not."""
+    """True if it still runs; a zombie does not."""
     stat = _stat(process.pid)
     return stat is not None and stat[19] == process.started and stat[0] != "Z"
 

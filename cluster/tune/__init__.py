@@ -1,1 +1,1 @@
-"""The engine: Ray Tune, driven by the dispatcher."""
+"""Studies on Ray Tune: trials from the dispatcher, reports to it, control requests applied."""

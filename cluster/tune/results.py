@@ -1,6 +1,4 @@
-"""Reports in the form in which Tune hands them to the driver. Nothing here imports torch: a trial's
-actor need not.
-"""
+"""Reports in the form in which Tune passes them to the driver, without torch."""
 
 from __future__ import annotations
 
@@ -8,9 +6,12 @@ from typing import Any
 
 from cpc_core.report import Report
 
+CRASHED = "crashed"
+"""Outcome of an attempt whose workers died: the trial itself has not ended."""
+
 
 def as_result(report: Report) -> dict[str, Any]:
-    """A report of a trial."""
+    """Result for a report of a trial."""
     return {
         "step": report.step,
         "outcome": report.outcome,
@@ -20,12 +21,16 @@ def as_result(report: Report) -> dict[str, Any]:
 
 
 def failed(error: object) -> dict[str, Any]:
-    """The result of a trial for which trying again cannot help, or has been tried: an ending, not a
-    crash.
-    """
+    """Result of a trial that another attempt cannot save: a final outcome."""
     return {"outcome": "failed", "reason": str(error)}
 
 
+def crashed(error: Exception) -> dict[str, Any]:
+    """Result of an attempt that another one may repair, with the last line of its error."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return {"outcome": CRASHED, "reason": lines[-1] if lines else type(error).__name__}
+
+
 def finished() -> dict[str, Any]:
-    """What follows the last report. Tune writes into results, so that each is a dict of its own."""
+    """Result after the last report. Tune writes into results, so that each is a dict of its own."""
     return {"done": True}

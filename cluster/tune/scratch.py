@@ -1,6 +1,4 @@
-"""What Ray writes for itself. Nothing of it is ever read again: the trials' folders and the store
-are the study.
-"""
+"""Folder for files of Ray itself, which no later run reads."""
 
 from __future__ import annotations
 
@@ -16,13 +14,14 @@ SCRATCH = ".scratch"
 
 @contextmanager
 def scratch_folder(study: StoragePath, *, shared: bool) -> Iterator[str]:
-    """An empty folder inside the study, because every node sees that one; gone at the end, or when
-    the next driver starts.
+    """Empty folder inside the study, which every node can reach, for the length of the block.
+
+    A folder that a killed driver has left is removed by the next one.
 
     Args:
         study: The study folder.
-        shared: Whether there may be other drivers. Each has a folder of its own then, which stays
-            if it is killed.
+        shared: True if there may be other drivers. Each has a folder of its own then, which stays
+            if the driver is killed.
     """
     folder = study / (f"{SCRATCH}-{uuid4().hex[:12]}" if shared else SCRATCH)
     _remove(folder)

@@ -1,18 +1,18 @@
-"""Ray Tune's searcher and scheduler over the study store: Tune runs trials, the store decides and
-remembers.
-"""
+"""Ray Tune's searcher over the dispatcher: Tune runs the trials that the dispatcher returns."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from ray.tune.search import Searcher
 
 from cluster.events import EventKind, StudyEvent
+from cluster.stop_flag import StopFlag
+from cluster.tune.results import CRASHED
 from cpc_core.report import FinalOutcome, Outcome
 from study.control.requests import Desired
 from study.dispatch.dispatcher import Dispatcher
@@ -20,63 +20,69 @@ from study.dispatch.trial_spec import TrialSpec
 from study.storage.attributes import CANCELLED_BY_USER
 
 _METRICS = "metrics/"
-"""Tune hands results on with nested names joined by a slash."""
+"""Tune joins nested names of results by a slash."""
 
 
 @dataclass
 class RunningTrial:
-    """A trial that is being trained, as far as its latest report says."""
+    """Trial that is being trained, as of its latest report."""
 
-    assignment: TrialSpec
+    trial: TrialSpec
     step: int = 0
     outcome: Outcome = "running"
     reason: str = ""
     metrics: Mapping[str, float] | None = None
     pruned: bool = False
     cancelled: bool = False
-    left: bool = False
+    resumable: bool = False
+    crash: str = ""
     reported_s: float | None = None
 
 
 _FINISHED = cast(dict[str, Any], Searcher.FINISHED)
-"""Ray declares that a dict is suggested and takes this word, too."""
+"""Ray declares that a dict is suggested, and accepts this word, too."""
 
 
 class StudySearcher(Searcher):
-    """Asks the store for trials and tells it their true outcome.
-
-    Attributes:
-        wanted: What the whole study is to do.
-        cancelled: Tune's names of the trials that were ended on purpose.
-        report_s: Seconds that the latest report of a trial took, None before the second one.
+    """Dispatches trials to Tune and records their true outcomes.
 
     Args:
-        store: The open study.
+        dispatcher: The open study.
         concurrent: Trials that may run at the same time.
+        scratch: Folder of the trials' stop flags.
         on_event: Called in this process for everything that happens.
-        first: A trial that the store has dispatched already.
+        first: A trial that is dispatched already.
+
+    Attributes:
+        desired: Request to the whole study.
+        report_s: Seconds that the latest report of a trial took, None before the second one.
     """
 
     def __init__(
         self,
-        store: Dispatcher,
+        dispatcher: Dispatcher,
         concurrent: int,
+        scratch: str,
         on_event: Callable[[StudyEvent], None],
         first: TrialSpec | None = None,
     ) -> None:
         super().__init__()
-        self._store, self._concurrent, self._on_event = store, concurrent, on_event
+        self._dispatcher, self._concurrent, self._scratch, self._on_event = (
+            dispatcher,
+            concurrent,
+            scratch,
+            on_event,
+        )
         self._first = first
         self._live: dict[str, RunningTrial] = {}
-        self.wanted: Desired = "run"
-        self.cancelled: set[str] = set()
+        self.desired: Desired = "run"
         self.report_s: float | None = None
         self._lost: list[RunningTrial] = []
         self._losses: Counter[int] = Counter()
 
     @property
     def running(self) -> int:
-        """Trials that are running."""
+        """Number of running trials."""
         return len(self._live)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -89,29 +95,30 @@ class StudySearcher(Searcher):
         return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        if self.wanted in ("stop", "cancel"):
+        if self.desired in ("stop", "cancel"):
             return _FINISHED
         if len(self._live) >= self._concurrent:
             return None
         if self._lost:
             self._live[trial_id] = self._lost.pop(0)
-            return {"number": self._live[trial_id].assignment.number}
-        assignment, self._first = self._first, None
-        if assignment is None:
-            if self.wanted == "pause":
+            return {"number": self._live[trial_id].trial.number}
+        trial, self._first = self._first, None
+        if trial is None:
+            if self.desired == "pause":
                 return None if self._live else _FINISHED
-            assignment = self._store.ask()
-        if assignment is None:
+            trial = self._dispatcher.ask()
+        if trial is None:
             return None if self._live else _FINISHED
-        self._live[trial_id] = RunningTrial(assignment)
+        self._live[trial_id] = RunningTrial(trial)
         self._emit("started", self._live[trial_id])
-        return {"number": assignment.number}
+        return {"number": trial.number}
 
     def record(self, trial_id: str, result: Mapping[str, Any]) -> bool:
-        """Takes in a result; returns whether the trial is to be stopped. Its checkpoint is on disk
-        before its result comes.
-        """
+        """Records a result, whose checkpoint is on disk; True if the trial is to be stopped."""
         live = self._live[trial_id]
+        if result["outcome"] == CRASHED:
+            live.crash = result["reason"]
+            return False
         live.outcome, live.reason = result["outcome"], result["reason"]
         if live.outcome == "failed":
             return False
@@ -122,63 +129,67 @@ class StudySearcher(Searcher):
             for name, value in result.items()
             if name.startswith(_METRICS)
         }
-        number = live.assignment.number
-        self._store.report(number, live.step, live.metrics)
-        live.pruned = live.outcome == "running" and self._store.should_prune(number)
+        number = live.trial.number
+        self._dispatcher.report(number, live.step, live.metrics)
+        live.pruned = live.outcome == "running" and self._dispatcher.should_prune(number)
         self._emit("report", live)
-        live.left = self.wanted == "stop" and live.outcome == "running" and not live.pruned
-        return live.pruned or live.left or live.cancelled
+        live.resumable = self.desired == "stop" and live.outcome == "running" and not live.pruned
+        stop = live.pruned or live.resumable or live.cancelled
+        if stop:
+            # Tune keeps the trial's actor for a later one, and calls it only then.
+            StopFlag(self._scratch, number).set()
+        return stop
 
-    def leave(self, trial_id: str) -> bool:
-        """Lets a trial be, because the study is stopped: it stays running in the store. Returns
-        whether that is so.
-        """
+    def leave_resumable(self, trial_id: str) -> bool:
+        """Leaves a trial resumable if the study is stopped; True if it is."""
         live = self._live.get(trial_id)
-        if live is None or self.wanted != "stop":
+        if live is None or self.desired != "stop":
             return False
-        live.left = True
+        live.resumable = True
         return True
 
     def cancel(self, trial_id: str, numbers: Collection[int]) -> bool:
-        """Marks a trial as cancelled if its number is listed or all are cancelled. Returns whether
-        it was not before.
-        """
+        """Cancels a trial if its number is listed or all are; True if it was not before."""
         live = self._live.get(trial_id)
         if (
             live is None
             or live.cancelled
-            or not (self.wanted == "cancel" or live.assignment.number in numbers)
+            or not (self.desired == "cancel" or live.trial.number in numbers)
         ):
             return False
         live.cancelled = True
-        self.cancelled.add(trial_id)
+        StopFlag(self._scratch, live.trial.number).set()
         return True
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         live = self._live.pop(trial_id)
-        if live.left and not live.cancelled:
+        if live.resumable and not live.cancelled:
             self._emit("left", live)
             return
-        number = live.assignment.number
+        number, crashed = live.trial.number, error or bool(live.crash)
         unfinished = live.outcome == "running" and not (live.pruned or live.cancelled)
-        if error and unfinished and self._losses[number] < self._store.spec.resources.max_failures:
-            # Left to itself, Tune gives up a trial whose next process dies before it has started,
+        if (
+            crashed
+            and unfinished
+            and self._losses[number] < self._dispatcher.spec.resources.max_failures
+        ):
+            # Tune's own retries give up a trial whose next process dies before it has started,
             # however few its failures.
             self._losses[number] += 1
-            self._lost.append(live)
+            self._lost.append(replace(live, crash=""))
             return
-        outcome, reason = _ending(live, error)
+        outcome, reason = _ending(live, crashed)
         live.outcome, live.reason = outcome, reason
-        self._store.tell(number, outcome, live.metrics or {}, reason)
+        self._dispatcher.tell(number, outcome, live.metrics or {}, reason)
         self._emit("ended", live)
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing to save: the store is the state."""
+        """Saves nothing: the storage is the state."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing to restore: every run makes a new Tuner over the store."""
+        """Restores nothing: every run creates a new Tuner over the storage."""
 
     def _time(self, live: RunningTrial) -> None:
         now = time.monotonic()
@@ -187,11 +198,11 @@ class StudySearcher(Searcher):
         live.reported_s = now
 
     def _emit(self, kind: EventKind, live: RunningTrial) -> None:
-        ended, planned = self._store.ended, self._store.spec.planned_trials
+        ended, planned = self._dispatcher.ended, self._dispatcher.spec.planned_trials
         self._on_event(
             StudyEvent(
                 kind,
-                live.assignment,
+                live.trial,
                 live.step,
                 live.metrics or {},
                 live.outcome,
@@ -202,17 +213,17 @@ class StudySearcher(Searcher):
         )
 
 
-def _ending(live: RunningTrial, error: bool) -> tuple[FinalOutcome, str]:
-    """The outcome that the evidence shows."""
+def _ending(live: RunningTrial, crashed: bool) -> tuple[FinalOutcome, str]:
+    """Final outcome and reason, from the evidence."""
     if live.outcome in ("complete", "diverged", "failed"):
         return cast(FinalOutcome, live.outcome), live.reason
     if live.cancelled:
         return "cancelled", CANCELLED_BY_USER
     if live.pruned:
         return "pruned", f"stopped at step {live.step}: worse than the other trials there"
-    if error:
-        return (
-            "failed",
-            f"its process ended unexpectedly after step {live.step}, more often than resources.max_failures allows",
+    if crashed:
+        return "failed", (
+            f"its process ended unexpectedly after step {live.step}, more often than "
+            f"resources.max_failures allows{f': {live.crash}' if live.crash else ''}"
         )
     return "failed", f"training returned after step {live.step} without a final report"

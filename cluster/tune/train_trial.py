@@ -1,39 +1,42 @@
-"""Trials of several workers: the trial's actor starts a Ray Train run and takes its reports from
-the trial's log.
-"""
+"""Trials of several workers: Ray Train runs whose reports are read from the trial's log."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Generator
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 import ray.tune
+from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2.api.config import FailureConfig, RunConfig, ScalingConfig
+from ray.train.v2.api.exceptions import WorkerGroupError
 
-from cluster.train.run import TrainRun
-from cluster.train.trainer import ProcessGroup, TrialTrainer, final_error
-from cluster.tune.results import as_result, failed, finished
+from cluster.stop_flag import StopFlag
+from cluster.tune.results import CRASHED, as_result, crashed, failed, finished
+from cpc_core.errors import CpcError
 from cpc_core.storage_path import StoragePath
 from study.folders.study_folder import StudyFolder
 from study.folders.trial_folder import TrialFolder
 from study.spec.resources import Resources
 
 COLLECTIVE_TIMEOUT_S = 600
-"""How long a worker waits for the others. Rank 0 alone fits the probe at the end, the longest they
-are apart.
-"""
+"""Timeout of a collective. The longest wait of the others is for rank 0, which fits the probe."""
 
 
 CONTROLLER_FAILURES = 2
-"""How often the Ray Train controller itself may fail; its default is for ever."""
+"""Failures of the Ray Train controller itself that a run survives; the default is any number."""
 
 
 ACTOR_RESOURCES: dict[str, float] = {"CPU": 0, "memory": 64 * 2**20}
-"""What a trial's own process reserves: no CPU, those belong to its workers, but Tune refuses to
-reserve nothing at all. How many trials there are is bounded by the search.
+"""Reservation of a trial's own process: no CPU, those belong to its workers, but Tune refuses to
+reserve nothing at all. The search bounds the number of trials.
 """
+
+
+ABORT_S = 60.0
+"""Time in which a run must end its workers, or start them first."""
 
 
 POLL_S, STORED_POLL_S = 0.1, 2.0
@@ -42,16 +45,28 @@ request.
 """
 
 
+class Run(Protocol):
+    """A training run in the background."""
+
+    @property
+    def running(self) -> bool:
+        """True if it has not ended."""
+
+    @property
+    def error(self) -> Exception | None:
+        """The error that ended it, if one did."""
+
+
 def ray_train_trainable(
     study: StudyFolder, corpus: StoragePath, resources: Resources, scratch: str
 ) -> Any:
-    """The trainable of trials that are Ray Train runs, to be used with `reuse_actors=True`.
+    """Trainable of trials that are Ray Train runs, for use with `reuse_actors=True`.
 
     Args:
         study: The study folder, at this path or URI on every node.
         corpus: The corpus folder, at this path or URI on every node.
         resources: Workers and what each reserves.
-        scratch: Where Ray Train may write, seen by every node.
+        scratch: Folder in which Ray Train may write, seen by every node.
     """
     trainable = ray.tune.with_parameters(
         RayTrainTrial, study=study, corpus=corpus, resources=resources, scratch=scratch
@@ -60,11 +75,12 @@ def ray_train_trainable(
 
 
 class RayTrainTrial(ray.tune.Trainable):
-    """A trial that a Ray Train run trains while this actor waits for its reports; the next trial
-    finds the actor started.
+    """Trial that a Ray Train run trains while this actor waits for its reports.
+
+    The actor is reused: the next trial's is started already.
     """
 
-    def setup(  # type: ignore[override]  # Tune's way to hand a class its parameters
+    def setup(  # type: ignore[override]  # Tune's way to pass a class its parameters
         self,
         config: dict[str, Any],
         study: StudyFolder,
@@ -79,7 +95,7 @@ class RayTrainTrial(ray.tune.Trainable):
             study: The study folder.
             corpus: The corpus folder.
             resources: Workers and what each reserves.
-            scratch: Where Ray Train may write.
+            scratch: Folder in which Ray Train may write.
         """
         self._study, self._corpus, self._resources, self._scratch = (
             study,
@@ -91,49 +107,90 @@ class RayTrainTrial(ray.tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Begins the next trial."""
-        self.give_up()
+        self.abort()
         self._begin(new_config["number"])
         return True
 
     def step(self) -> dict[str, Any]:
         """Waits for the next report."""
         result = next(self._results, None)
-        return finished() if result is None else result
+        if result is None or (result["outcome"] == CRASHED and self._flag.is_set()):
+            return finished()
+        return result
 
-    def give_up(self) -> None:
-        """Ends the run, if it has not ended: nobody waits for what is left of the trial."""
-        self._run.give_up()
+    def abort(self) -> None:
+        """Ends the run if it has not ended, so that its CPUs are free."""
+        if self._run.running:
+            self._flag.set()
+            self._run.join(ABORT_S)
 
     def cleanup(self) -> None:
         """Leaves no run behind."""
-        self.give_up()
+        self.abort()
 
     def _begin(self, number: int) -> None:
         trial = self._study.trial(number)
-        told = last_reported_step(trial)
+        self._flag = StopFlag(self._scratch, number)
+        reported = last_reported_step(trial)
         self._run = TrainRun(_trainer(trial, self._corpus, self._resources, self._scratch))
         self._results = results(
-            trial, told, self._run, POLL_S if self._study.path.is_local else STORED_POLL_S
+            trial, reported, self._run, POLL_S if self._study.path.is_local else STORED_POLL_S
         )
 
 
-def last_reported_step(trial: TrialFolder) -> int:
-    """Up to which step the reports of a trial were told, before a run begins that goes on with
-    it.
+class TrainRun:
+    """Run of a trainer in a thread.
+
+    Args:
+        trainer: Runs at once.
+
+    Attributes:
+        error: The error that ended it, if one did.
     """
+
+    def __init__(self, trainer: TorchTrainer) -> None:
+        self.error: Exception | None = None
+        self._trainer = trainer
+        self._thread = threading.Thread(target=self._fit, name="train-run", daemon=True)
+        self._thread.start()
+
+    @property
+    def running(self) -> bool:
+        """True if it has not ended."""
+        return self._thread.is_alive()
+
+    def join(self, timeout_s: float) -> None:
+        """Waits for its end.
+
+        Raises:
+            TimeoutError: It has not ended in time.
+        """
+        self._thread.join(timeout_s)
+        if self.running:
+            raise TimeoutError(f"a Ray Train run did not end within {timeout_s:g} s")
+
+    def _fit(self) -> None:
+        try:
+            self._trainer.fit()
+        except Exception as error:
+            self.error = error
+
+
+def last_reported_step(trial: TrialFolder) -> int:
+    """Step of the last report that the driver has received before a run begins."""
     ending = trial.ending()
-    # A run for a trial that has ended trains nothing: what is missing is that its end is told.
+    # A run for a trial that has ended trains nothing: what is missing is the report of its end.
     return trial.newest_step() or 0 if ending is None else ending.step - 1
 
 
 def results(
-    trial: TrialFolder, told: int, run: TrainRun, poll_s: float
+    trial: TrialFolder, reported: int, run: Run, poll_s: float
 ) -> Generator[dict[str, Any], None, None]:
-    """The reports of a run in step order, each once: workers that are tried again repeat some.
+    """Reports of a run in step order, each once, although a resumed run may repeat some.
 
     Args:
         trial: The trial that the run trains.
-        told: The step up to which they are known.
+        reported: The step up to which the driver has received them.
         run: The run.
         poll_s: Seconds between two looks at the trial's log.
     """
@@ -142,32 +199,42 @@ def results(
         running = run.running
         kept = trial.newest_step() or 0
         # The log is read only where a report is new: a line counts once its checkpoint is there,
-        # because until then workers may be lost that would have to take the steps again. A
+        # because until then workers may die whose successors would have to repeat the steps. A
         # divergence has none, and ends the run.
-        for entry in trial.log() if kept > told or not running else ():
-            if entry.step > told and (entry.step <= kept or entry.outcome == "diverged"):
-                told = entry.step
+        for entry in trial.log() if kept > reported or not running else ():
+            if entry.step > reported and (entry.step <= kept or entry.outcome == "diverged"):
+                reported = entry.step
                 yield as_result(entry)
         time.sleep(poll_s if running else 0)
-    error = run.failure()
-    if error is not None:
-        # The workers had their attempts; what is left for Tune to retry is the death of this actor,
-        # or of the controller.
-        yield failed(final_error(error) or _last_line(error))
+    if run.error is not None:
+        final = final_error(run.error)
+        yield failed(final) if final is not None else crashed(run.error)
+
+
+def final_error(error: Exception) -> CpcError | None:
+    """The `CpcError` of a worker, of the lowest rank that raised one; None for a crash.
+
+    A worker that dies makes the others fail, too, so that one final error among them decides.
+    """
+    if not isinstance(error, WorkerGroupError):
+        return None
+    failures = [error.worker_failures[rank] for rank in sorted(error.worker_failures)]
+    return next((failure for failure in failures if isinstance(failure, CpcError)), None)
 
 
 def _trainer(
     trial: TrialFolder, corpus: StoragePath, resources: Resources, scratch: str
-) -> TrialTrainer:
-    return TrialTrainer(
+) -> TorchTrainer:
+    return TorchTrainer(
         _train,
         train_loop_config={
             "study": str(trial.study),
             "corpus": str(corpus),
             "number": trial.number,
+            "scratch": scratch,
             "threads": resources.threads,
         },
-        backend_config=ProcessGroup(COLLECTIVE_TIMEOUT_S),
+        torch_config=TorchConfig(timeout_s=COLLECTIVE_TIMEOUT_S),
         scaling_config=ScalingConfig(
             num_workers=resources.workers,
             use_gpu=resources.gpus_per_worker > 0,
@@ -178,8 +245,10 @@ def _trainer(
             # same name had left.
             name=f"{trial.name}-{uuid4().hex}",
             storage_path=scratch,
+            # The search dispatches a crashed trial again: only there, one that was stopped is known
+            # from one that crashed.
             failure_config=FailureConfig(
-                max_failures=resources.max_failures, controller_failure_limit=CONTROLLER_FAILURES
+                max_failures=0, controller_failure_limit=CONTROLLER_FAILURES
             ),
         ),
     )
@@ -193,11 +262,6 @@ def _train(task: dict[str, Any]) -> None:
 
 
 def worker_resources(resources: Resources) -> dict[str, float]:
-    """What one worker reserves."""
+    """Reservation of one worker."""
     reserved = {"CPU": resources.cpus_per_worker}
     return {**reserved, "GPU": resources.gpus_per_worker} if resources.gpus_per_worker else reserved
-
-
-def _last_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

@@ -126,7 +126,7 @@ class StudyProgress:
 
     def on_event(self, event: StudyEvent) -> None:
         """Shows one event."""
-        trial = event.assignment
+        trial = event.trial
         cell = cell_name(trial.sample, self._reference)
         label = f"trial {trial.number} · {cell} · seed {trial.seed}"
         if self._study is None:
@@ -167,7 +167,7 @@ def notice_text(notice: Notice, folder: StudyFolder) -> str:
     running = count_text(notice.running, "running trial")
     trials = f"{running} {'trains' if notice.running == 1 else 'train'}"
     resume = f"`cpc study resume {folder}`"
-    match notice.wanted:
+    match notice.desired:
         case "run":
             return "the pause is lifted: new trials start again"
         case "pause":

@@ -18,7 +18,7 @@ class Resources(Section):
 
     inline: bool | None = None
     """Train in the trial's own process, which serves one trial after the other and starts no
-    other. Otherwise a Ray Train run trains, and Ray Data reads its batches. By default true for
+    other. Otherwise a Ray Train run trains, and Ray tasks read its batches. By default true for
     one worker; several need Ray Train.
     """
 

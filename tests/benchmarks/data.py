@@ -29,7 +29,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cluster.data.batches import ray_batches
-from cluster.kinds import connected
+from cluster.kinds import cluster_at
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.importing.run import import_folder
@@ -152,7 +152,7 @@ def throughput(material: Material, table: Table) -> None:
     table.add_row(
         f"DataLoader over FLAC files, {LOADERS} workers", f"{loader_rate:,.0f} audio-s/s", ""
     )
-    table.add_row("stream through Ray Data, warm, to float", f"{stream_rate:,.0f} audio-s/s", "")
+    table.add_row("stream through Ray tasks, warm, to float", f"{stream_rate:,.0f} audio-s/s", "")
     for name, column, target in (
         ("stream ÷ bare pyarrow", 0, 0.5),
         ("stream ÷ DataLoader over FLAC", 2, 3),
@@ -261,8 +261,8 @@ def _machine() -> str:
         platform.machine(),
     )
     return (
-        f"{len(os.sched_getaffinity(0))} CPUs of {model}, load {os.getloadavg()[0]:.1f}, Python "
-        f"{platform.python_version()}"
+        f"{len(os.sched_getaffinity(0))} CPUs of {model}, load {os.getloadavg()[0]:.1f}, "
+        f"Python {platform.python_version()}"
     )
 
 
@@ -276,7 +276,7 @@ def main(names: list[str]) -> None:
     console.print(_machine())
     with tempfile.TemporaryDirectory(prefix="cpc-stream-") as folder:
         material = make(Path(folder))
-        with connected(None):
+        with cluster_at(None).connect(None):
             for measure in MEASURES:
                 if not names or measure.__name__ in names:
                     table = Table(

@@ -1,11 +1,13 @@
-"""What a study costs beside its training: ratios of one run, on an otherwise idle machine.
+"""Costs of a study beside its training: ratios of one run, on an otherwise idle machine.
 
-    python -m tests.benchmarks.engine overhead inline speed concurrent
+    python -m tests.benchmarks.engine overhead inline speed concurrent stop
 
 `overhead`: all of a nested one-worker trial but its loop ÷ all of a plain Tuner → TorchTrainer
 trial but the same loop. `inline`: all of an inline trial but its loop, for every trial after the
 first. `speed`: training steps a second inside the study ÷ those of the same loop in a process of
 its own. `concurrent`: two trials one after the other ÷ the same two at the same time on two CPUs.
+`stop`: from the end of a trial of two workers to the training of the next, where it was stopped and
+where it ended by itself.
 """
 
 from __future__ import annotations
@@ -22,10 +24,12 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
+from unittest.mock import patch
 
 from cluster.events import StudyEvent
 from cluster.study_run import run_study
-from study.folders.study_folder import StudyFolder
+from study.dispatch.dispatcher import Dispatcher
+from study.folders.study_folder import PROVENANCE, StudyFolder
 from study.folders.trial_folder import TrialFolder
 from study.spec.study_spec import StudySpec
 from tests.helpers.specs import TINY_BASE, tiny_spec
@@ -48,6 +52,10 @@ LONG: dict[str, Any] = {
     "training": {"steps": 250, "report_every": 25, "dev_clips": 8},
 }
 """Long enough for a rate."""
+
+
+STOPS = 5
+"""Trials that are stopped at their first report; as many end by themselves."""
 
 
 LONGER: dict[str, Any] = {
@@ -93,7 +101,7 @@ def study(folder: Path, base: dict[str, Any], trials: int, **resources: Any) -> 
         if event.kind == "started":
             begun.append(time.monotonic())
         elif event.kind == "ended":
-            ended.append((time.monotonic(), event.assignment.number))
+            ended.append((time.monotonic(), event.trial.number))
 
     record = run_study(StudyFolder(folder), spec, address=None, on_event=note)
     assert [trial.outcome for trial in record.trials] == ["complete"] * trials
@@ -210,8 +218,8 @@ def overhead(folder: Path) -> None:
     plain_s = Timed(0, theirs["ended_s"], theirs["loop_s"]).overheads_s
     ours_s = study(folder / "nested", SHORT, TRIALS, concurrent_trials=1, inline=False).overheads_s
     print(
-        f"nested trial: overhead {show(ours_s)}; plain Tuner → TorchTrainer {show(plain_s)}; ratio "
-        f"{median(ours_s) / median(plain_s):.2f}",
+        f"nested trial: overhead {show(ours_s)}; plain Tuner → TorchTrainer {show(plain_s)}; "
+        f"ratio {median(ours_s) / median(plain_s):.2f}",
         flush=True,
     )
 
@@ -250,6 +258,39 @@ def concurrent(folder: Path) -> None:
     )
 
 
+def stop(folder: Path) -> None:
+    """Prints figure (e)."""
+    ended: list[float] = []
+
+    def note(event: StudyEvent) -> None:
+        if event.kind == "ended":
+            ended.append(time.time())
+
+    def should_prune(_dispatcher: Dispatcher, number: int) -> bool:
+        return number < STOPS
+
+    spec = tiny_spec(
+        base={**SHORT, "training": {"steps": 40, "report_every": 20, "dev_clips": 8}},
+        space={},
+        seeds=list(range(2 * STOPS)),
+        resources={"concurrent_trials": 1, "workers": 2, "cpus_per_worker": 0.5, "share": False},
+    )
+    with patch.object(Dispatcher, "should_prune", should_prune):
+        record = run_study(StudyFolder(folder), spec, address=None, on_event=note)
+    outcomes = ["pruned"] * STOPS + ["complete"] * STOPS
+    assert [trial.outcome for trial in record.trials] == outcomes
+    begun = [
+        Path(TrialFolder(folder, number).path / PROVENANCE).stat().st_mtime
+        for number in range(1, 2 * STOPS)
+    ]
+    gaps = [later - earlier for earlier, later in zip(ended, begun, strict=False)]
+    print(
+        f"from the end of a trial of two workers to the first step of the next: stopped "
+        f"{show(gaps[:STOPS])}, complete {show(gaps[STOPS:])}",
+        flush=True,
+    )
+
+
 def show(seconds: list[float]) -> str:
     """Median, and all of them."""
     return f"{median(seconds):.2f} s ({' '.join(f'{value:.2f}' for value in seconds)})"
@@ -260,6 +301,7 @@ FIGURES: dict[str, Callable[[Path], None]] = {
     "inline": inline,
     "speed": speed,
     "concurrent": concurrent,
+    "stop": stop,
 }
 
 

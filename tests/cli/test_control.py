@@ -187,7 +187,7 @@ def test_an_impossible_request_is_refused(
 def test_a_notice_says_what_happens_and_how_to_go_on(
     wanted: str, by_signal: bool, report_s: float | None, parts: tuple[str, ...]
 ) -> None:
-    notice = SimpleNamespace(wanted=wanted, by_signal=by_signal, running=2, report_s=report_s)
+    notice = SimpleNamespace(desired=wanted, by_signal=by_signal, running=2, report_s=report_s)
     text = notice_text(notice, Path("x"))  # type: ignore[arg-type]
     assert [part for part in parts if part not in text] == []
 

@@ -39,7 +39,7 @@ def checkpoints(trial: TrialFolder) -> list[int]:
     ]
 
 
-def test_every_report_is_in_the_log_and_the_newest_two_have_checkpoints(whole: Path) -> None:
+def test_reports_are_logged_and_the_newest_two_have_checkpoints(whole: Path) -> None:
     trial = TrialFolder(whole, 0)
     assert [entry.step for entry in trial.log()] == list(REPORTS)
     assert [entry.outcome for entry in trial.log()] == ["running", "running", "complete"]
@@ -47,7 +47,7 @@ def test_every_report_is_in_the_log_and_the_newest_two_have_checkpoints(whole: P
 
 
 @pytest.mark.parametrize("reports", [0, 1, 2])
-def test_attempt_given_up_between_reports_is_taken_up_bit_for_bit(
+def test_attempt_ended_between_reports_is_resumed_bit_for_bit(
     tmp_path: Path, corpus: Corpus, whole: Path, reports: int
 ) -> None:
     trial = new_trial(tmp_path)
@@ -66,7 +66,7 @@ def test_line_whose_checkpoint_is_missing_is_taken_again(
     assert log_without_timing(tmp_path, 0) == log_without_timing(whole, 0)
 
 
-def test_ended_training_says_its_last_word_again_and_takes_no_step(
+def test_ended_training_repeats_its_last_report_without_a_step(
     tmp_path: Path, corpus: Corpus
 ) -> None:
     trial = new_trial(tmp_path)

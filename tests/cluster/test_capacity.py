@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from cluster.kinds.capacity import ClusterError, ClusterProfile
+from cluster.kinds.capacity import Capacity, ClusterError
+from cluster.kinds.local import LocalRay
 from study.spec.resources import Resources
 
 
@@ -39,20 +40,21 @@ def test_accepts_exactly_what_fits(
         cpus_per_worker=cpus_per_worker,
         inline=inline,
     )
-    profile = ClusterProfile(cpus, gpus=0)
+    capacity = Capacity(cpus, gpus=0)
     if fits:
-        profile.require(resources)
+        capacity.require(resources)
     else:
         with pytest.raises(ClusterError, match=f"the cluster has {cpus:g}"):
-            profile.require(resources)
+            capacity.require(resources)
 
 
 def test_refusal_names_both_numbers_and_what_to_change() -> None:
     with pytest.raises(ClusterError) as refused:
-        ClusterProfile(2, 0).require(Resources(concurrent_trials=1, workers=8, cpus_per_worker=1))
+        Capacity(2, 0).require(Resources(concurrent_trials=1, workers=8, cpus_per_worker=1))
     assert str(refused.value) == (
-        "the study asks for 1 concurrent trial × 8 workers × 1 CPU + 2 for data = 10 CPUs, the cluster has 2: "
-        "lower resources.concurrent_trials, resources.workers or resources.cpus_per_worker"
+        "the study asks for 1 concurrent trial × 8 workers × 1 CPU + 2 for data = 10 CPUs, "
+        "the cluster has 2: lower resources.concurrent_trials, resources.workers or "
+        "resources.cpus_per_worker"
     )
 
 
@@ -60,7 +62,7 @@ def test_inline_trials_ask_for_no_data_cpus() -> None:
     with pytest.raises(
         ClusterError, match=r"3 concurrent trials × 1 worker × 1 CPU = 3 CPUs, the cluster has 2"
     ):
-        ClusterProfile(2, 0).require(Resources(concurrent_trials=3, cpus_per_worker=1))
+        Capacity(2, 0).require(Resources(concurrent_trials=3, cpus_per_worker=1))
 
 
 def test_one_worker_is_inline_unless_ray_train_is_asked_for() -> None:
@@ -73,12 +75,12 @@ def test_one_worker_is_inline_unless_ray_train_is_asked_for() -> None:
 
 def test_gpus_are_counted_over_all_trials() -> None:
     resources = Resources(concurrent_trials=2, workers=2, gpus_per_worker=1)
-    ClusterProfile(64, 4).require(resources)
+    Capacity(64, 4).require(resources)
     with pytest.raises(
         ClusterError, match=r"4 GPUs at the same time, the cluster has 3: .*gpus_per_worker"
     ):
-        ClusterProfile(64, 3).require(resources)
+        Capacity(64, 3).require(resources)
 
 
 def test_this_machine_has_a_cpu() -> None:
-    assert ClusterProfile.local().cpus >= 1
+    assert LocalRay().capacity().cpus >= 1

@@ -41,7 +41,7 @@ def trained(folder: Path, spec: StudySpec, corpus: Corpus) -> list[int]:
     [(12, 13), (10, 9)],
     ids=["ended at a report", "ended between reports"],
 )
-def test_a_longer_budget_gives_bitwise_what_training_at_once_gives(
+def test_a_longer_budget_resumes_bit_for_bit(
     corpus: Corpus, tmp_path: Path, shorter: int, goes_on_at: int
 ) -> None:
     at_once = tmp_path / "apart" / "at_once"

@@ -1,22 +1,20 @@
-"""What a running study is asked, against Tune's calls: no Ray is started."""
+"""Control requests to a running study, against Tune's calls: no Ray is started."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from ray.tune.search import Searcher
 
-from cluster.tune.control import without_known_errors
 from study.control import requests
 from study.control.requests import ControlRequests, clear_pause, request
 from study.dispatch.dispatcher import Dispatcher
 from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.storage.attributes import CANCELLED_BY_USER
-from tests.helpers.fake_tune import ControlledTune
+from tests.helpers.fake_tune import ControlledTune, stopped
 from tests.helpers.specs import tiny_spec
 
 
@@ -29,8 +27,8 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dispatche
 
 
 @pytest.fixture
-def tune(store: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> ControlledTune:
-    return ControlledTune(store, monkeypatch)
+def tune(store: Dispatcher) -> ControlledTune:
+    return ControlledTune(store)
 
 
 def outcomes(store: Dispatcher) -> list[str]:
@@ -49,7 +47,7 @@ def test_paused_study_ends_once_its_running_trials_have(
     tune.ended("a")
     assert tune.start("b") == Searcher.FINISHED
     assert outcomes(store) == ["complete", "waiting", "waiting", "waiting"]
-    assert [(notice.wanted, notice.by_signal, notice.running) for notice in tune.notices] == [
+    assert [(notice.desired, notice.by_signal, notice.running) for notice in tune.notices] == [
         ("pause", False, 1)
     ]
 
@@ -61,7 +59,7 @@ def test_lifted_pause_lets_new_trials_start(store: Dispatcher, tune: ControlledT
     clear_pause(store.folder)
     tune.step()
     assert tune.start("b") == {"number": 1}
-    assert [notice.wanted for notice in tune.notices] == ["pause", "run"]
+    assert [notice.desired for notice in tune.notices] == ["pause", "run"]
 
 
 @pytest.mark.parametrize("by_signal", [True, False])
@@ -71,7 +69,7 @@ def test_stopped_study_leaves_its_trials_at_their_next_report(
     tune.start("a")
     tune.start("b", status="PENDING")
     if by_signal:
-        tune.asked.signalled = True
+        tune.source.signalled = True
     else:
         request(store.folder, ControlRequests(desired="stop"))
     tune.step()
@@ -79,8 +77,9 @@ def test_stopped_study_leaves_its_trials_at_their_next_report(
     assert tune.start("c") == Searcher.FINISHED
     assert tune.report("a", 10) == "STOP"
     assert outcomes(store) == ["running", "running", "waiting", "waiting"]
+    assert stopped(store) == [0]
     assert [event.kind for event in tune.events] == ["started", "started", "left", "report", "left"]
-    assert [(notice.wanted, notice.by_signal) for notice in tune.notices] == [("stop", by_signal)]
+    assert [(notice.desired, notice.by_signal) for notice in tune.notices] == [("stop", by_signal)]
     clear_pause(store.folder)
     tune.step()
     assert tune.start("c") == Searcher.FINISHED
@@ -90,7 +89,7 @@ def test_trial_that_ends_while_the_study_stops_has_ended(
     store: Dispatcher, tune: ControlledTune
 ) -> None:
     tune.start("a")
-    tune.asked.signalled = True
+    tune.source.signalled = True
     tune.step()
     assert tune.report("a", 30, "complete") == "CONTINUE"
     tune.ended("a")
@@ -105,13 +104,13 @@ def test_cancelled_trials_end_at_once_and_the_others_go_on(
     request(store.folder, ControlRequests(cancel=(0, 3)))
     for _ in range(3):
         tune.step()
-    assert tune.killed == ["a"]
-    tune.ended("a", error=True)
+    assert stopped(store) == [0]
+    tune.ended("a")
     assert outcomes(store) == ["cancelled", "running", "waiting", "cancelled"]
     assert read_study(store.folder).trial(0).reason == CANCELLED_BY_USER
     request(store.folder, ControlRequests(cancel=(1,)))
     tune.step()
-    assert (list(tune.trials), tune.killed) == ([], ["a"])
+    assert list(tune.trials) == []
     assert outcomes(store) == ["cancelled", "cancelled", "waiting", "cancelled"]
     assert tune.start("c") == {"number": 2}
     assert tune.notices == []
@@ -121,12 +120,13 @@ def test_cancelled_study_ends_with_every_trial(store: Dispatcher, tune: Controll
     tune.start("a")
     request(store.folder, ControlRequests(desired="cancel"))
     tune.step()
+    assert stopped(store) == [0]
     tune.ended("a", error=True)
     assert tune.start("b") == Searcher.FINISHED
     assert outcomes(store) == ["cancelled"] * 4
 
 
-def test_trial_that_was_complete_before_it_could_be_cancelled_is_complete(
+def test_trial_complete_before_it_could_be_cancelled_is_complete(
     store: Dispatcher, tune: ControlledTune
 ) -> None:
     tune.start("a")
@@ -157,24 +157,6 @@ def test_the_notice_of_a_stop_knows_how_long_reports_take(
     tune.report("a", 10)
     now += 7
     tune.report("a", 20)
-    tune.asked.signalled = True
+    tune.source.signalled = True
     tune.step()
     assert [(notice.running, notice.report_s) for notice in tune.notices] == [(1, 7.0)]
-
-
-def test_tune_is_silent_about_cancelled_trials_only(
-    store: Dispatcher, tune: ControlledTune, caplog: pytest.LogCaptureFixture
-) -> None:
-    tune.start("trial-a")
-    request(store.folder, ControlRequests(cancel=(0,)))
-    tune.step()
-    logger = logging.getLogger("ray.tune.execution.tune_controller")
-    with without_known_errors(tune.steering), caplog.at_level(logging.ERROR):
-        for name in ("trial-a", "trial-b"):
-            logger.error(f"Trial task failed for trial train_trial_{name}")
-        logging.getLogger("ray.tune.tune").error("Trials did not complete: %s", [])
-    logger.error("after")
-    assert [record.getMessage() for record in caplog.records] == [
-        "Trial task failed for trial train_trial_trial-b",
-        "after",
-    ]

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from cluster.stop_flag import POLL_S, StopFlag
 from cluster.tune.inline_trial import InlineTrial
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
@@ -39,13 +41,14 @@ def created(study: Path, number: int, config: CpcConfig) -> TrialFolder:
 
 
 def actor(study: Path, corpus: Corpus, number: int) -> InlineTrial:
-    """What Tune makes in a process of its own."""
+    """The actor, which Tune creates in a process of its own."""
     made = InlineTrial.__new__(InlineTrial)
     made.setup(
         {"number": number},
         study=StudyFolder(study),
         corpus=corpus.folder,
         threads=torch.get_num_threads(),
+        scratch=str(study / "scratch"),
     )
     return made
 
@@ -65,7 +68,7 @@ def test_each_step_is_one_report(tmp_path: Path, corpus: Corpus, alone: Path) ->
     assert log_without_timing(tmp_path, 0) == log_without_timing(alone, 0)
 
 
-def test_trial_stopped_at_a_report_takes_no_further_step_and_leaves_nothing_running(
+def test_trial_stopped_at_a_report_leaves_nothing_running(
     tmp_path: Path, corpus: Corpus, alone: Path
 ) -> None:
     for number in (0, 1):
@@ -78,6 +81,16 @@ def test_trial_stopped_at_a_report_takes_no_further_step_and_leaves_nothing_runn
     assert [result["step"] for result in results(trial)] == list(REPORTS)
     assert [entry.step for entry in TrialFolder(tmp_path, 0).log()] == [REPORTS[0]]
     assert log_without_timing(tmp_path, 1) == log_without_timing(alone, 0)
+
+
+def test_trial_whose_stop_flag_is_set_ends_before_a_report(tmp_path: Path, corpus: Corpus) -> None:
+    created(tmp_path, 0, attempt_config())
+    trial = actor(tmp_path, corpus, 0)
+    assert trial.step()["step"] == REPORTS[0]
+    StopFlag(str(tmp_path / "scratch"), 0).set()
+    time.sleep(POLL_S)
+    assert trial.step() == {"done": True}
+    assert [entry.step for entry in TrialFolder(tmp_path, 0).log()] == [REPORTS[0]]
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def trials_of(tune: Tune) -> list[FrozenTrial]:
     return tune.store.trials()
 
 
-def test_a_trial_stopped_early_is_no_complete_one_and_keeps_its_last_value(tmp_path: Path) -> None:
+def test_trial_stopped_early_is_pruned_and_keeps_its_last_value(tmp_path: Path) -> None:
     stock = StockTune()
     for trial_id, value in (("good", 0.8), ("bad", 0.3)):
         stock.start(trial_id)
@@ -265,7 +265,10 @@ def test_a_step_on_a_logarithmic_range_is_refused_not_dropped(
         converted = OptunaSearch.convert_search_space({"x": tune.qloguniform(1e-4, 1e-1, 1e-4)})
     assert converted["x"].step is None
 
-    text = "name: a\nspace:\n  temperature: {low: 0.01, high: 1.0, log: true, step: 0.01}\nsampler: {kind: random, trials: 4}\n"
+    text = (
+        "name: a\nspace:\n  temperature: {low: 0.01, high: 1.0, log: true, step: 0.01}\n"
+        "sampler: {kind: random, trials: 4}\n"
+    )
     assert problems(tmp_path, text) == [
         "my.yaml:3: space.temperature: a logarithmic range takes no step"
     ]
@@ -289,12 +292,10 @@ def test_only_complete_values_enter_a_mean(tmp_path: Path) -> None:
     assert sorted(cell.outcomes) == sorted(ends.values())
 
 
-def test_pruned_points_are_ranked_behind_complete_ones_and_failed_ones_not_at_all(
+def test_pruned_points_rank_behind_complete_ones(
     tmp_path: Path,
 ) -> None:
-    """What TPE makes of them, as Optuna means it: a pruned trial by how far it came, a failed one
-    not.
-    """
+    """TPE ranks a pruned trial by its last step, as Optuna intends, and a failed one not at all."""
     with our_tune(tmp_path) as ours:
         for number, (outcome, value) in enumerate(
             [

@@ -11,7 +11,7 @@ from study.dispatch.dispatcher import Dispatcher
 from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.results.records import TrialRecord
-from tests.helpers.fake_tune import Tune
+from tests.helpers.fake_tune import Tune, stopped
 from tests.helpers.specs import tiny_spec
 
 MEDIAN = {"kind": "median", "startup_trials": 1}
@@ -31,7 +31,7 @@ def record(store: Dispatcher, number: int) -> TrialRecord:
     return read_study(store.folder).trials[number]
 
 
-def test_runs_at_most_the_concurrent_trials_and_then_says_it_is_finished(store: Dispatcher) -> None:
+def test_runs_at_most_the_concurrent_trials_and_then_finishes(store: Dispatcher) -> None:
     tune = Tune(store)
     assert [tune.start("a"), tune.start("b"), tune.start("c")] == [
         {"number": 0},
@@ -57,7 +57,7 @@ def test_trial_finds_its_configuration_in_its_folder(store: Dispatcher) -> None:
     )
 
 
-def test_complete_trial_keeps_its_final_value_and_every_intermediate_one(store: Dispatcher) -> None:
+def test_complete_trial_keeps_its_final_and_intermediate_values(store: Dispatcher) -> None:
     tune = Tune(store)
     tune.start("a")
     tune.result("a", 10, dev_accuracy=0.6)
@@ -76,16 +76,16 @@ def test_stopped_trial_is_pruned_and_keeps_its_last_value(store: Dispatcher) -> 
     tune.result("a", 30, "complete", dev_accuracy=0.9)
     tune.returned("a")
     tune.start("b")
-    assert tune.given_up == []
+    assert stopped(store) == []
     assert tune.result("b", 10, dev_accuracy=0.1) == "STOP"
-    assert tune.given_up == ["b"]
+    assert stopped(store) == [1]
     tune.search.on_trial_complete(trial_id="b", result={"step": 10})
     assert record(store, 1).outcome == "pruned"
     assert "step 10" in record(store, 1).reason
     assert store.trials()[1].intermediate_values == {10: 0.1}
 
 
-def test_diverged_trial_is_told_with_its_reason_though_it_returned_normally(
+def test_diverged_trial_that_returned_normally_keeps_its_reason(
     store: Dispatcher,
 ) -> None:
     tune = Tune(store)
@@ -99,7 +99,7 @@ def test_diverged_trial_is_told_with_its_reason_though_it_returned_normally(
     assert store.trials()[0].value is None
 
 
-def test_nan_is_a_value_like_any_other_until_the_trial_says_otherwise(store: Dispatcher) -> None:
+def test_nan_is_a_value_like_any_other_until_the_trial_ends(store: Dispatcher) -> None:
     tune = Tune(store)
     tune.start("a")
     assert tune.result("a", 10, dev_accuracy=float("nan")) == "CONTINUE"
@@ -130,7 +130,7 @@ def test_crashed_trial_is_failed_and_keeps_what_it_reported(
     assert record(store, 0).metrics == ({"dev_accuracy": 0.6} if reported else {})
 
 
-def test_trial_whose_process_is_lost_is_handed_out_again_as_often_as_allowed(
+def test_trial_whose_process_died_is_dispatched_again(
     store: Dispatcher,
 ) -> None:
     tune = Tune(store, concurrent=1)
@@ -166,7 +166,7 @@ def test_events_tell_the_whole_story_once(store: Dispatcher) -> None:
         ("ended", 30, "complete", 1),
     ]
     assert {event.planned for event in tune.events} == {3}
-    assert tune.events[-1].assignment.sample == {"temperature": 0.05}
+    assert tune.events[-1].trial.sample == {"temperature": 0.05}
 
 
 def test_pickles_to_nothing(store: Dispatcher) -> None:

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 from ray.exceptions import ActorDiedError
-from ray.train.v2.api.exceptions import ControllerError, TrainingFailedError, WorkerGroupError
+from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
 
-from cluster.train.run import TrainRun
 from cluster.tune.train_trial import last_reported_step, results, worker_resources
 from cpc_core.errors import CorpusError
 from cpc_core.report import Outcome, Report
@@ -24,11 +23,11 @@ def test_workers_reserve_gpus_only_where_asked() -> None:
     assert worker_resources(Resources(cpus_per_worker=2, gpus_per_worker=1)) == {"CPU": 2, "GPU": 1}
 
 
-class Scripted(TrainRun):
+class Scripted:
     """A run whose workers do one deed each time it is looked at, and end after the last."""
 
     def __init__(self, trial: TrialFolder, *deeds: Deed, error: Exception | None = None) -> None:
-        self._trial, self._deeds, self._error = trial, list(deeds), error
+        self._trial, self._deeds, self.error = trial, list(deeds), error
 
     @property
     def running(self) -> bool:
@@ -53,12 +52,14 @@ def rewinds(step: int) -> Deed:
 
 
 def reported(trial: TrialFolder, *deeds: Deed, error: Exception | None = None) -> list[Any]:
-    """What a run's results are: step and outcome of each report, or the reason of a failure."""
+    """A run's results: step and outcome of each report, or outcome and reason of a failure."""
     found = results(
         trial, last_reported_step(trial), Scripted(trial, *deeds, error=error), poll_s=0
     )
     return [
-        (result["step"], result["outcome"]) if "step" in result else result["reason"]
+        (result["step"], result["outcome"])
+        if "step" in result
+        else (result["outcome"], result["reason"])
         for result in found
     ]
 
@@ -88,7 +89,7 @@ def test_each_report_is_a_result_once_its_checkpoint_is_there(trial: TrialFolder
     assert trial.newest_step() == 8
 
 
-def test_reports_that_were_made_while_nobody_looked_are_all_results(trial: TrialFolder) -> None:
+def test_several_reports_between_two_polls_are_all_results(trial: TrialFolder) -> None:
     def many(trial: TrialFolder) -> None:
         for deed in (logs(4), keeps(4), logs(8), keeps(8), logs(12, "complete"), keeps(12)):
             deed(trial)
@@ -96,7 +97,7 @@ def test_reports_that_were_made_while_nobody_looked_are_all_results(trial: Trial
     assert reported(trial, many) == [(4, "running"), (8, "running"), (12, "complete")]
 
 
-def test_steps_taken_again_after_a_worker_was_lost_are_no_results_again(trial: TrialFolder) -> None:
+def test_steps_repeated_after_a_worker_died_are_no_results_again(trial: TrialFolder) -> None:
     lost = (logs(4), keeps(4), logs(8), rewinds(4))
     assert reported(trial, *lost, logs(8), keeps(8), logs(12, "complete"), keeps(12)) == [
         (4, "running"),
@@ -131,15 +132,14 @@ def test_trial_whose_end_was_not_told_gives_its_last_report(trial: TrialFolder) 
     assert reported(trial) == [(8, "complete")]
 
 
-def test_failed_run_says_why_and_what_was_lost_at_its_start_is_an_error(trial: TrialFolder) -> None:
-    damaged = WorkerGroupError("a worker failed", {0: CorpusError("row group 3 cannot be read")})
-    assert reported(trial, logs(4), keeps(4), error=damaged) == [
+def test_error_of_a_worker_is_final_and_anything_else_a_crash(trial: TrialFolder) -> None:
+    damaged = CorpusError("row group 3 cannot be read")
+    final = WorkerGroupError("failed", {0: ActorDiedError(), 1: damaged})
+    assert reported(trial, logs(4), keeps(4), error=final) == [
         (4, "running"),
-        "row group 3 cannot be read",
+        ("failed", "row group 3 cannot be read"),
     ]
-    assert reported(trial, error=TrainingFailedError("first\nthe last line")) == ["the last line"]
-    lost = ControllerError(ActorDiedError())
-    with pytest.raises(RuntimeError, match="a worker was lost while it was being started"):
-        reported(trial, error=lost)
-    with pytest.raises(ConnectionError):
-        reported(trial, error=ConnectionError())
+    died = WorkerGroupError("first\nthe last line\n", {0: ActorDiedError()})
+    assert reported(trial, error=died) == [("crashed", "the last line")]
+    assert reported(trial, error=ControllerError(ActorDiedError()))[0][0] == "crashed"
+    assert reported(trial, error=ConnectionError()) == [("crashed", "ConnectionError")]

@@ -33,7 +33,7 @@ def main() -> int:
 
     def show(event: StudyEvent) -> None:
         sys.stdout.write(
-            json.dumps([event.kind, event.assignment.number, event.step, event.outcome]) + "\n"
+            json.dumps([event.kind, event.trial.number, event.step, event.outcome]) + "\n"
         )
         sys.stdout.flush()
         if args.step:

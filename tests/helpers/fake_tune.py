@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
-
+from cluster.control_source import ControlSource
 from cluster.events import Notice, StudyEvent
-from cluster.tune.control import ControlLoop, ControlSource
-from cluster.tune.scheduler import StorePruning, StudyScheduler
+from cluster.tune.control import ControlLoop
+from cluster.tune.scheduler import StudyScheduler
+from cluster.tune.scratch import SCRATCH
 from cluster.tune.searcher import StudySearcher
 from study.dispatch.dispatcher import Dispatcher
 from study.dispatch.trial_spec import TrialSpec
 
 
-class TrialActor:
-    """The handle of a trial's actor, which notes what it is told."""
+def scratch(store: Dispatcher) -> str:
+    """Folder of the stop flags."""
+    return str(store.folder.path / SCRATCH)
 
-    def __init__(self, trial_id: str, given_up: list[str]) -> None:
-        self.trial_id = trial_id
-        self.give_up = SimpleNamespace(remote=lambda: given_up.append(trial_id))
+
+def stopped(store: Dispatcher) -> list[int]:
+    """Trials whose processes are to end."""
+    flags = Path(scratch(store)).glob("stop-*")
+    return sorted(int(flag.name.removeprefix("stop-")) for flag in flags)
 
 
 class Tune:
@@ -29,15 +33,17 @@ class Tune:
     def __init__(self, store: Dispatcher, concurrent: int = 2) -> None:
         self.store = store
         self.events: list[StudyEvent] = []
-        self.search = StudySearcher(store, concurrent, self.events.append)
-        self.scheduler = StorePruning(self.search)
-        self.given_up: list[str] = []
+        self.search = StudySearcher(store, concurrent, scratch(store), self.events.append)
+        source = ControlSource(store.folder)
+        self.scheduler = StudyScheduler(
+            self.search, ControlLoop(store, self.search, source, lambda notice: None)
+        )
 
     def start(self, trial_id: str) -> object:
         return self.search.suggest(trial_id=trial_id)
 
     def assignment(self, trial_id: str) -> TrialSpec:
-        return self.search._live[trial_id].assignment
+        return self.search._live[trial_id].trial
 
     def result(
         self, trial_id: str, step: int, outcome: str = "running", reason: str = "", **metrics: float
@@ -59,9 +65,8 @@ class Tune:
         self.search.on_trial_complete(trial_id=trial_id, result={"done": True})
 
     def _hand_on(self, trial_id: str, result: dict[str, Any]) -> str:
-        state = SimpleNamespace(ray_actor=TrialActor(trial_id, self.given_up))
-        trial: Any = SimpleNamespace(trial_id=trial_id, temporary_state=state)
-        decision = self.scheduler.on_trial_result(None, trial, result)  # type: ignore[arg-type]
+        trial: Any = SimpleNamespace(trial_id=trial_id)
+        decision: str = self.scheduler.on_trial_result(None, trial, result)  # type: ignore[arg-type]
         if decision != "STOP":
             self.search.on_trial_result(trial_id=trial_id, result=result)
         return decision
@@ -70,19 +75,15 @@ class Tune:
 class ControlledTune:
     """Tune's controller with up to two trials, whose loop also reads control requests."""
 
-    def __init__(self, store: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, store: Dispatcher) -> None:
         self.events: list[StudyEvent] = []
         self.notices: list[Notice] = []
-        self.killed: list[str] = []
-        self.given_up: list[str] = []
         self.trials: dict[str, SimpleNamespace] = {}
-        monkeypatch.setattr(
-            "cluster.tune.control.ray.kill", lambda actor: self.killed.append(actor.trial_id)
+        self.search = StudySearcher(store, 2, scratch(store), self.events.append)
+        self.source = ControlSource(store.folder)
+        self.scheduler = StudyScheduler(
+            self.search, ControlLoop(store, self.search, self.source, self.notices.append)
         )
-        self.search = StudySearcher(store, 2, self.events.append)
-        self.asked = ControlSource(store.folder)
-        self.steering = ControlLoop(store, self.search, self.asked, self.notices.append)
-        self.scheduler = StudyScheduler(self.search, self.steering)
 
     def step(self) -> None:
         self.scheduler.choose_trial_to_run(self)  # type: ignore[arg-type]
@@ -90,8 +91,7 @@ class ControlledTune:
     def start(self, name: str, status: str = "RUNNING") -> object:
         suggested = self.search.suggest(trial_id=name)
         if isinstance(suggested, dict):
-            state = SimpleNamespace(ray_actor=TrialActor(name, self.given_up))
-            self.trials[name] = SimpleNamespace(trial_id=name, status=status, temporary_state=state)
+            self.trials[name] = SimpleNamespace(trial_id=name, status=status)
         return suggested
 
     def report(self, name: str, step: int, outcome: str = "running") -> str:

@@ -186,7 +186,7 @@ node's raylet.
 TITLES: dict[Kind, tuple[str, ...]] = {
     "worker": ("ray::RayTrainWorker", "ray::execute."),
     "controller": ("ray::TrainController",),
-    "trial": ("ray::NestedTrial", "ray::InlineTrial", "ray::ResourceTrainable"),
+    "trial": ("ray::RayTrainTrial", "ray::InlineTrial", "ray::ResourceTrainable"),
 }
 """How Ray names the processes, whatever method they are in."""
 

@@ -13,7 +13,7 @@ import sys
 import zlib
 
 from cluster.data import batches
-from cluster.kinds import connected
+from cluster.kinds import cluster_at
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.reading.batches import Batch
 from cpc_core.errors import CpcError
@@ -21,8 +21,8 @@ from cpc_core.errors import CpcError
 SEED, BATCH_SIZE = 3, 20
 
 
-# Small enough that a short run passes from this process's own windows through several executions.
-batches.OWN_WINDOWS, batches.EXECUTION_WINDOWS, batches.AHEAD_WINDOWS = 1, 3, 1
+# Few enough that a short run passes from the windows of this process to those of tasks.
+batches.OWN_WINDOWS = 1
 
 
 def line(batch: Batch) -> list[object]:
@@ -36,7 +36,7 @@ def show(value: object) -> None:
 
 
 if __name__ == "__main__":
-    with connected(sys.argv[1]):
+    with cluster_at(sys.argv[1]).connect(None):
         for folder, start, stop, rank, world in json.loads(sys.argv[2]):
             try:
                 for batch in batches.ray_batches(

@@ -139,8 +139,8 @@ def test_a_flipped_byte_ends_the_stream_and_is_located(
     (*_, steps), (*_, ending) = after
     last = last_window(damaged)
     assert ending is not None
+    group = last.row_groups[0]
     assert ending.startswith(
-        f"CorpusError: row group {last.row_groups[0].index} of shard {last.row_groups[0].shard} "
-        "cannot be read ("
+        f"CorpusError: row group {group.index} of shard {group.shard} cannot be read ("
     )
     assert steps == expected(corpus, 0)[: last.first_position // BATCH_SIZE]

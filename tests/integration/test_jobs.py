@@ -153,7 +153,7 @@ def test_a_submission_waits_for_a_node_that_has_just_started(
 
 
 def test_unknown_job_is_not_found(head: str) -> None:
-    with pytest.raises(NotFoundError, match="knows no study job cpc-nothing"):
+    with pytest.raises(NotFoundError, match="has no study job cpc-nothing"):
         jobs.status("cpc-nothing", address=head)
 
 

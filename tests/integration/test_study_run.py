@@ -32,7 +32,7 @@ SPEC: StudySpec = tiny_spec(
 NESTED = SPEC.model_copy(
     update={"resources": Resources(concurrent_trials=2, cpus_per_worker=0.5, inline=False)}
 )
-"""The same trials as Ray Train runs, fed by Ray Data."""
+"""The same trials as Ray Train runs, fed by reading tasks."""
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +186,5 @@ def test_more_workers_than_cpus_are_refused_before_any_start(
     driver = Driver(marked, spec, tmp_path / "study")
     code, errors = driver.finish()
     assert code == 1
-    assert (
-        "500 workers × 1 CPU + 125 for data = 625 CPUs, the cluster has "
-        f"{len(os.sched_getaffinity(0))}" in errors
-    )
+    cpus = len(os.sched_getaffinity(0))
+    assert f"500 workers × 1 CPU + 125 for data = 625 CPUs, the cluster has {cpus}" in errors

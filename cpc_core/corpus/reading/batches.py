@@ -1,4 +1,4 @@
-"""Batches of the training steps, assembled from windows that this process or Ray Data reads."""
+"""Batches of the training steps, assembled from windows that this process or Ray tasks read."""
 
 from __future__ import annotations
 
