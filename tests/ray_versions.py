@@ -80,7 +80,8 @@ def main() -> int:
     versions = parser.parse_args().versions or default_versions()
     print(
         f"{time.strftime('%Y-%m-%d')}, Python {platform.python_version()}, "
-        f"{len(os.sched_getaffinity(0))} CPUs, optuna {version('optuna')}, torch {version('torch')}",
+        f"{len(os.sched_getaffinity(0))} CPUs, optuna {version('optuna')}, "
+        f"torch {version('torch')}",
         flush=True,
     )
     return 0 if sum(map(tested, versions)) == len(versions) else 1

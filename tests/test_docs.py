@@ -20,7 +20,7 @@ from tests.helpers.recordings import write_tone
 ROOT = Path(__file__).parents[1]
 
 
-FOLDERS = (".", "cpc_core", "study", "tests/benchmarks")
+FOLDERS = (".", "cpc_core", "study", "cluster", "tests/benchmarks")
 README = "\n".join((ROOT / name / "README.md").read_text(encoding="utf-8") for name in FOLDERS)
 FRONT_PAGE_LINES = 150
 

@@ -110,7 +110,7 @@ def wait_for_reports(log: Path, more_than: int, process: subprocess.Popen[str]) 
         time.sleep(0.1)
 
 
-def test_an_interrupted_trial_resumes_from_its_checkpoint(home: Path) -> None:
+def test_an_interrupted_trial_resumes_and_stops_on_request(home: Path) -> None:
     log = home / "long" / "trials" / "t00000" / "metrics.jsonl"
     running = start_cpc(*LONG, cwd=home)
     wait_for_reports(log, 2, running)
@@ -122,6 +122,8 @@ def test_an_interrupted_trial_resumes_from_its_checkpoint(home: Path) -> None:
 
     resumed = start_cpc(*LONG, cwd=home)
     wait_for_reports(log, len(before), resumed)
-    resumed.kill()
-    resumed.communicate(timeout=60)
+    assert "is requested to stop" in cpc("study", "stop", "long", cwd=home).err
+    _, err = resumed.communicate(timeout=60)
+    assert resumed.returncode == 0, err
+    assert "stopped: the same command resumes from the last checkpoint" in err
     assert log.read_text().splitlines()[: len(before) - 1] == before[:-1]

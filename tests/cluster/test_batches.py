@@ -1,7 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,9 +11,12 @@ import pytest
 import torch
 
 from cluster.data import batches
-from cluster.data.batches import AHEAD_WINDOWS, OWN_WINDOWS, ray_batches, read_tables
+from cluster.data.batches import ray_batches
+from cluster.data.window_reader import read
 from cpc_core.corpus.reading.batches import Batch, batches_in_process
 from cpc_core.corpus.reading.order import ReadPlan, WindowRead, read_window
+from cpc_core.errors import CorpusError
+from tests.helpers.damage import flip_audio_bit
 from tests.helpers.recordings import noise_corpus
 
 
@@ -25,51 +30,122 @@ def same(ours: Iterable[Batch], theirs: Iterable[Batch]) -> bool:
     )
 
 
-class Tasks:
-    """Reads windows in this process, when their tables are needed, and counts them."""
+@pytest.fixture
+def executions(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Reads windows in this process, as Ray Data would, and notes the size of each execution when
+    it starts.
+    """
+    sizes: list[int] = []
 
-    def __init__(self) -> None:
-        self.submitted = self.fetched = 0
+    def tables(windows: list[WindowRead]) -> Iterator[pa.Table]:
+        sizes.append(len(windows))
+        yield from map(read_window, windows)
 
-    def submit(self, window: WindowRead) -> Callable[[], pa.Table]:
-        self.submitted += 1
-        return partial(self._fetch, window)
-
-    def _fetch(self, window: WindowRead) -> pa.Table:
-        self.fetched += 1
-        return read_window(window)
-
-
-def windows(folder: Path, stop: int) -> Iterator[WindowRead]:
-    return ReadPlan(noise_corpus(folder, train=20).row_groups("train"), 0, 20).windows(0, stop)
+    monkeypatch.setattr(batches, "_tables", tables)
+    return sizes
 
 
 @pytest.mark.parametrize(("start", "rank", "world"), [(0, 0, 1), (7, 0, 1), (0, 1, 2)])
-def test_windows_of_tasks_give_the_batches_of_one_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: int, rank: int, world: int
+def test_chained_executions_give_the_batches_of_one_process(
+    tmp_path: Path,
+    executions: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    start: int,
+    rank: int,
+    world: int,
 ) -> None:
-    tasks = Tasks()
-    monkeypatch.setattr(batches, "read_tables", partial(read_tables, submit=tasks.submit))
+    monkeypatch.setattr(batches, "EXECUTION_WINDOWS", 3)
+    monkeypatch.setattr(batches, "AHEAD_WINDOWS", 1)
     corpus = noise_corpus(tmp_path, train=20)
     arguments = (corpus, 5, 4, start, 40, rank, world)
     assert same(ray_batches(*arguments), batches_in_process(*arguments))
-    read = list(ReadPlan(corpus.row_groups("train"), 5, 4).windows(start, 40, rank, world))
-    assert tasks.submitted == tasks.fetched == len(read) - OWN_WINDOWS > AHEAD_WINDOWS
+    windows = list(ReadPlan(corpus.row_groups("train"), 5, 4).windows(start, 40, rank, world))
+    assert sum(executions) == len(windows) - batches.OWN_WINDOWS
+    assert max(executions) == 3
 
 
-def test_first_tasks_start_before_the_first_table_is_requested(tmp_path: Path) -> None:
-    tasks = Tasks()
-    tables = read_tables(windows(tmp_path, 12), tasks.submit)
-    assert (tasks.submitted, tasks.fetched) == (AHEAD_WINDOWS, 0)
+def test_next_execution_starts_while_the_last_windows_are_used(
+    tmp_path: Path, executions: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "EXECUTION_WINDOWS", 4)
+    monkeypatch.setattr(batches, "AHEAD_WINDOWS", 2)
+    corpus = noise_corpus(tmp_path, train=20)
+    tables = batches.read_tables(ReadPlan(corpus.row_groups("train"), 0, 20).windows(0, 12))
+    list(islice(tables, batches.OWN_WINDOWS + 2))
+    assert executions == [4]
+    next(tables)
+    tables.close()
+    assert executions == [4, 4]
+
+
+def test_windows_of_a_long_training_are_not_made_at_once(
+    tmp_path: Path, executions: list[int]
+) -> None:
+    corpus = noise_corpus(tmp_path, train=20)
+    taken = 0
+
+    def counted() -> Iterator[WindowRead]:
+        nonlocal taken
+        for window in ReadPlan(corpus.row_groups("train"), 0, 20).windows(0, 10**9):
+            taken += 1
+            yield window
+
+    tables = batches.read_tables(counted())
+    next(tables)
+    assert taken <= 2 * batches.EXECUTION_WINDOWS
     tables.close()
 
 
-def test_a_slow_consumer_has_few_windows_in_memory(tmp_path: Path) -> None:
-    tasks = Tasks()
-    tables = read_tables(windows(tmp_path, 10**9), tasks.submit)
-    for _ in range(OWN_WINDOWS + 4):
-        next(tables)
-    # One is ready in the reading thread, one more may be on its way there.
-    assert tasks.fetched <= 4 + 2
-    assert tasks.submitted <= tasks.fetched + AHEAD_WINDOWS
-    tables.close()
+def test_what_was_started_is_closed_when_the_stream_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running: list[int] = []
+    # As a traceback may hold on to one: it must be closed, not only forgotten.
+    held: list[Iterator[pa.Table]] = []
+
+    def read_here(windows: list[WindowRead]) -> Iterator[pa.Table]:
+        running.append(len(windows))
+        try:
+            yield from map(read_window, windows)
+        finally:
+            running.remove(len(windows))
+
+    def tables(windows: list[WindowRead]) -> Iterator[pa.Table]:
+        held.append(read_here(windows))
+        return held[-1]
+
+    monkeypatch.setattr(batches, "_tables", tables)
+    monkeypatch.setattr(batches, "EXECUTION_WINDOWS", 4)
+    corpus = noise_corpus(tmp_path, train=20)
+    for taken in (0, 1, batches.OWN_WINDOWS + 1, batches.OWN_WINDOWS + 5):
+        stream = ray_batches(corpus, 0, 20, 0, 20)
+        assert len(list(islice(stream, taken))) == taken
+        # A thread starts the execution.
+        patience = time.monotonic() + 10
+        while not running and time.monotonic() < patience:
+            time.sleep(0.001)
+        assert running
+        del stream
+        assert not running
+        assert not [
+            thread for thread in threading.enumerate() if thread.name.startswith("ray-data-start")
+        ]
+
+
+def test_damage_read_elsewhere_is_the_same_error_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = noise_corpus(tmp_path, train=20)
+    monkeypatch.setattr(
+        batches, "_tables", lambda windows: (read({"window": [window]}) for window in windows)
+    )
+    monkeypatch.setattr(batches, "OWN_WINDOWS", 0)
+    flip_audio_bit(Path(corpus.folder) / "train-00000.parquet", [1])
+    with pytest.raises(
+        CorpusError,
+        match=(
+            r"row group 1 of shard .*train-00000\.parquet cannot be read \(.*\): "
+            r"import the corpus again"
+        ),
+    ):
+        next(ray_batches(corpus, 0, 20, 0, 20))

@@ -21,8 +21,8 @@ from cpc_core.errors import CpcError
 SEED, BATCH_SIZE = 3, 20
 
 
-# Few enough that a short run passes from the windows of this process to those of tasks.
-batches.OWN_WINDOWS = 1
+# Few enough that a short run passes from one execution to the next.
+batches.OWN_WINDOWS, batches.EXECUTION_WINDOWS, batches.AHEAD_WINDOWS = 1, 4, 2
 
 
 def line(batch: Batch) -> list[object]:
