@@ -1,5 +1,4 @@
-"""Contrastive Predictive Coding of audio with an adversary: the science, free of any cluster or
-study code.
+"""Contrastive predictive coding of audio with an adversary: the science, without any cluster code.
 
 Importing the package imports nothing heavy: `cpc_core.config` and `cpc_core.geometry` work without
 torch.

@@ -133,9 +133,7 @@ class StoragePath:
         return {info.base_name: info.size for info in found if info.type == fs.FileType.File}
 
     def walk_files(self) -> dict[str, fs.FileInfo]:
-        """Every file in the folder and the folders in it, by its path from here; empty where there
-        is no folder.
-        """
+        """Every file below the folder, by its path from here; empty where there is no folder."""
         found = self.filesystem.get_file_info(
             fs.FileSelector(self.path, allow_not_found=True, recursive=True)
         )

@@ -1,3 +1,1 @@
-"""Studies: what is asked, what was recorded, and what it says. Imports neither Ray, torch nor
-plotly.
-"""
+"""Studies: specs, trials, records and what they show."""

@@ -20,8 +20,9 @@ from cpc_core.corpus.reading.order import ReadPlan, WindowRead, read_window
 from cpc_core.corpus.reading.prefetch import prefetch
 
 OWN_WINDOWS = 2
-"""Windows that the worker reads itself before the first execution's: Ray Data needs seconds to
-start, a window a fraction of one.
+"""Windows that the worker reads itself, before those of the first execution.
+
+Ray Data needs seconds to start, a window a fraction of one.
 """
 
 

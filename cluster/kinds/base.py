@@ -37,8 +37,10 @@ SETTINGS = {
 
 
 API_SERVER = "RAY_API_SERVER_ADDRESS"
-"""Variable with the dashboard's address: Ray Train frees the workers of a trial whose process died
-through it, and must ask the right one where several Rays run.
+"""Variable with the address of the dashboard.
+
+Ray Train frees the workers of a trial whose process died through it, and must use the right one
+where several Rays run.
 """
 
 

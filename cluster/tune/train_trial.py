@@ -30,8 +30,9 @@ CONTROLLER_FAILURES = 2
 
 
 ACTOR_RESOURCES: dict[str, float] = {"CPU": 0, "memory": 64 * 2**20}
-"""Reservation of a trial's own process: no CPU, those belong to its workers, but Tune refuses to
-reserve nothing at all. The search bounds the number of trials.
+"""Reservation of a trial's own process: no CPU, those belong to its workers.
+
+Tune refuses to reserve nothing at all. The search bounds the number of trials.
 """
 
 
@@ -40,9 +41,7 @@ ABORT_S = 60.0
 
 
 POLL_S, STORED_POLL_S = 0.1, 2.0
-"""Seconds between two looks at a trial's log: on a disk, and in an object store, where each is a
-request.
-"""
+"""Seconds between two looks at a trial's log, on a disk and in an object store."""
 
 
 class Run(Protocol):

@@ -15,8 +15,10 @@ from study.analysis.labels import interval_text, number, value_label
 from study.analysis.statistics import Interval
 
 REACH = 1.5
-"""Spans of the seeds by which an axis follows intervals on either side, at most: with two seeds an
-interval is 13 standard errors wide, and an axis that contained it would flatten what was measured.
+"""Largest share of an axis, in spans of the seeds, that intervals add on either side.
+
+With two seeds an interval is 13 standard errors wide, and an axis that contained it would flatten
+what was measured.
 """
 
 LABEL_PX = 15

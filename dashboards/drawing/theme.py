@@ -31,9 +31,7 @@ COLOURS = (
     "#7d4e24",
     "#b8234f",
 )
-"""Okabe and Ito's order, darkened until thin lines and small text keep 3 : 1 against white, then
-three more for the adversaries.
-"""
+"""Okabe and Ito's order, darkened to 3 : 1 against white, then three more for the adversaries."""
 
 SYMBOLS = (
     "circle",

@@ -13,8 +13,10 @@ CONFIDENCE = 0.95
 """Coverage of every interval, unless another is stated."""
 
 BOOTSTRAP_SEEDS = 5
-"""Fewer values have too few different resamples: on simulated normal and skewed seeds the interval
-came within two points of its coverage from five on.
+"""Values that a bootstrap interval needs: fewer have too few different resamples.
+
+On simulated normal and skewed seeds the interval came within two points of its coverage from five
+on.
 """
 
 BOOTSTRAP_DRAWS = 2000

@@ -10,8 +10,9 @@ from study.spec.study_spec import StudySpec
 from study.storage.attributes import CANCELLED_BY_USER, TrialAttributes, outcome_of, successors
 
 UNTRAINED = ("waiting", "failed", "cancelled")
-"""Outcomes of trials that do not keep another of the same configuration from being trained, unless
-the user cancelled them.
+"""Outcomes after which another trial of the same configuration is trained.
+
+A trial that the user cancelled is the exception.
 """
 
 

@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 BACKENDS = {
     "postgresql": "study.storage.postgres:PostgresStorage",
 }
-"""Scheme of `store` → class, as an import path: a backend's package may be missing, and a spec is
-checked without it.
+"""Scheme of `store` → class, as an import path.
+
+A backend's package may be missing, and a spec is checked without it.
 """
 
 

@@ -37,8 +37,9 @@ CONNECT_TIMEOUT_S = 10
 """Seconds that a server has to answer."""
 
 GRACE_S = 5.0
-"""Seconds without a driver after which another one acquires a running trial: its worker processes
-end a moment after its driver.
+"""Seconds without a driver after which another one acquires a running trial.
+
+Its worker processes end a moment after its driver.
 """
 
 TURN_S = 120
