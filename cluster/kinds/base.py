@@ -8,7 +8,9 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, redirect_stdout
+from io import StringIO
 from typing import Any, ClassVar, Protocol, TextIO
+from warnings import catch_warnings, filterwarnings
 
 import ray
 
@@ -80,12 +82,14 @@ def ray_settings(more: Mapping[str, str]) -> Iterator[None]:
     # died.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     try:
-        with redirect_stdout(output):
-            try:
-                yield
-            finally:
-                ray.shutdown()
+        # Warnings are for programs that call Ray themselves.
+        with redirect_stdout(output), catch_warnings():
+            filterwarnings("ignore", module=r"ray\.")
+            yield
     finally:
+        with redirect_stdout(StringIO()):
+            # Repeated errors that Ray has kept back are printed here, by this thread.
+            ray.shutdown()
         os.environ.clear()
         os.environ.update(saved)
 
