@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from search_spaces.fields import nearest
 from study.errors import NotFoundError
-from study.folders.study_folder import StudyFolder
+from study.folders.study_folder import SPEC, StudyFolder
 from study.storage.backends import storage_errors
 
 HOME = Path("studies")
@@ -88,5 +88,4 @@ def target_path(given: str | None, name: str) -> StudyFolder:
 
 def list_studies() -> list[StudyFolder]:
     """The studies in `studies/`."""
-    folders = (StudyFolder(path) for path in sorted(HOME.glob("*")))
-    return [folder for folder in folders if folder.holds_study()]
+    return [StudyFolder(spec.parent) for spec in sorted(HOME.glob(f"*/{SPEC}"))]

@@ -45,7 +45,9 @@ class StudyFolder:
     <study>/spec.yaml          the spec that the study was started with
     <study>/provenance.json    versions, hardware and corpus of its first run
     <study>/prediction.json    its predicted cost
-    <study>/journal.log        its trials, unless the spec names a database for them
+    <study>/journal.log        its trials, unless the spec names a database for them; in an object
+                               store the folder `journal`
+    <study>/driver.lock        the lock of its driver; in an object store `drivers/driver.json`
     <study>/control.json       requests to its driver
     <study>/trials/t00000/     one folder a trial: configuration, metrics log, checkpoints
 

@@ -98,9 +98,9 @@ def _translate(
     if isinstance(error, CpcError):
         return error
     if not folder.path.is_local and isinstance(error, OSError):
+        reason = error.strerror or str(error).partition("\n")[0]
         return UnreachableError(
-            f"{folder} cannot be used ({error.strerror or str(error).partition(': ')[0]}): check "
-            "the address, the credentials and that the bucket exists; nothing of a study there is "
-            "lost"
+            f"{folder} cannot be used ({reason}): check the address, the credentials and that the "
+            "bucket exists; nothing of a study there is lost"
         )
     return None if storage is None else storage.explain(error)

@@ -86,12 +86,21 @@ class ObjectStore(SingleDriver):
         """
         # A version from an earlier call would take over a lease without watching it.
         self._lease = VersionedObject(self._objects, LEASE)
-        watched_s, free = time.monotonic(), True
+        try:
+            self._write_lease()
+        except ChangedError:
+            self._take_over()
+        self._thread.start()
+
+    def _take_over(self) -> None:
+        holder, watched_s = json.loads(self._lease.read()), time.monotonic()
         while True:
-            if free:
+            if holder["released"] or time.monotonic() - watched_s > LEASE_S:
                 with suppress(ChangedError):
                     self._write_lease()
-                    break
+                    return
+            else:
+                time.sleep(RENEW_S / 6)
             version, holder = self._lease.version, json.loads(self._lease.read())
             if self._lease.version != version:
                 raise CpcError(
@@ -99,10 +108,6 @@ class ObjectStore(SingleDriver):
                     "resume; for drivers at the same time the spec's store must be a PostgreSQL "
                     "database"
                 )
-            free = holder["released"] or time.monotonic() - watched_s > LEASE_S
-            if not free:
-                time.sleep(RENEW_S / 6)
-        self._thread.start()
 
     def open(self) -> BaseStorage:
         return JournalStorage(ObjectJournal(self._objects, self))
@@ -235,19 +240,22 @@ class VersionedObject:
         """
         # A write may have succeeded although the store's answer was lost.
         self._unconfirmed.append(content)
-        stored = b""
+        version, stored = self.version, b""
         while stored != content:
             try:
-                put = self._objects.put(self._path, content, mode=self.version or "create")
+                put = self._objects.put(self._path, content, mode=version or "create")
             except (AlreadyExistsError, PreconditionError) as error:
-                stored = self.read()
+                found = self._objects.get(self._path)
+                version, stored = _version(found.meta), bytes(found.bytes())
                 if stored not in self._unconfirmed:
+                    # The version stays, so that each later write fails, too.
                     raise ChangedError(
                         f"another driver has written {self._path}: nothing of the study is lost, "
                         "`cpc study resume` continues once that driver has ended"
                     ) from error
             else:
-                self.version, stored = _version(put), content
+                version, stored = _version(put), content
+        self.version = version
         self._unconfirmed.clear()
 
 

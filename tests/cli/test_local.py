@@ -127,3 +127,11 @@ def test_an_interrupted_trial_resumes_and_stops_on_request(home: Path) -> None:
     assert resumed.returncode == 0, err
     assert "stopped: the same command resumes from the last checkpoint" in err
     assert log.read_text().splitlines()[: len(before) - 1] == before[:-1]
+
+    before = log.read_text().splitlines()
+    cancelled = start_cpc(*LONG, cwd=home)
+    wait_for_reports(log, len(before), cancelled)
+    cpc("study", "cancel", "long", cwd=home)
+    _, err = cancelled.communicate(timeout=60)
+    assert cancelled.returncode == 130, err
+    assert "cancelled by the user: `cpc study retry long`, then the same command" in err

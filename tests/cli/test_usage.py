@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from search_spaces.fields import allowed_values
+from study.cli.arguments import list_studies, study_folder
+from study.errors import NotFoundError
 from tests.helpers.cli import COMMANDS, cpc, cpc_process
 
 
@@ -110,3 +116,31 @@ def test_help_breaks_lines_only_at_the_terminals_edge() -> None:
     row = cpc("study", "stop", "--help").out.partition("--grace-s FLOAT")[2].splitlines()[0]
     assert row.strip(" │").startswith("Seconds that a job's trials have")
     assert len(row.rstrip(" │")) > 80
+
+
+@contextmanager
+def without_root() -> Iterator[None]:
+    """The super-user may read everything: the block runs as nobody instead."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_unreadable_folder_in_studies_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Not in pytest's own folder, which nobody else may read.
+    with tempfile.TemporaryDirectory() as home:
+        Path(home).chmod(0o755)
+        monkeypatch.chdir(home)
+        unreadable = Path("studies", "unreadable")
+        unreadable.mkdir(parents=True)
+        unreadable.chmod(0)
+        with without_root():
+            assert list_studies() == []
+            with pytest.raises(NotFoundError, match="there is no study 'typo' here"):
+                study_folder("typo")
+        unreadable.chmod(0o700)
+        monkeypatch.undo()

@@ -112,6 +112,9 @@ def run(
         message(f"stopped: the same command resumes from the last checkpoint in {folder}")
         return
     if trial.outcome == "cancelled" and progress.steps_taken:
+        message(
+            f"{trial.reason}: `cpc study retry {folder}`, then the same command, trains it again"
+        )
         raise KeyboardInterrupt
     if trial.outcome != "complete":
         raise StudyFailedError(f"the trial {trial.outcome}: {trial.reason}")
