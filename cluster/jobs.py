@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import requests
+from ray.exceptions import RayError, RpcError
 from ray.job_submission import JobDetails, JobSubmissionClient
 
 from cluster.kinds.capacity import ClusterError
@@ -218,12 +219,12 @@ def _client(address: str) -> Iterator[JobSubmissionClient]:
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
         yield JobSubmissionClient(address)
-    except (ConnectionError, requests.exceptions.ConnectionError) as error:
+    except (ConnectionError, requests.exceptions.ConnectionError, RpcError) as error:
         raise UnreachableError(
             f"no Ray cluster answers at {address}: start one with `ray start --head`, or give the "
             "address of its dashboard, for example --address http://127.0.0.1:8265"
         ) from error
-    except RuntimeError as error:
+    except (RuntimeError, RayError) as error:
         raise ClusterError(f"the cluster at {address} refused: {error}") from error
 
 

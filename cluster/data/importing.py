@@ -13,7 +13,7 @@ from cluster.data.context import configure_ray_data
 from cluster.kinds import cluster_at
 from cpc_core.corpus.importing.part_import import import_part
 from cpc_core.corpus.importing.workspace import Workspace
-from cpc_core.errors import CorpusError, StorageError
+from cpc_core.errors import CpcError, StorageError
 
 PART_CPUS = 1
 """Decoding and resampling occupy one core."""
@@ -67,6 +67,6 @@ def part_task(work: Workspace, batch: dict[str, Any]) -> pa.Table:
     error = ""
     try:
         import_part(work, str(batch["part"][0]), counts.append)
-    except CorpusError as failed:
+    except CpcError as failed:
         error = str(failed)
     return pa.table({"recordings": [sum(counts)], "error": [error]})

@@ -7,19 +7,19 @@ from typing import Any
 import pyarrow as pa
 
 from cpc_core.corpus.reading.order import read_window
-from cpc_core.errors import CorpusError
+from cpc_core.errors import CorpusError, CpcError
 
 _DAMAGE = "damage"
 
 
 def read(batch: dict[str, Any]) -> pa.Table:
-    """Reads the one window of a batch; of a damaged one, the message instead of its clips.
+    """Reads the one window of a batch; of an unreadable one, the message instead of its clips.
 
     Ray keeps no types of errors.
     """
     try:
         return read_window(batch["window"][0])
-    except CorpusError as error:
+    except CpcError as error:
         return pa.table({_DAMAGE: [str(error)]})
 
 
@@ -27,7 +27,7 @@ def raise_if_damaged(table: pa.Table) -> pa.Table:
     """Returns a table of clips unchanged.
 
     Raises:
-        CorpusError: The window is damaged; names the shard and the row group.
+        CorpusError: The window cannot be read; names the shard, or the store.
     """
     if _DAMAGE in table.column_names:
         raise CorpusError(table[_DAMAGE][0].as_py())

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import ClassVar
 
 import ray
+from ray.exceptions import RayError
 from ray.job_submission import JobSubmissionClient
 
 from cluster.kinds.base import API_SERVER, SETTINGS, ray_settings
@@ -38,14 +39,13 @@ class RunningRay:
         """Joins the cluster for the length of the block."""
         with ray_settings({}):
             try:
-                dashboard = JobSubmissionClient(self._address).get_address()
                 ray.init(
                     address=self._address,
                     log_to_driver=False,
                     logging_level=logging.ERROR,
-                    runtime_env={"env_vars": {**SETTINGS, API_SERVER: dashboard}},
+                    runtime_env={"env_vars": {**SETTINGS, **self._dashboard()}},
                 )
-            except (ConnectionError, ValueError, RuntimeError) as error:
+            except (ConnectionError, ValueError, RuntimeError, RayError) as error:
                 raise UnreachableError(
                     f"no Ray cluster answers at {self._address} ({error}): start one with "
                     "`ray start --head`, or give another --address"
@@ -53,3 +53,13 @@ class RunningRay:
             if resources is not None:
                 self.capacity().require(resources)
             yield
+
+    def _dashboard(self) -> dict[str, str]:
+        """Variable with the address of the dashboard, if one can be reached from this node.
+
+        By default a dashboard answers on the head node alone, and a study runs without it.
+        """
+        try:
+            return {API_SERVER: JobSubmissionClient(self._address).get_address()}
+        except ConnectionError:
+            return {}

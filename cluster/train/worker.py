@@ -28,14 +28,14 @@ def train_worker(task: Mapping[str, Any]) -> None:
     The reports are read from the trial's log: Ray Train receives none.
 
     Args:
-        task: `study` and `corpus`: folders or URIs. `number`: the trial. `scratch`: folder of its
-            stop flag. `threads`: CPU threads of this worker.
+        task: `study` and `corpus`: folders or URIs. `number`: the trial. `scratch` and `attempt`:
+            folder and number of its stop flag. `threads`: CPU threads of this worker.
 
     Raises:
         CpcError: Another attempt cannot help. It ends all workers: the others may be waiting for
             this one in a collective.
     """
-    flag = StopFlag(task["scratch"], task["number"])
+    flag = StopFlag(task["scratch"], task["number"], task["attempt"])
     Thread(target=_exit_when_set, args=(flag,), name="stop-flag", daemon=True).start()
     torch.set_num_threads(task["threads"])
     if torch.cuda.is_available():

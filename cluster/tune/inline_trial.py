@@ -55,7 +55,8 @@ class InlineTrial(ray.tune.Trainable):
         """Prepares the process, and its first trial.
 
         Args:
-            config: `number`: the trial, whose folder holds its configuration.
+            config: `number`: the trial, whose folder holds its configuration. `attempt`: of its
+                stop flag.
             study: The study folder.
             corpus: The corpus folder.
             threads: CPU threads.
@@ -63,12 +64,12 @@ class InlineTrial(ray.tune.Trainable):
         """
         torch.set_num_threads(threads)
         self._study, self._corpus, self._scratch = study, corpus, scratch
-        self._reports = self._training(config["number"])
+        self._reports = self._training(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Prepares the next trial."""
         self.cleanup()
-        self._reports = self._training(new_config["number"])
+        self._reports = self._training(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
@@ -84,15 +85,15 @@ class InlineTrial(ray.tune.Trainable):
         """Closes the trial's readers, wherever its training is."""
         self._reports.close()
 
-    def _training(self, number: int) -> Generator[Report, None, None]:
-        flag = StopFlag(self._scratch, number)
+    def _training(self, config: dict[str, Any]) -> Generator[Report, None, None]:
+        flag = StopFlag(self._scratch, config["number"], config["attempt"])
 
         def stop_if_requested(step: int, measured: StepMetrics) -> None:
             if flag.is_set():
                 raise TrialStopped
 
         yield from run_attempt(
-            self._study.trial(number),
+            self._study.trial(config["number"]),
             Corpus.open(self._corpus),
             in_process,
             on_step=stop_if_requested,

@@ -16,15 +16,18 @@ SCRATCH = ".scratch"
 def scratch_folder(study: StoragePath, *, shared: bool) -> Iterator[str]:
     """Empty folder inside the study, which every node can reach, for the length of the block.
 
-    A folder that a killed driver has left is removed by the next one.
+    A folder that a killed driver has left is removed by the next one. While it cannot be, the new
+    folder has another name: old stop flags would end new trials.
 
     Args:
         study: The study folder.
         shared: True if there may be other drivers. Each has a folder of its own then, which stays
             if the driver is killed.
     """
-    folder = study / (f"{SCRATCH}-{uuid4().hex[:12]}" if shared else SCRATCH)
+    folder = study / SCRATCH
     _remove(folder)
+    if shared or folder.exists():
+        folder = study / f"{SCRATCH}-{uuid4().hex[:12]}"
     if folder.is_local:
         Path(folder).mkdir(exist_ok=True)
     try:

@@ -101,7 +101,7 @@ class StudySearcher(Searcher):
             return None
         if self._lost:
             self._live[trial_id] = self._lost.pop(0)
-            return {"number": self._live[trial_id].trial.number}
+            return self._config(self._live[trial_id])
         trial, self._first = self._first, None
         if trial is None:
             if self.desired == "pause":
@@ -111,7 +111,7 @@ class StudySearcher(Searcher):
             return None if self._live else _FINISHED
         self._live[trial_id] = RunningTrial(trial)
         self._emit("started", self._live[trial_id])
-        return {"number": trial.number}
+        return self._config(self._live[trial_id])
 
     def record(self, trial_id: str, result: Mapping[str, Any]) -> bool:
         """Records a result, whose checkpoint is on disk; True if the trial is to be stopped."""
@@ -137,7 +137,7 @@ class StudySearcher(Searcher):
         stop = live.pruned or live.resumable or live.cancelled
         if stop:
             # Tune keeps the trial's actor for a later one, and calls it only then.
-            StopFlag(self._scratch, number).set()
+            self._flag(live).set()
         return stop
 
     def leave_resumable(self, trial_id: str) -> bool:
@@ -158,7 +158,7 @@ class StudySearcher(Searcher):
         ):
             return False
         live.cancelled = True
-        StopFlag(self._scratch, live.trial.number).set()
+        self._flag(live).set()
         return True
 
     def on_trial_complete(
@@ -190,6 +190,13 @@ class StudySearcher(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Restores nothing: every run creates a new Tuner over the storage."""
+
+    def _config(self, live: RunningTrial) -> dict[str, Any]:
+        """Tune's configuration of an attempt at a trial."""
+        return {"number": live.trial.number, "attempt": self._losses[live.trial.number]}
+
+    def _flag(self, live: RunningTrial) -> StopFlag:
+        return StopFlag(self._scratch, **self._config(live))
 
     def _time(self, live: RunningTrial) -> None:
         now = time.monotonic()

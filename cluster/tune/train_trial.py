@@ -90,7 +90,8 @@ class RayTrainTrial(ray.tune.Trainable):
         """Begins its first trial.
 
         Args:
-            config: `number`: the trial, whose folder holds its configuration.
+            config: `number`: the trial, whose folder holds its configuration. `attempt`: of its
+                stop flag.
             study: The study folder.
             corpus: The corpus folder.
             resources: Workers and what each reserves.
@@ -102,12 +103,12 @@ class RayTrainTrial(ray.tune.Trainable):
             resources,
             scratch,
         )
-        self._begin(config["number"])
+        self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Begins the next trial."""
         self.abort()
-        self._begin(new_config["number"])
+        self._begin(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
@@ -127,11 +128,13 @@ class RayTrainTrial(ray.tune.Trainable):
         """Leaves no run behind."""
         self.abort()
 
-    def _begin(self, number: int) -> None:
-        trial = self._study.trial(number)
-        self._flag = StopFlag(self._scratch, number)
+    def _begin(self, config: dict[str, Any]) -> None:
+        trial = self._study.trial(config["number"])
+        self._flag = StopFlag(self._scratch, config["number"], config["attempt"])
         reported = last_reported_step(trial)
-        self._run = TrainRun(_trainer(trial, self._corpus, self._resources, self._scratch))
+        self._run = TrainRun(
+            _trainer(trial, config["attempt"], self._corpus, self._resources, self._scratch)
+        )
         self._results = results(
             trial, reported, self._run, POLL_S if self._study.path.is_local else STORED_POLL_S
         )
@@ -222,7 +225,7 @@ def final_error(error: Exception) -> CpcError | None:
 
 
 def _trainer(
-    trial: TrialFolder, corpus: StoragePath, resources: Resources, scratch: str
+    trial: TrialFolder, attempt: int, corpus: StoragePath, resources: Resources, scratch: str
 ) -> TorchTrainer:
     return TorchTrainer(
         _train,
@@ -230,6 +233,7 @@ def _trainer(
             "study": str(trial.study),
             "corpus": str(corpus),
             "number": trial.number,
+            "attempt": attempt,
             "scratch": scratch,
             "threads": resources.threads,
         },

@@ -58,7 +58,7 @@ def test_lifted_pause_lets_new_trials_start(store: Dispatcher, tune: ControlledT
     tune.step()
     clear_pause(store.folder)
     tune.step()
-    assert tune.start("b") == {"number": 1}
+    assert tune.start("b") == {"number": 1, "attempt": 0}
     assert [notice.desired for notice in tune.notices] == ["pause", "run"]
 
 
@@ -112,7 +112,7 @@ def test_cancelled_trials_end_at_once_and_the_others_go_on(
     tune.step()
     assert list(tune.trials) == []
     assert outcomes(store) == ["cancelled", "cancelled", "waiting", "cancelled"]
-    assert tune.start("c") == {"number": 2}
+    assert tune.start("c") == {"number": 2, "attempt": 0}
     assert tune.notices == []
 
 

@@ -44,7 +44,7 @@ def actor(study: Path, corpus: Corpus, number: int) -> InlineTrial:
     """The actor, which Tune creates in a process of its own."""
     made = InlineTrial.__new__(InlineTrial)
     made.setup(
-        {"number": number},
+        {"number": number, "attempt": 0},
         study=StudyFolder(study),
         corpus=corpus.folder,
         threads=torch.get_num_threads(),
@@ -76,7 +76,7 @@ def test_trial_stopped_at_a_report_leaves_nothing_running(
     trial = actor(tmp_path, corpus, 0)
     trial.step()
     assert any(thread.name.startswith("prefetch") for thread in threading.enumerate())
-    assert trial.reset_config({"number": 1})
+    assert trial.reset_config({"number": 1, "attempt": 0})
     assert not any(thread.name.startswith("prefetch") for thread in threading.enumerate())
     assert [result["step"] for result in results(trial)] == list(REPORTS)
     assert [entry.step for entry in TrialFolder(tmp_path, 0).log()] == [REPORTS[0]]
@@ -87,7 +87,7 @@ def test_trial_whose_stop_flag_is_set_ends_before_a_report(tmp_path: Path, corpu
     created(tmp_path, 0, attempt_config())
     trial = actor(tmp_path, corpus, 0)
     assert trial.step()["step"] == REPORTS[0]
-    StopFlag(str(tmp_path / "scratch"), 0).set()
+    StopFlag(str(tmp_path / "scratch"), 0, attempt=0).set()
     time.sleep(POLL_S)
     assert trial.step() == {"done": True}
     assert [entry.step for entry in TrialFolder(tmp_path, 0).log()] == [REPORTS[0]]
@@ -109,7 +109,7 @@ def test_trial_that_ends_badly_does_no_harm_to_the_next(
     last = results(trial)[-1]
     assert last["outcome"] == outcome
     assert reason in last["reason"]
-    assert trial.reset_config({"number": 1})
+    assert trial.reset_config({"number": 1, "attempt": 0})
     results(trial)
     assert log_without_timing(tmp_path, 1) == log_without_timing(alone, 0)
 

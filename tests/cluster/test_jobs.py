@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from ray.exceptions import RpcError
 
-from cluster.jobs import _next_id
+from cluster.jobs import _next_id, jobs
+from study.errors import UnreachableError
 
 
 @pytest.mark.parametrize(
@@ -16,3 +18,12 @@ from cluster.jobs import _next_id
 )
 def test_a_job_id_is_never_one_that_the_cluster_knows(taken: list[str], expected: str) -> None:
     assert _next_id("cpc-s-1f", taken) == expected
+
+
+def test_address_where_no_cluster_answers_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(address: str) -> None:
+        raise RpcError("Timed out while waiting for GCS to become available.")
+
+    monkeypatch.setattr("cluster.jobs.JobSubmissionClient", unreachable)
+    with pytest.raises(UnreachableError, match="no Ray cluster answers at nowhere:6379"):
+        jobs(address="nowhere:6379")

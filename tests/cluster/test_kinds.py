@@ -7,11 +7,15 @@ import signal
 import subprocess
 import sys
 import threading
+from typing import Any
 
 import pytest
+from ray.exceptions import RpcError
 
 from cluster.kinds.base import API_SERVER, ray_settings
 from cluster.kinds.local import LocalRay
+from cluster.kinds.running import RunningRay
+from study.errors import UnreachableError
 
 
 def test_ray_prints_nothing_to_stdout(
@@ -44,3 +48,36 @@ def test_processes_of_a_local_ray_are_awaited_after_an_interrupt(
         raise KeyboardInterrupt
     (child,) = children
     assert child.wait(10) == -signal.SIGKILL
+
+
+def test_cluster_is_joined_without_its_dashboard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dashboard that `ray start --head` starts answers on the head node alone."""
+    joined: list[dict[str, Any]] = []
+    monkeypatch.setattr("ray.init", lambda **settings: joined.append(settings))
+    monkeypatch.setattr("cluster.kinds.running.JobSubmissionClient", failing(ConnectionError()))
+    with RunningRay("head:6379").connect(None):
+        pass
+    (settings,) = joined
+    assert settings["address"] == "head:6379"
+    assert API_SERVER not in settings["runtime_env"]["env_vars"]
+
+
+def test_cluster_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = RpcError("Timed out while waiting for GCS to become available.")
+    monkeypatch.setattr("cluster.kinds.running.JobSubmissionClient", failing(error))
+    with (
+        pytest.raises(
+            UnreachableError, match=r"no Ray cluster answers at nowhere:6379 \(Timed out"
+        ),
+        RunningRay("nowhere:6379").connect(None),
+    ):
+        pass
+
+
+def failing(error: Exception) -> Any:
+    """A function that raises."""
+
+    def fail(*arguments: object) -> None:
+        raise error
+
+    return fail

@@ -3,15 +3,17 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ray.tune.search import Searcher
 
+from cluster.stop_flag import StopFlag
 from study.dispatch.dispatcher import Dispatcher
 from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.results.records import TrialRecord
-from tests.helpers.fake_tune import Tune, stopped
+from tests.helpers.fake_tune import Tune, scratch, stopped
 from tests.helpers.specs import tiny_spec
 
 MEDIAN = {"kind": "median", "startup_trials": 1}
@@ -34,13 +36,13 @@ def record(store: Dispatcher, number: int) -> TrialRecord:
 def test_runs_at_most_the_concurrent_trials_and_then_finishes(store: Dispatcher) -> None:
     tune = Tune(store)
     assert [tune.start("a"), tune.start("b"), tune.start("c")] == [
-        {"number": 0},
-        {"number": 1},
+        {"number": 0, "attempt": 0},
+        {"number": 1, "attempt": 0},
         None,
     ]
     tune.result("a", 30, "complete", dev_accuracy=0.7)
     tune.returned("a")
-    assert tune.start("c") == {"number": 2}
+    assert tune.start("c") == {"number": 2, "attempt": 0}
     for trial_id in ("b", "c"):
         assert tune.start("d") is None
         tune.result(trial_id, 30, "complete", dev_accuracy=0.7)
@@ -135,12 +137,24 @@ def test_trial_whose_process_died_is_dispatched_again(
 ) -> None:
     tune = Tune(store, concurrent=1)
     for attempt in range(store.spec.resources.max_failures + 1):
-        assert tune.start(f"a{attempt}") == {"number": 0}
+        assert tune.start(f"a{attempt}") == {"number": 0, "attempt": attempt}
         assert tune.start("b") is None
         tune.search.on_trial_complete(trial_id=f"a{attempt}", error=True)
     assert record(store, 0).outcome == "failed"
-    assert tune.start("b") == {"number": 1}
+    assert tune.start("b") == {"number": 1, "attempt": 0}
     assert [event.kind for event in tune.events] == ["started", "ended", "started"]
+
+
+def test_stop_of_a_crashed_attempt_does_not_stop_the_next(store: Dispatcher) -> None:
+    """An actor whose call failed ends its run by the flag, while the next attempt may be there."""
+    tune = Tune(store, concurrent=1)
+    flags = []
+    for trial_id in ("a", "b"):
+        started: Any = tune.start(trial_id)
+        flags.append(StopFlag(scratch(store), **started))
+        tune.search.on_trial_complete(trial_id=trial_id, error=True)
+    flags[0].set()
+    assert [flag.is_set() for flag in flags] == [True, False]
 
 
 def test_failure_that_the_trial_reports_keeps_its_own_words(store: Dispatcher) -> None:

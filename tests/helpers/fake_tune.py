@@ -24,7 +24,7 @@ def scratch(store: Dispatcher) -> str:
 def stopped(store: Dispatcher) -> list[int]:
     """Trials whose processes are to end."""
     flags = Path(scratch(store)).glob("stop-*")
-    return sorted(int(flag.name.removeprefix("stop-")) for flag in flags)
+    return sorted(int(flag.name.split("-")[1]) for flag in flags)
 
 
 class Tune:
