@@ -152,7 +152,7 @@ def throughput(material: Material, table: Table) -> None:
     table.add_row(
         f"DataLoader over FLAC files, {LOADERS} workers", f"{loader_rate:,.0f} audio-s/s", ""
     )
-    table.add_row("stream through Ray tasks, warm, to float", f"{stream_rate:,.0f} audio-s/s", "")
+    table.add_row("stream through Ray Data, warm, to float", f"{stream_rate:,.0f} audio-s/s", "")
     for name, column, target in (
         ("stream ÷ bare pyarrow", 0, 0.5),
         ("stream ÷ DataLoader over FLAC", 2, 3),
