@@ -31,7 +31,7 @@ demo: $(INSTALLED)
 	@$(CPC) study best demo
 
 test: $(INSTALLED)
-	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 lint: ruff mypy contracts
 

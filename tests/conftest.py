@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 pytest.register_assert_rewrite("tests.helpers")
 
@@ -15,6 +16,24 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 INTEGRATION = Path(__file__).parent / "integration"
+
+RAY_MODULES = {
+    INTEGRATION / f"test_{name}.py"
+    for name in (
+        "batches",
+        "cluster_kind",
+        "control",
+        "damage",
+        "faults",
+        "importing",
+        "inline",
+        "jobs",
+        "stops",
+        "stores",
+        "study_run",
+    )
+}
+"""Modules in it whose tests start Ray."""
 
 
 # A shell that starts the tests in the background has them, and every process of theirs, ignore
@@ -32,25 +51,36 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks integration tests, and forms the groups of `--dist loadgroup`.
+def starts_ray(item: pytest.Item) -> bool:
+    """True if a test starts Ray: then it has the integration tests' `cache` among its fixtures."""
+    return INTEGRATION in item.path.parents and "cache" in getattr(item, "fixturenames", ())
 
-    The tests that start Ray, which all have `cache` among their fixtures, are one group, which
-    comes first because it takes longest: two Rays at a time would starve each other of two cores.
-    Any other module is a group, so that its fixtures are set up once.
-    """
-    ray: list[pytest.Item] = []
-    others: list[pytest.Item] = []
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks integration tests, and puts those that start Ray first, because they take longest."""
     for item in items:
-        group = item.location[0]
         if INTEGRATION in item.path.parents:
             item.add_marker(pytest.mark.integration)
-            if "cache" in getattr(item, "fixturenames", ()):
-                group = "ray"
-        item.add_marker(pytest.mark.xdist_group(group))
-        (ray if group == "ray" else others).append(item)
-    items[:] = ray + others
+        if starts_ray(item) and item.path not in RAY_MODULES:
+            raise pytest.UsageError(f"{item.path} starts Ray: list it in RAY_MODULES")
+    items.sort(key=lambda item: item.path not in RAY_MODULES)
+
+
+class RayTogether(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives all tests that start Ray to one worker, and each other module to one.
+
+    Two Rays at a time would starve each other of two cores. (The groups of `--dist loadgroup` have
+    no effect with pytest 9.2 and pytest-xdist 3.8.)
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return "ray" if INTEGRATION.parents[1] / path in RAY_MODULES else path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return RayTogether(config, log)
 
 
 @pytest.fixture(autouse=True)
