@@ -22,7 +22,8 @@ TINY = (
     "--set", "base.training.dev_clips=4", "--set", "base.optimizer.warmup_steps=5",
     "--set", "base.adversary.warmup_steps=0", "--set", "base.training.collapse_window=100000",
 )  # fmt: skip
-TRAIN = ("trial", "run", "--corpus", "corpus", "--steps", "20", *TINY, "-o", "trial")
+LEARNS = ("--similarity", "dot", "--temperature", "1", "--adversary", "none")
+TRAIN = ("trial", "run", "--corpus", "corpus", "--steps", "20", *TINY, *LEARNS, "-o", "trial")
 LONG = (
     "trial", "run", "--corpus", "corpus", "--steps", "4000", "--adversary", "none", *TINY,
     "-o", "long",
