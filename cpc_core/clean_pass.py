@@ -24,8 +24,8 @@ class CleanPass:
         audio: x, `[B, L]`; requires a gradient where the adversary uses one.
         latents: z, `[B, T, C]`, in the graph of `audio`.
         contexts: c of both directions, in the graph of `audio`.
-        negatives: Flat positions in the pool, `[2, K, B, T, n]`.
-        gather: Returns the pool of embedded latents; see `Objective`.
+        negatives: Flat positions among the gathered clips, `[2, K, B, T, n]`.
+        gather: Returns the embedded latents that negatives index; see `Objective`.
         clip_ids: `[B]`.
         seed: The trial's seed.
         step: Optimizer step, from 0.
@@ -75,7 +75,7 @@ class CleanPass:
     def objective(
         self, contexts: tuple[Tensor, Tensor], latents: Tensor, negatives: Tensor
     ) -> ObjectiveResult:
-        """L of any contexts, latents and negatives, over the same pool."""
+        """L of any contexts, latents and negatives, over the same gathered clips."""
         result: ObjectiveResult = self.model.objective(contexts, latents, negatives, self.gather)
         return result
 

@@ -150,7 +150,7 @@ def clean_pass(state: TrainState, batch: Batch) -> CleanPass:
         batch.clip_ids,
         seed=state.config.seed,
         step=state.step,
-        gather=gather_clips if state.config.negatives.pool == "global" else own_clips,
+        gather=own_clips if _owns_its_pools(state.config, batch) else gather_clips,
     )
 
 
@@ -174,23 +174,23 @@ def relative_spread(latents: Tensor) -> Tensor:
     return (centred.square().mean() / latents.square().mean().clamp_min(1e-12)).sqrt()
 
 
-def training_pool(config: CpcConfig, clips: int) -> Pool:
-    """Clips that a worker with `clips` of a step's clips draws its negatives from."""
-    rank, size = world() if config.negatives.pool == "global" else (0, 1)
-    return Pool(clips=clips * size, first=clips * rank)
-
-
 def step_negatives(state: TrainState, batch: Batch, purpose: Purpose) -> Tensor:
     """Negatives of the next step's clean pass or update; see `draw_negatives`."""
     config = state.config
+    first = 0 if _owns_its_pools(config, batch) else world()[0] * len(batch.clip_ids)
     return draw_negatives(
         Key(config.seed, state.step, purpose),
         batch.clip_ids,
-        training_pool(config, len(batch.clip_ids)),
+        Pool(config.pool_clips, first),
         config.geometry.frames(batch.audio.shape[1]),
         config.objective.n_steps,
         config.negatives,
     )
+
+
+def _owns_its_pools(config: CpcConfig, batch: Batch) -> bool:
+    """True if every pool of a worker's clips is within them, so that none is gathered."""
+    return len(batch.clip_ids) % config.pool_clips == 0
 
 
 def _require_finite(step: int, **terms: Tensor) -> None:

@@ -18,13 +18,13 @@ from cpc_core.corpus.corpus import Clips, Corpus
 from cpc_core.corpus.reading.batches import Batch, crop
 from cpc_core.distributed import mean_over_workers, world
 from cpc_core.errors import ConfigError, NonFiniteError
-from cpc_core.evaluation.held_out import evaluate, evaluate_attacked
+from cpc_core.evaluation.held_out import evaluate, evaluate_attacked, require_full_pool
 from cpc_core.evaluation.probe import PROBE_CLIPS, probe
 from cpc_core.geometry import SAMPLE_RATE_HZ
 from cpc_core.model.initialise import initialise
 from cpc_core.objective.objective import constant_answer_loss
 from cpc_core.report import Report
-from cpc_core.step import StepMetrics, TrainState, learning_rate, train_step, training_pool
+from cpc_core.step import StepMetrics, TrainState, learning_rate, train_step
 
 CONSTANT_MARGIN = 0.01
 """Largest relative distance of a collapsed model's loss from that of the constant output.
@@ -73,12 +73,13 @@ def training_reports(
         steps, and the function that saves its checkpoint.
 
     Raises:
-        ConfigError: The corpus's clips are shorter than the configuration needs.
+        ConfigError: The corpus's clips are shorter, or fewer, than the configuration needs.
         CorpusError: A shard is missing or damaged.
         CheckpointError: The checkpoint cannot be read.
     """
     crop_samples = _crop_samples(config, corpus)
     held_out = corpus.read_split("dev", limit=config.training.dev_clips)
+    require_full_pool(config, held_out)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     state = TrainState.create(config, device)
     history = _CollapseDetector(config)
@@ -136,8 +137,7 @@ def _report(
             "dev_balanced_accuracy": measured.balanced_accuracy,
             "dev_ranking_accuracy": measured.ranking_accuracy,
             "latent_spread": measured.latent_spread,
-            "dev_pool_clips": measured.pool_clips,
-            "train_pool_clips": training_pool(config, config.data.batch_size // world()[1]).clips,
+            "pool_clips": config.pool_clips,
         }
         if config.training.attacked_clips:
             attacked = evaluate_attacked(state.model, config, held_out, crop_samples)

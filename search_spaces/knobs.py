@@ -33,7 +33,7 @@ KNOBS: dict[str, Knob] = {
         Knob("first_step", "objective.first_step", "First predicted step k"),
         Knob("negatives", "negatives.sampling", "Negative sampling"),
         Knob("negative_count", "negatives.count", "Negatives per task"),
-        Knob("pool", "negatives.pool", "Pool of negatives"),
+        Knob("pool_clips", "negatives.pool_clips", "Pool of negatives", unit="clips"),
         Knob("share_over_k", "negatives.share_over_k", "Negatives shared over k"),
         Knob("adversary", "adversary.kind", "Adversary"),
         Knob("epsilon_db", "adversary.epsilon_db", "Perturbation ε", unit="dB"),

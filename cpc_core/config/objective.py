@@ -52,10 +52,11 @@ class NegativesConfig(Section):
     count: int = Field(default=2, ge=1, json_schema_extra={"paper": "section 3.1"})
     """Negatives per anchor and task (section 3.1: 2)."""
 
-    pool: Literal["worker", "global"] = "worker"
-    """Clips that `cross` and `exclusive` draw from: the worker's own, or the whole step's. The
-    paper's TPU cores drew from their own; those of a step are gathered with gradients. Accuracies
-    over pools of different size are not comparable.
+    pool_clips: int = Field(default=8, ge=1, json_schema_extra={"paper": "section 3.1"})
+    """Clips that `cross` and `exclusive` draw from, the own one included: each step's batch is cut
+    into pools of so many, and so are the held-out clips, whatever the batch and the number of
+    workers. A batch that is smaller is one pool. Accuracies over pools of different size are not
+    comparable. The paper names no pool; its 32 cores had 256 / 32 = 8 clips each.
     """
 
     share_over_k: bool = False

@@ -23,7 +23,7 @@ from cpc_core.geometry import SAMPLE_RATE_HZ, Geometry
 from cpc_core.section import Section
 from cpc_core.similarity import AnySimilarity, NonlinearCosineSimilarity
 
-CONFIG_SCHEMA = 2
+CONFIG_SCHEMA = 3
 """Goes into every hash: raise it when the meaning of a field changes."""
 
 
@@ -57,6 +57,13 @@ class CpcConfig(Section):
             self.context.kernels,
             padded=self.encoder.padding == "same",
         )
+
+    @property
+    def pool_clips(self) -> int:
+        """Clips that a negative comes from: `negatives.pool_clips`, or the batch if it is
+        smaller.
+        """
+        return min(self.negatives.pool_clips, self.data.batch_size)
 
     @property
     def batches(self) -> int:
@@ -104,10 +111,29 @@ class CpcConfig(Section):
 
     @model_validator(mode="after")
     def _exclusive_has_other_clips(self) -> CpcConfig:
-        if self.negatives.sampling == "exclusive" and self.data.batch_size < 2:
+        if self.negatives.sampling == "exclusive" and self.pool_clips < 2:
             raise ValueError(
                 "negatives.sampling exclusive needs other clips: "
-                f"data.batch_size {self.data.batch_size} must be at least 2"
+                f"data.batch_size {self.data.batch_size} and "
+                f"negatives.pool_clips {self.negatives.pool_clips} must be at least 2"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _pools_fill_batches(self) -> CpcConfig:
+        pool, batch, held_out = self.pool_clips, self.data.batch_size, self.training.dev_clips
+        if left := batch % pool:
+            divisors = [size for size in range(1, batch + 1) if batch % size == 0]
+            smaller = max(size for size in divisors if size < pool)
+            larger = min(size for size in divisors if size > pool)
+            raise ValueError(
+                f"data.batch_size {batch} is no multiple of negatives.pool_clips {pool}: make it "
+                f"{batch - left} or {batch - left + pool}, or pool_clips {smaller} or {larger}"
+            )
+        if held_out < pool:
+            raise ValueError(
+                f"training.dev_clips {held_out} do not fill one pool of "
+                f"{pool} clips (negatives.pool_clips): make them at least as many"
             )
         return self
 

@@ -13,6 +13,7 @@ from cpc_core.adversary.pgd import Pgd
 from cpc_core.clean_pass import CleanPass
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Clips
+from cpc_core.errors import ConfigError
 from cpc_core.model.cpc_model import CpcModel
 from cpc_core.model.precision import precision
 from cpc_core.objective.negatives import Pool, draw_negatives
@@ -40,8 +41,6 @@ class HeldOutMetrics:
         ranking_accuracy: See `ObjectiveResult`.
         latent_spread: Mean over channels of the standard deviation over clips of the time-averaged
             latents. A model that ignores its input loses it.
-        pool_clips: Clips that a negative may come from; accuracies over other pools are not
-            comparable.
     """
 
     loss: float
@@ -49,7 +48,6 @@ class HeldOutMetrics:
     balanced_accuracy: float
     ranking_accuracy: float
     latent_spread: float
-    pool_clips: int
 
 
 @dataclass(frozen=True)
@@ -69,18 +67,34 @@ class AttackedMetrics:
     attack_accuracy: float
 
 
+def require_full_pool(config: CpcConfig, clips: Clips) -> None:
+    """Checks that held-out clips can be measured.
+
+    Raises:
+        ConfigError: There are fewer clips than a pool has.
+    """
+    if len(clips) < config.pool_clips:
+        raise ConfigError(
+            f"{len(clips)} held-out clip(s) do not fill a pool of {config.pool_clips}: "
+            "lower negatives.pool_clips or hold out more clips"
+        )
+
+
 @torch.no_grad()
 def evaluate(model: CpcModel, config: CpcConfig, clips: Clips, crop_samples: int) -> HeldOutMetrics:
     """Measures a model on held-out clips, cut in their middle to the length of the training crops.
 
-    Batches have the training batch's size; a last one of a single clip, which has no other clip for
-    negatives, is left out.
+    Batches have the training batch's size, and negatives come from pools of the same size: clips
+    after the last full pool are left out.
 
     Args:
         model: In training or evaluation mode: no layer depends on the mode.
         config: The trial.
-        clips: At least two held-out clips.
+        clips: Held-out clips.
         crop_samples: Samples of a crop.
+
+    Raises:
+        ConfigError: There are fewer clips than a pool has.
     """
     rows, means, weights = [], [], []
     with precision(config.compute, _device(model)):
@@ -100,7 +114,7 @@ def evaluate(model: CpcModel, config: CpcConfig, clips: Clips, crop_samples: int
             weights.append(len(clean.clip_ids))
     loss, accuracy, balanced, ranking = _weighted(rows, weights)
     spread = torch.cat(means).std(dim=0).mean().item()
-    return HeldOutMetrics(loss, accuracy, balanced, ranking, spread, _pool_clips(config, clips))
+    return HeldOutMetrics(loss, accuracy, balanced, ranking, spread)
 
 
 def evaluate_attacked(
@@ -108,7 +122,7 @@ def evaluate_attacked(
 ) -> AttackedMetrics:
     """Measures a model on `training.attacked_clips` held-out clips, clean and under attack.
 
-    Arguments are those of `evaluate`.
+    Arguments are those of `evaluate`; the number of clips is rounded up to full pools.
     """
     training = config.training
     fgsm = Fgsm(epsilon_db=training.attack_epsilon_db)
@@ -120,9 +134,7 @@ def evaluate_attacked(
     )
     rows, weights = [], []
     with precision(config.compute, _device(model)):
-        for clean in _clean_passes(
-            model, config, clips, max(2, training.attacked_clips), crop_samples
-        ):
+        for clean in _clean_passes(model, config, clips, training.attacked_clips, crop_samples):
             attacked = [_accuracy(clean, attack.perturb(clean)) for attack in (fgsm, pgd)]
             rows.append(torch.stack((clean.result.accuracy, *attacked)))
             weights.append(len(clean.clip_ids))
@@ -132,26 +144,26 @@ def evaluate_attacked(
 def _clean_passes(
     model: CpcModel, config: CpcConfig, clips: Clips, count: int, crop_samples: int
 ) -> Iterator[CleanPass]:
-    """Clean passes of the first `count` clips, batch by batch.
+    """Clean passes of the pools that hold the first `count` clips, batch by batch.
 
     The audio requires a gradient where gradients are enabled.
     """
+    require_full_pool(config, clips)
+    pool, frames = config.pool_clips, config.geometry.frames(crop_samples)
+    count = min(-(-count // pool), len(clips) // pool) * pool
     begin = (clips.audio.shape[1] - crop_samples) // 2
     audio, clip_ids = clips.audio[:count, begin : begin + crop_samples], clips.clip_ids[:count]
-    pool, frames, key = (
-        _pool_clips(config, clips),
-        config.geometry.frames(crop_samples),
-        Key(HELD_OUT_SEED, 0, Purpose.DEV_NEGATIVES),
-    )
-    for first in range(0, len(clip_ids) - 1, pool):
-        ids = clip_ids[first : first + pool].to(_device(model))
-        x = (
-            audio[first : first + pool]
-            .to(_device(model), copy=True)
-            .requires_grad_(torch.is_grad_enabled())
-        )
+    for first in range(0, count, config.data.batch_size):
+        batch = slice(first, first + config.data.batch_size)
+        ids = clip_ids[batch].to(_device(model))
+        x = audio[batch].to(_device(model), copy=True).requires_grad_(torch.is_grad_enabled())
         drawn = draw_negatives(
-            key, ids, Pool(len(ids)), frames, config.objective.n_steps, config.negatives
+            Key(HELD_OUT_SEED, 0, Purpose.DEV_NEGATIVES),
+            ids,
+            Pool(pool),
+            frames,
+            config.objective.n_steps,
+            config.negatives,
         )
         yield CleanPass.compute(model, x, drawn, ids, seed=HELD_OUT_SEED, step=0)
 
@@ -164,10 +176,6 @@ def _accuracy(clean: CleanPass, perturbed: Tensor) -> Tensor:
 
 def _device(model: CpcModel) -> torch.device:
     return next(model.parameters()).device
-
-
-def _pool_clips(config: CpcConfig, clips: Clips) -> int:
-    return max(2, min(config.data.batch_size, len(clips)))
 
 
 def _weighted(rows: list[Tensor], weights: list[int]) -> list[float]:

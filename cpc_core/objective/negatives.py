@@ -1,10 +1,11 @@
 """Proposal distributions p_n of the negatives (section 2.1).
 
-    pool         clip 0: z_0 … z_{T-1} │ clip 1: z_0 … z_{T-1} │ …
+    clips        c_0: z_0 … z_{T-1} │ c_1: z_0 … z_{T-1} │ c_2: …
                  (flat position = clip · T + frame)
+    pools        [ c_0 … c_{P-1} ][ c_P … c_{2P-1} ] …
     local        the own clip without the positive
-    cross        the whole pool without the positive
-    exclusive    the other clips of the pool
+    cross        the own pool without the positive
+    exclusive    the other clips of the own pool
 
 Each distribution numbers its candidates without a gap and then steps over what is forbidden, so
 that a draw is uniform and the positive is never its own negative. Draws belong to a target frame:
@@ -28,11 +29,11 @@ Sampling = Literal["local", "cross", "exclusive"]
 
 @dataclass(frozen=True)
 class Pool:
-    """Clips that negatives may come from.
+    """Pools of `clips` clips, into which the embedded clips are cut.
 
     Attributes:
-        clips: Number of clips.
-        first: Position of this worker's first clip.
+        clips: Number of clips of each pool.
+        first: Position of this worker's first clip among the embedded ones.
     """
 
     clips: int
@@ -70,14 +71,14 @@ def draw_negatives(
         key: Family of draws; the clip ids complete it, so that a clip's draws do not depend on
             the other clips of the batch.
         clip_ids: `[B]`, this worker's clips in order.
-        pool: Source of the negatives.
+        pool: Pools of the negatives.
         frames: T, latents of a clip.
         tasks: K, predicted steps.
         config: Sampling, count, and sharing of draws between the tasks.
 
     Returns:
-        Flat positions in the pool, `[2, K, B, T, n]`: row t is for the positive z_t. Directions are
-        past → future, then future → past with time reversed.
+        Flat positions among the embedded clips, `[2, K, B, T, n]`: row t is for the positive z_t.
+        Directions are past → future, then future → past with time reversed.
 
     Raises:
         ConfigError: There is no candidate.
@@ -87,11 +88,8 @@ def draw_negatives(
     drawn = uniform_integers(key, clip_ids, (2, drawn_tasks, frames, config.count), high).permute(
         1, 2, 0, 3, 4
     )
-    start = (
-        torch.arange(pool.first, pool.first + len(clip_ids), device=clip_ids.device)
-        .mul(frames)
-        .view(1, 1, -1, 1, 1)
-    )
+    clip = pool.first + torch.arange(len(clip_ids), device=clip_ids.device).view(1, 1, -1, 1, 1)
+    start = clip % pool.clips * frames
     positive = torch.arange(frames, device=clip_ids.device).view(1, 1, 1, frames, 1)
     match config.sampling:
         case "exclusive":
@@ -100,4 +98,5 @@ def draw_negatives(
             drawn = start + drawn + (drawn >= positive)
         case "cross":
             drawn = drawn + (drawn >= start + positive)
+    drawn = clip // pool.clips * pool.clips * frames + drawn
     return drawn.expand(-1, tasks, -1, -1, -1)

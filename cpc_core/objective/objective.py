@@ -42,7 +42,7 @@ class ObjectiveResult:
 
 
 def own_clips(embedded: Tensor) -> Tensor:
-    """Pool of a worker that draws from its own clips: its embedded latents."""
+    """Embedded latents of a worker whose pools are within its own clips: its own."""
     return embedded
 
 
@@ -86,12 +86,16 @@ class Objective(nn.Module):
             contexts: Past → future `[B, T, C_c]`, and future → past with time reversed `[B, T,
                 C_c]`.
             latents: `[B, T, C]`, of the same audio or of its perturbed copy.
-            negatives: Flat positions in the pool, `[2, K, B, T, n]`, by target frame.
-            gather: Returns the pool `[P, T, E]` of this worker's embedded latents `[B, T, E]`.
+            negatives: Flat positions among the gathered clips, `[2, K, B, T, n]`, by target frame.
+            gather: Returns the embedded latents `[W·B, T, E]` that negatives index, of this
+                worker's `[B, T, E]`.
         """
         embedded = self.similarity(latents)
-        pool, reverse = gather(embedded), embedded.flip(1)
-        orders = (embedded, pool), (reverse, reverse if pool is embedded else pool.flip(1))
+        gathered, reverse = gather(embedded), embedded.flip(1)
+        orders = (
+            (embedded, gathered),
+            (reverse, reverse if gathered is embedded else gathered.flip(1)),
+        )
         losses, tallies = [], []
         for direction, (context, (targets, candidates)) in enumerate(
             zip(contexts, orders, strict=True)

@@ -19,7 +19,7 @@ TINY = (
     "--width", "8", "--batch-size", "4", "--crop-s", "0.25", "--threads", "1",
     "--learning-rate", "0.002",
     "--set", "base.similarity.hidden=8", "--set", "base.training.report_every=10",
-    "--set", "base.training.dev_clips=4", "--set", "base.optimizer.warmup_steps=5",
+    "--set", "base.training.dev_clips=8", "--set", "base.optimizer.warmup_steps=5",
     "--set", "base.adversary.warmup_steps=0", "--set", "base.training.collapse_window=100000",
 )  # fmt: skip
 LEARNS = ("--similarity", "dot", "--temperature", "1", "--adversary", "none")

@@ -69,6 +69,13 @@ def test_a_configuration_is_read_without_torch(module: str) -> None:
         ({"adversary": {"kind": "fgsm", "epsilon_db": 3}}, "less than or equal to 0"),
         ({"adversary": {"kind": "none", "epsilon_db": -55}}, "Extra inputs"),
         ({"negatives": {"sampling": "exclusive"}, "data": {"batch_size": 1}}, "needs other clips"),
+        ({"negatives": {"sampling": "exclusive", "pool_clips": 1}}, "needs other clips"),
+        ({"negatives": {"pool": "global"}}, "Extra inputs"),
+        (
+            {"data": {"batch_size": 12}},
+            "no multiple of negatives.pool_clips 8: make it 8 or 16, or pool_clips 6 or 12",
+        ),
+        ({"training": {"dev_clips": 7}}, "7 do not fill one pool of 8 clips"),
         ({"data": {"crop_s": 0.1}}, r"at least 0\.22 s are needed"),
         (
             {"encoder": {"kernels": [10, 1], "strides": [5, 2]}},

@@ -105,7 +105,7 @@ configurations = st.fixed_dictionaries(
             {
                 "sampling": st.sampled_from(["local", "cross", "exclusive"]),
                 "count": st.integers(1, 4),
-                "pool": st.sampled_from(["worker", "global"]),
+                "pool_clips": st.sampled_from([2, 4, 8]),
                 "share_over_k": st.booleans(),
             }
         ),

@@ -54,6 +54,29 @@ def test_the_exam_is_the_same_every_time(trained: tuple[CpcConfig, CpcModel]) ->
     )
 
 
+@pytest.mark.parametrize("sampling", ["local", "cross", "exclusive"])
+def test_pools_are_the_same_in_batches_of_any_size(
+    trained: tuple[CpcConfig, CpcModel], sampling: str
+) -> None:
+    """And clips after the last full pool take no part."""
+    _, model = trained
+    sizes = [
+        evaluate(
+            model,
+            tiny_config(
+                data={"batch_size": batch},
+                negatives={"sampling": sampling, "pool_clips": 4},
+                objective={"first_step": 3, "n_steps": 2, "temperature": 1.0},
+            ),
+            held_out(count),
+            SAMPLES,
+        )
+        for batch, count in ((4, 12), (8, 12), (12, 15))
+    ]
+    for size in sizes[1:]:
+        assert vars(size) == pytest.approx(vars(sizes[0]))
+
+
 def test_attacks_cost_accuracy_and_more_steps_cost_more(
     trained: tuple[CpcConfig, CpcModel],
 ) -> None:

@@ -35,24 +35,21 @@ def draw(
 @given(
     sampling=st.sampled_from(SAMPLINGS),
     clips=st.integers(2, 5),
-    others=st.tuples(st.integers(0, 3), st.integers(0, 3)),
+    pool=st.integers(2, 6),
+    first=st.integers(0, 7),
     frames=st.integers(8, 500),
     share=st.booleans(),
     seed=st.integers(0, 2**32),
 )
 @settings(max_examples=80, deadline=None)
 def test_a_negative_is_allowed_and_never_its_positive(
-    sampling: Sampling, clips: int, others: tuple[int, int], frames: int, share: bool, seed: int
+    sampling: Sampling, clips: int, pool: int, first: int, frames: int, share: bool, seed: int
 ) -> None:
-    before, after = others
-    pool = Pool(before + clips + after, first=before)
-    drawn = draw(
-        sampling, torch.arange(clips) + 11, frames, seed=seed, pool=pool, share_over_k=share
-    )
+    ids = torch.arange(clips) + 11
+    drawn = draw(sampling, ids, frames, seed=seed, pool=Pool(pool, first), share_over_k=share)
     assert drawn.shape == (2, 2, clips, frames, 2)
-    assert drawn.min() >= 0
-    assert drawn.max() < pool.clips * frames
-    own = torch.arange(before, before + clips).view(1, 1, clips, 1, 1)
+    own = torch.arange(first, first + clips).view(1, 1, clips, 1, 1)
+    assert torch.equal((drawn // frames) // pool, (own // pool).expand_as(drawn))
     positive = own * frames + torch.arange(frames).view(1, 1, 1, frames, 1)
     assert (drawn != positive).all()
     if sampling == "local":
@@ -65,9 +62,13 @@ def test_a_negative_is_allowed_and_never_its_positive(
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 @pytest.mark.parametrize("frames", [8, 83, 500])
 def test_every_candidate_is_equally_likely(sampling: Sampling, frames: int) -> None:
+    """Of the second clip of the second of two pools of three."""
     clips, frame = 3, frames // 2
-    drawn = draw(sampling, torch.arange(clips), frames, tasks=1, count=12 * frames)
-    counts = torch.bincount(drawn[0, 0, 1, frame], minlength=clips * frames)
+    pool = Pool(clips)
+    drawn = draw(sampling, torch.arange(6), frames, tasks=1, pool=pool, count=12 * frames)
+    counts = torch.bincount(drawn[0, 0, 4, frame], minlength=2 * clips * frames)
+    assert not counts[: clips * frames].any()
+    counts = counts[clips * frames :]
     assert counts[frames + frame] == 0
     allowed = torch.ones(clips * frames, dtype=torch.bool)
     allowed[frames + frame] = False
@@ -93,13 +94,10 @@ def test_a_clips_local_negatives_do_not_depend_on_its_batch() -> None:
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
-def test_workers_draw_from_the_global_pool_as_one_would(sampling: Sampling) -> None:
-    ids = torch.tensor([5, 9, 2, 7])
-    whole = draw(sampling, ids, 20)
-    halves = [
-        draw(sampling, ids[part], 20, pool=Pool(4, first))
-        for first, part in ((0, slice(0, 2)), (2, slice(2, 4)))
-    ]
+def test_workers_draw_from_gathered_clips_as_one_would(sampling: Sampling) -> None:
+    ids = torch.tensor([5, 9, 2, 7, 6, 1])
+    whole = draw(sampling, ids, 20, pool=Pool(2))
+    halves = [draw(sampling, ids[first : first + 3], 20, pool=Pool(2, first)) for first in (0, 3)]
     assert torch.equal(torch.cat(halves, dim=2), whole)
 
 

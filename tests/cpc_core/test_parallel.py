@@ -31,7 +31,7 @@ def trained(
     changes: dict[str, Any], rank: int, world: int
 ) -> tuple[dict[str, torch.Tensor], list[float], int]:
     """Weights, losses and the number of collective sums of the steps, on one worker."""
-    state = TrainState.create(tiny_config(**changes), CPU)
+    state = TrainState.create(tiny_config(**{"data": {"batch_size": 8}, **changes}), CPU)
     state.model.double()
     sums = 0
     all_reduce = dist.all_reduce
@@ -81,15 +81,17 @@ def on_two_workers(target: Any, *arguments: Any) -> None:
     [
         {"negatives": {"sampling": "local"}, "adversary": {"kind": "fgsm", "epsilon_db": -40}},
         {
-            "negatives": {"sampling": "cross", "pool": "global"},
+            "negatives": {"sampling": "cross", "pool_clips": 8},
             "adversary": {"kind": "fgsm", "epsilon_db": -40},
         },
         {
-            "negatives": {"sampling": "exclusive", "pool": "global"},
+            "negatives": {"sampling": "exclusive", "pool_clips": 8},
             "adversary": {"kind": "pgd", "branch": "both"},
         },
+        {"negatives": {"sampling": "cross", "pool_clips": 4}},
+        {"negatives": {"sampling": "exclusive", "pool_clips": 2}},
     ],
-    ids=["local", "cross-global", "exclusive-global"],
+    ids=["local", "cross-gathered", "exclusive-gathered", "cross-own", "exclusive-own"],
 )
 def test_two_workers_take_the_same_step_as_one(tmp_path: Path, changes: dict[str, Any]) -> None:
     on_two_workers(worker, tmp_path, changes)
@@ -106,9 +108,9 @@ def test_two_workers_take_the_same_step_as_one(tmp_path: Path, changes: dict[str
 
 def test_the_attack_averages_no_gradient(tmp_path: Path) -> None:
     """One sum over the workers a step, that of the update, however many gradients the attack
-    takes.
+    takes: pools of a worker's own clips are not gathered.
     """
-    changes = {"negatives": {"sampling": "local"}, "adversary": {"kind": "pgd", "attack_steps": 4}}
+    changes = {"negatives": {"pool_clips": 4}, "adversary": {"kind": "pgd", "attack_steps": 4}}
     on_two_workers(worker, tmp_path, changes)
     assert torch.load(tmp_path / "0.pt")[2] == STEPS
 

@@ -96,7 +96,7 @@ def test_a_run_reports_and_ends_with_the_probe(corpus: Corpus, tmp_path: Path) -
         "train_latent_spread",
     } <= set(final)
     assert final["train_snr_db_p05"] <= final["train_snr_db"] <= final["train_snr_db_p95"]
-    assert (final["train_pool_clips"], final["dev_pool_clips"]) == (4, 4)
+    assert final["pool_clips"] == 4
     assert {"dev_attacked_clean_accuracy", "dev_fgsm_accuracy", "dev_attack_accuracy"} <= set(final)
     assert 0.9 <= final["dev_map"] <= 1.0
     assert final["dev_probe_accuracy"] == 1.0
@@ -182,6 +182,17 @@ def test_clips_that_are_too_short_are_refused_before_training(
         train(tiny_config(data={"batch_size": 4, "crop_s": 0.5}), corpus, tmp_path)
     with pytest.raises(ConfigError, match=r"has clips of 0\.1 s"):
         train(CpcConfig.model_validate({"data": {"batch_size": 4}}), corpus, tmp_path)
+
+
+def test_too_few_held_out_clips_for_a_pool_are_refused(corpus: Corpus, tmp_path: Path) -> None:
+    dev = corpus.rows("dev")
+    config = tiny_config(
+        data={"batch_size": 24},
+        negatives={"pool_clips": dev + 4},
+        training={"steps": 8, "report_every": 4, "dev_clips": 16},
+    )
+    with pytest.raises(ConfigError, match=f"{dev} held-out clip.* a pool of {dev + 4}"):
+        train(config, corpus, tmp_path, on_step=lambda *_: pytest.fail("a step was taken"))
 
 
 def test_an_export_gives_the_same_features(corpus: Corpus, tmp_path: Path) -> None:
