@@ -15,7 +15,7 @@ from cpc_core.corpus.reading.batches import Batch
 from cpc_core.distributed import average_gradients, gather_clips, world
 from cpc_core.errors import NonFiniteError
 from cpc_core.model.cpc_model import CpcModel
-from cpc_core.model.precision import compile_networks, precision
+from cpc_core.model.precision import compile_networks, precision, set_tf32
 from cpc_core.objective.negatives import Pool, draw_negatives
 from cpc_core.objective.objective import own_clips
 from cpc_core.stateless_random import Key, Purpose
@@ -36,7 +36,7 @@ class StepMetrics:
         latent_spread: Standard deviation of the clean latents over the batch's frames, by their
             root mean square.
         snr_db_p05: 5 % quantile over clips of the audio's power over the perturbation's, in
-            decibels; infinite without one.
+            decibels; NaN where no clip has both.
         snr_db: Its median.
         snr_db_p95: Its 95 % quantile.
     """
@@ -72,7 +72,8 @@ class TrainState:
 
     @classmethod
     def create(cls, config: CpcConfig, device: torch.device) -> TrainState:
-        """Fresh model and optimizer on `device`."""
+        """Fresh model and optimizer on `device`; sets this process's precision of products."""
+        set_tf32(config.compute)
         model = CpcModel(config).to(device)
         if config.compute.compile:
             compile_networks(model)
@@ -205,9 +206,13 @@ def _require_finite(step: int, **terms: Tensor) -> None:
 
 
 def _snr_db(audio: Tensor, perturbed: Tensor | None) -> tuple[Tensor, ...]:
-    """Quantiles over clips of 10·log10(power of the audio / power of the perturbation)."""
+    """Quantiles over clips of 10·log10(power of the audio / power of the perturbation).
+
+    A silent or an unperturbed clip has no finite ratio, and is left out.
+    """
     if perturbed is None:
-        return tuple(audio.new_full((len(SNR_QUANTILES),), math.inf))
+        return tuple(audio.new_full((len(SNR_QUANTILES),), math.nan))
     noise = (perturbed - audio).square().mean(dim=1)
-    ratio_db = 10 * torch.log10(audio.square().mean(dim=1) / noise)
-    return tuple(torch.quantile(ratio_db.float(), ratio_db.new_tensor(SNR_QUANTILES).float()))
+    ratio_db = (10 * torch.log10(audio.square().mean(dim=1) / noise)).float()
+    finite = ratio_db.where(ratio_db.isfinite(), math.nan)
+    return tuple(torch.nanquantile(finite, finite.new_tensor(SNR_QUANTILES)))

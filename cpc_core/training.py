@@ -177,10 +177,15 @@ class _MetricMeans:
         self.steps.append(torch.stack([value.double() for value in vars(measured).values()]))
 
     def metrics(self) -> dict[str, float]:
-        """Means over the steps and the workers, without the infinite ratio to no perturbation."""
+        """Means over the steps and the workers that have a value: without a perturbation there is
+        no ratio to it.
+        """
         table = torch.stack(self.steps)
         finite = table.isfinite()
-        means = mean_over_workers(torch.where(finite, table, 0).sum(0) / finite.sum(0)).tolist()
+        sums, counts = mean_over_workers(
+            torch.stack((torch.where(finite, table, 0).sum(0), finite.sum(0)))
+        )
+        means = (sums / counts).tolist()
         metrics = {
             f"train_{column.name}": mean
             for column, mean in zip(fields(StepMetrics), means, strict=True)

@@ -54,11 +54,18 @@ class OptimizerConfig(Section):
 
 
 class ComputeConfig(Section):
-    """Computation of a step. Only `precision` changes more than the last digits of a result."""
+    """Computation of a step. Only `precision` and `tf32` change more than the last digits of a
+    result.
+    """
 
     precision: Literal["float32", "bfloat16"] = "float32"
-    """`bfloat16` runs convolutions and linear maps in autocast. Weights, similarities and the loss
-    stay float32.
+    """`bfloat16` runs convolutions and linear maps in autocast. The layer that reads the audio,
+    weights, similarities and the loss stay float32.
+    """
+
+    tf32: bool = False
+    """Let an NVIDIA GPU round the factors of float32 products to ten bits (TF32), which is several
+    times as fast. Perturbations below about −60 dB are then lost in the first layer.
     """
 
     clips_per_pass: int | None = Field(default=None, ge=1)
@@ -73,8 +80,8 @@ class ComputeConfig(Section):
     """
 
     compile: bool = False
-    """Compile the networks with `torch.compile`: a minute at the start, and a C++ compiler on a
-    CPU.
+    """Compile the networks with `torch.compile`, for GPUs: a minute at the start. On a CPU it
+    needs a C++ compiler, and steps take longer than without.
     """
 
 

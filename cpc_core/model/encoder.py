@@ -4,12 +4,29 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cpc_core.config import EncoderConfig
 from cpc_core.geometry import same_padding
 from cpc_core.model.layers import Conv, ConvLayer, Runner, run
+
+
+class AudioLayer(ConvLayer):
+    """First layer: its convolution and norm are float32 under autocast too.
+
+    bfloat16 keeps eight bits of a sample, in which a perturbation at −75 dB is lost.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps audio `[B, L, 1]` to `[B, T, C]`, in the precision of autocast."""
+        device = x.device.type
+        with torch.autocast(device, enabled=False):
+            normed: Tensor = self.norm(self.conv(x))
+        if torch.is_autocast_enabled(device):
+            normed = normed.to(torch.get_autocast_dtype(device))
+        return self.activation(normed)
 
 
 class Encoder(nn.Module):
@@ -29,9 +46,9 @@ class Encoder(nn.Module):
             pairwise(channels), config.kernels, config.strides, strict=True
         ):
             padding = same_padding(kernel, stride) if config.padding == "same" else (0, 0)
-            self.layers.append(
-                ConvLayer(Conv(narrow, wide, kernel, stride, padding), wide, config.norm, F.silu)
-            )
+            conv = Conv(narrow, wide, kernel, stride, padding)
+            kind = ConvLayer if self.layers else AudioLayer
+            self.layers.append(kind(conv, wide, config.norm, F.silu))
 
     def forward(self, audio: Tensor) -> Tensor:
         """Maps audio `[B, L]` in [-1, 1] to latents `[B, T, C]`."""

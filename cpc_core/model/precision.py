@@ -1,10 +1,11 @@
-"""Precision and compilation of a step."""
+"""Precision and compilation of a training."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
 import torch
+import torch._functorch.config
 
 from cpc_core.config import ComputeConfig
 from cpc_core.model.cpc_model import CpcModel
@@ -15,9 +16,19 @@ def precision(config: ComputeConfig, device: torch.device) -> AbstractContextMan
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16")
 
 
+def set_tf32(config: ComputeConfig) -> None:
+    """Allows or forbids TF32 in the float32 products and convolutions of this process."""
+    torch.backends.cuda.matmul.allow_tf32 = config.tf32
+    torch.backends.cudnn.allow_tf32 = config.tf32
+
+
 def compile_networks(model: CpcModel) -> None:
     """Compiles the encoder and both context networks in place, at their first call; names of
     weights stay.
     """
+    # Two backward passes cross the clean pass's graph, the adversary's and the update's: the first
+    # must not overwrite what it reads. PyTorch's error message names this switch and no other; its
+    # cache on disk keeps code for both values apart.
+    torch._functorch.config.donated_buffer = False
     for network in (model.encoder, model.future_context, model.past_context):
         network.compile()

@@ -58,7 +58,11 @@ def _precise(x: Tensor) -> Tensor:
 
 
 _SHORTEST = 1e-12
-"""Length that a shorter vector is divided by, as in `torch.nn.functional.normalize`."""
+"""Length that a shorter vector is divided by, as in `torch.nn.functional.normalize`.
+
+Such a vector, which digital silence can have, has no direction to learn: its gradient is zero,
+where the quotient's would be 10¹² times that of the direction.
+"""
 
 
 def normalise(x: Tensor) -> Tensor:
@@ -70,11 +74,10 @@ def normalise(x: Tensor) -> Tensor:
 class _Normalise(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        inverse = (
-            torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp_min_(_SHORTEST).reciprocal_()
-        )
+        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        inverse = length.clamp_min(_SHORTEST).reciprocal_()
         directions: Tensor = x * inverse
-        ctx.save_for_backward(directions, inverse)
+        ctx.save_for_backward(directions, inverse.masked_fill_(length < _SHORTEST, 0))
         return directions
 
     @staticmethod

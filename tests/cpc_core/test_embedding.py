@@ -16,5 +16,5 @@ def test_a_vector_of_nothing_stays_one() -> None:
     x = torch.zeros(2, 5, requires_grad=True)
     normalise(x).sum().backward()
     assert x.grad is not None
-    assert torch.isfinite(x.grad).all()
+    assert not x.grad.any()
     assert not normalise(x).any()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 import torch
 
+from cpc_core.config import CpcConfig
+from cpc_core.model.cpc_model import CpcModel
 from cpc_core.model.initialise import initialise
 from cpc_core.step import StepMetrics, TrainState, train_step
-from tests.helpers.configs import tiny_batch, tiny_config
+from tests.helpers.configs import noise, tiny_batch, tiny_config
 
 CPU = torch.device("cpu")
 
@@ -76,22 +80,66 @@ def test_bfloat16_stays_near_float32_and_keeps_float32_weights() -> None:
         assert float(ours.loss) == pytest.approx(float(theirs.loss), rel=0.02)
 
 
-# The compiler looks at gradients of tensors that are no leaves.
-@pytest.mark.skipif(
+@pytest.mark.parametrize("preset", ["printed", "patches_40ms"])
+def test_bfloat16_reads_a_perturbation_of_every_sample(preset: str) -> None:
+    """−75 dB of full scale, one sample at a time: each is a clip of its own."""
+    config = CpcConfig.model_validate({"encoder": {"preset": preset, "width": 16}})
+    model, audio = CpcModel(config), noise(1, 4000)
+    initialise(model, audio, config.initialisation, config.negatives.count)
+    layer, normed = model.encoder.layers[0], []
+    layer.get_submodule("norm").register_forward_hook(lambda *given: normed.append(given[-1]))
+    samples = range(1000, 1500)
+    moved = audio.repeat(len(samples), 1)
+    moved[range(len(samples)), samples] += 10 ** (-75 / 20)
+    with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
+        assert all(layer(x.unsqueeze(-1)).dtype == torch.bfloat16 for x in (audio, moved))
+    before, after = normed
+    assert (after != before).flatten(1).any(dim=1).all()
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_tf32_is_as_configured(allowed: bool) -> None:
+    TrainState.create(tiny_config(compute={"tf32": allowed}), CPU)
+    assert torch.backends.cuda.matmul.allow_tf32 is allowed
+    assert torch.backends.cudnn.allow_tf32 is allowed
+
+
+COMPILED = pytest.mark.skipif(
     shutil.which("g++") is None,
     reason="torch.compile needs a C++ compiler on a CPU, and there is no g++ here",
 )
+CLEAN_AND_ATTACKED: list[dict[str, Any]] = [
+    {"adversary": {"kind": kind}, "context": {"kernels": [2, 3]}} for kind in ("none", "fgsm")
+]
+
+
+# The compiler looks at gradients of tensors that are no leaves.
+@COMPILED
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
 def test_compiled_networks_give_the_same_losses() -> None:
-    changes: dict[str, Any] = {
-        "adversary": {"kind": "fgsm", "epsilon_db": -40},
-        "context": {"kernels": [2, 3]},
-    }
-    eager, _ = stepped(dtype=torch.float32, **changes)
-    compiled, state = stepped(dtype=torch.float32, compute={"compile": True}, **changes)
-    assert state.model.encoder._compiled_call_impl is not None
-    for ours, theirs in zip(compiled, eager, strict=True):
-        assert float(ours.loss) == pytest.approx(float(theirs.loss), rel=1e-3)
+    """Clean training first: an attack goes backward twice through the same compiled code."""
+    for changes in CLEAN_AND_ATTACKED:
+        eager, _ = stepped(dtype=torch.float32, **changes)
+        compiled, state = stepped(dtype=torch.float32, compute={"compile": True}, **changes)
+        assert state.model.encoder._compiled_call_impl is not None
+        for ours, theirs in zip(compiled, eager, strict=True):
+            assert float(ours.loss) == pytest.approx(float(theirs.loss), rel=1e-3)
+
+
+@COMPILED
+def test_an_attack_compiles_after_another_process_trained() -> None:
+    """PyTorch keeps compiled code on disk, so that what one process compiled another one runs."""
+    for changes in CLEAN_AND_ATTACKED:
+        eager, _ = stepped(dtype=torch.float32, **changes)
+        steps = subprocess.run(
+            [sys.executable, "-m", "tests.helpers.compiled_steps", changes["adversary"]["kind"]],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert steps.returncode == 0, steps.stderr
+        losses = [float(line) for line in steps.stdout.splitlines()]
+        assert losses == pytest.approx([float(each.loss) for each in eager], rel=1e-3)
 
 
 def test_fused_adam_is_adam() -> None:

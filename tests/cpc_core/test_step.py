@@ -133,7 +133,7 @@ def test_quantiles_of_the_ratio_are_those_of_the_clips() -> None:
 
 
 def test_there_is_no_ratio_without_a_perturbation() -> None:
-    assert math.isinf(float(train_step(TrainState.create(tiny_config(), CPU), tiny_batch()).snr_db))
+    assert math.isnan(float(train_step(TrainState.create(tiny_config(), CPU), tiny_batch()).snr_db))
 
 
 def test_identical_latents_have_no_spread() -> None:
