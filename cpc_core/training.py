@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 
 from cpc_core.checkpoint import load_checkpoint, save_checkpoint
-from cpc_core.config import PROBE_METRICS, CpcConfig
+from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Clips, Corpus
 from cpc_core.corpus.reading.batches import Batch, crop
 from cpc_core.distributed import mean_over_workers, world
 from cpc_core.errors import ConfigError, NonFiniteError
 from cpc_core.evaluation.held_out import evaluate, evaluate_attacked, require_full_pool
-from cpc_core.evaluation.probe import PROBE_CLIPS, probe
+from cpc_core.evaluation.probe import probe
 from cpc_core.geometry import SAMPLE_RATE_HZ
 from cpc_core.model.initialise import initialise
 from cpc_core.objective.objective import constant_answer_loss
@@ -147,18 +147,14 @@ def _report(
                 "dev_attack_accuracy": attacked.attack_accuracy,
             }
         if finished and not reason:
-            scores = probe(
-                state.model,
-                corpus.read_split("train", limit=PROBE_CLIPS),
-                corpus.read_split("dev"),
-                config.probe,
-            )
-            measured_at_end = (
-                scores.mean_average_precision,
-                scores.accuracy,
-                scores.balanced_accuracy,
-            )
-            metrics |= dict(zip(PROBE_METRICS, measured_at_end, strict=True))
+            scores = probe(state.model, corpus, "dev", config.probe)
+            metrics |= {
+                "dev_map": scores.mean_average_precision,
+                "dev_probe_accuracy": scores.accuracy,
+                "dev_probe_balanced_accuracy": scores.balanced_accuracy,
+                "dev_labels_scored": scores.labels_scored,
+                "dev_labels_left_out": scores.labels_left_out,
+            }
     return Report(
         state.step, metrics, "diverged" if reason else "complete" if finished else "running", reason
     )

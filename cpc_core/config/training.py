@@ -8,7 +8,13 @@ from pydantic import ConfigDict, Field
 
 from cpc_core.section import Section
 
-PROBE_METRICS = ("dev_map", "dev_probe_accuracy", "dev_probe_balanced_accuracy")
+PROBE_METRICS = (
+    "dev_map",
+    "dev_probe_accuracy",
+    "dev_probe_balanced_accuracy",
+    "dev_labels_scored",
+    "dev_labels_left_out",
+)
 """Metrics of the probe; only the report after the last step has them."""
 
 
@@ -136,10 +142,14 @@ class ProbeConfig(Section):
     always better.
     """
 
-    steps: int = Field(default=300, ge=1)
-    """Full-batch Adam steps of the classifier. Its training loss settles in them on the bundled
-    audio.
-    """
+    steps: int = Field(default=1000, ge=1)
+    """Adam steps of a classifier at least."""
+
+    epochs: int = Field(default=20, ge=1)
+    """Passes of a classifier over the training clips at least."""
+
+    batch_size: int = Field(default=256, ge=1)
+    """Training clips of one of those steps; a corpus of fewer is in every step."""
 
     learning_rate: float = Field(default=1e-3, gt=0)
-    """Adam's learning rate for the classifier."""
+    """Adam's learning rate for the one-hidden-layer classifier."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from cpc_core.corpus.pcm import fill_floats, pcm_matrix
 from cpc_core.corpus.row_groups import RowGroup, read_row_group
 from cpc_core.errors import CorpusError
 from cpc_core.storage_path import StoragePath, with_retries
+
+_CLIP_COLUMNS = ["audio", "clip_id", "label", "labels", "group", "path"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,33 +134,48 @@ class Corpus:
         )
 
     def read_split(self, split: Split, limit: int | None = None) -> Clips:
-        """Reads a split, or its first `limit` (at least 1) clips: for held-out and probe sets.
+        """Reads a split, or its first `limit` (at least 1) clips, whole into memory.
 
         Raises:
             CorpusError: The split has no clips, or a shard is damaged.
         """
+        tables = []
+        missing = self.rows(split) if limit is None else min(limit, self.rows(split))
+        for group in self._groups(split):
+            if missing <= 0:
+                break
+            tables.append(read_row_group(group, _CLIP_COLUMNS).slice(0, missing))
+            missing -= len(tables[-1])
+        return self._clips(tables)
+
+    def stream_split(self, split: Split) -> Iterator[Clips]:
+        """Reads a split a row group at a time, and keeps none of them.
+
+        Raises:
+            CorpusError: The split has no clips, or a shard is damaged.
+        """
+        for group in self._groups(split):
+            yield self._clips([read_row_group(group, _CLIP_COLUMNS)])
+
+    def _groups(self, split: Split) -> tuple[RowGroup, ...]:
         if not self.rows(split):
             raise CorpusError(
                 f"the corpus {self.folder} has no {split} clips, "
                 f"only {', '.join(self.splits)}: name another split"
             )
-        wanted = self.rows(split) if limit is None else min(limit, self.rows(split))
-        audio = torch.empty(wanted, self.clip_samples)
-        tables: list[pa.Table] = []
+        return self.row_groups(split)
+
+    def _clips(self, tables: list[pa.Table]) -> Clips:
+        audio = torch.empty(sum(map(len, tables)), self.clip_samples)
         begin = 0
-        for group in self.row_groups(split):
-            if begin == wanted:
-                break
-            table = read_row_group(
-                group, ["audio", "clip_id", "label", "labels", "group", "path"]
-            ).slice(0, wanted - begin)
+        for table in tables:
             fill_floats(
                 audio[begin : begin + len(table)].numpy(),
                 pcm_matrix(table["audio"].combine_chunks(), self.clip_samples),
             )
-            tables.append(table.drop_columns("audio"))
             begin += len(table)
-        rows: dict[str, list[Any]] = pa.concat_tables(tables).to_pydict()
+        small = pa.concat_tables(table.drop_columns("audio") for table in tables)
+        rows: dict[str, list[Any]] = small.to_pydict()
         return Clips(
             audio=audio,
             clip_ids=torch.tensor(rows["clip_id"], dtype=torch.int64),

@@ -89,22 +89,16 @@ def probe(
     """
     from cpc_core.checkpoint import load_model, read_config
     from cpc_core.corpus.sample import open_corpus
-    from cpc_core.evaluation.probe import PROBE_CLIPS
     from cpc_core.evaluation.probe import probe as fit
 
     config = read_config(model).probe
     if features is not None:
         config = config.model_copy(update={"features": features})
     opened = open_corpus(corpus)
-    scores = fit(
-        load_model(model),
-        opened.read_split("train", limit=PROBE_CLIPS),
-        opened.read_split(split),
-        config,
-    )
+    scores = fit(load_model(model), opened, split, config)
     mlp = f"MLP, {config.hidden} hidden"
     rows = (
-        (mlp, "macro mAP", scores.mean_average_precision, scores.labels),
+        (mlp, "macro mAP", scores.mean_average_precision, scores.labels_scored),
         ("linear", "accuracy", scores.accuracy, scores.classes),
         ("linear", "balanced accuracy", scores.balanced_accuracy, scores.classes),
     )
@@ -112,7 +106,7 @@ def probe(
     print_rows([dict(zip(columns, row, strict=True)) for row in rows], output)
     message(
         f"{config.features} features, {scores.train_clips} train clips, {scores.scored_clips} "
-        f"{split} clips of {opened.name}"
+        f"{split} clips of {opened.name}; labels left out of the mAP: {scores.labels_left_out}"
     )
 
 

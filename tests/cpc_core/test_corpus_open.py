@@ -65,6 +65,17 @@ def test_a_limit_takes_the_first_clips(corpus: Corpus, limit: int) -> None:
     assert part.labels == whole.labels[:limit]
 
 
+def test_a_stream_is_the_split_a_row_group_at_a_time(corpus: Corpus) -> None:
+    whole, parts = corpus.read_split("train"), list(corpus.stream_split("train"))
+    assert [len(part) for part in parts] == [16, 4]
+    assert torch.equal(torch.cat([part.audio for part in parts]), whole.audio)
+    assert torch.equal(torch.cat([part.clip_ids for part in parts]), whole.clip_ids)
+    for name in ("labels", "tags", "groups", "paths"):
+        assert sum((getattr(part, name) for part in parts), ()) == getattr(whole, name)
+    with pytest.raises(CorpusError, match="has no test clips"):
+        next(corpus.stream_split("test"))
+
+
 def test_targets_mark_the_labels_of_each_clip(corpus: Corpus) -> None:
     clips = corpus.read_split("dev")
     assert clips.multi_hot().tolist() == [

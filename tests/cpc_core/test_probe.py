@@ -1,12 +1,55 @@
+"""The probe: its labels, its classifiers against a full-batch oracle, and its memory."""
+
 from __future__ import annotations
+
+import tempfile
+from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
+from torch.profiler import profile
 
-from cpc_core.evaluation.probe import mean_average_precision
+from cpc_core.config import ProbeConfig
+from cpc_core.corpus.corpus import Corpus
+from cpc_core.corpus.importing.run import import_folder
+from cpc_core.corpus.manifest import ImportOptions
+from cpc_core.errors import CorpusError
+from cpc_core.evaluation import probe as probe_module
+from cpc_core.evaluation.probe import average_precision, clip_features, probe, scored_labels
+from cpc_core.model.cpc_model import CpcModel
+from tests.helpers.configs import tiny_config
+from tests.helpers.recordings import noise, write_labels, write_recording
 
 
-def average_precision(targets: list[int], scores: list[float]) -> float:
+@pytest.fixture
+def model() -> CpcModel:
+    return CpcModel(tiny_config())
+
+
+def tones(root: Path, train: int, dev: int) -> Corpus:
+    """Tones of three pitches in noise, each with its pitch and a louder half as tags."""
+    rows = []
+    for index in range(train + dev):
+        pitch, loud = index % 3, index % 2
+        time = np.arange(1600) / 16_000
+        tone = (0.1 + 0.2 * loud) * np.sin(2 * np.pi * (500, 1200, 2500)[pitch] * time)
+        write_recording(root / f"{index}.wav", tone + 2 * noise(0.1, index), subtype="PCM_16")
+        tags = f"pitch{pitch}" + "|loud" * loud
+        split = "train" if index < train else "dev"
+        rows.append(
+            {"path": f"{index}.wav", "label": f"pitch{pitch}", "tags": tags, "split": split}
+        )
+    write_labels(root, rows)
+    return import_folder(root, root / "corpus", ImportOptions(clip_s=0.1)).corpus
+
+
+def counted_average_precision(targets: list[int], scores: list[float]) -> float:
     """Mean over the positives of the precision at each, by counting down the ranking."""
     order = sorted(range(len(scores)), key=lambda row: -scores[row])
     hits, precisions = 0, []
@@ -17,20 +60,168 @@ def average_precision(targets: list[int], scores: list[float]) -> float:
     return sum(precisions) / len(precisions)
 
 
-def test_macro_map_against_counting() -> None:
+def test_average_precision_against_counting() -> None:
     rng = np.random.default_rng(4)
-    targets = (rng.random((30, 5)) < 0.3).astype(np.float32)
-    targets[0] = 1
-    scores = rng.standard_normal((30, 5)).astype(np.float32)
-    expected = np.mean(
-        [
-            average_precision(targets[:, label].astype(int).tolist(), scores[:, label].tolist())
-            for label in range(5)
-        ]
-    )
-    assert mean_average_precision(targets, scores) == pytest.approx(float(expected))
+    for _ in range(5):
+        targets = (rng.random(30) < 0.3).astype(np.uint8)
+        targets[0] = 1
+        scores = rng.standard_normal(30).astype(np.float32)
+        expected = counted_average_precision(targets.tolist(), scores.tolist())
+        found = average_precision(torch.from_numpy(targets), torch.from_numpy(scores))
+        assert found == pytest.approx(expected)
 
 
 def test_a_perfect_ranking_scores_one() -> None:
-    targets = np.array([[1, 0], [1, 1], [0, 1]], dtype=np.float32)
-    assert mean_average_precision(targets, targets) == 1.0
+    targets = torch.tensor([1, 1, 0], dtype=torch.uint8)
+    assert average_precision(targets, targets.float()) == 1.0
+
+
+def columns(*clips: set[int], of: int = 12) -> Tensor:
+    """Targets `[of, K]` whose columns are on these clips."""
+    return torch.tensor([[clip in each for each in clips] for clip in range(of)]).byte()
+
+
+def test_labels_on_the_same_held_out_clips_count_once() -> None:
+    held_out = columns({0, 1, 2, 3, 4}, {5, 6, 7, 8, 9}, {0, 1, 2, 3, 4}, {1, 2, 3, 4, 5})
+    assert scored_labels(torch.ones_like(held_out), held_out) == [0, 1, 3]
+
+
+def test_labels_on_few_held_out_clips_are_left_out() -> None:
+    held_out = columns({0, 1, 2, 3, 4}, {0, 1, 2, 3}, set(), {4, 5, 6, 7, 8})
+    train = columns({0}, {0}, {0}, set(), of=1)
+    assert scored_labels(train, held_out) == [0]
+
+
+def test_the_commonest_labels_score_where_all_are_rare() -> None:
+    held_out = columns({0, 1}, {2}, {3, 4}, set())
+    train = torch.ones_like(held_out)
+    assert scored_labels(train, held_out) == [0, 2]
+    assert scored_labels(train, torch.zeros_like(held_out)) == []
+
+
+def full_batch_scores(model: CpcModel, corpus: Corpus, config: ProbeConfig) -> tuple[float, float]:
+    """Macro mAP and balanced accuracy, by full-batch steps and by scikit-learn."""
+    train, dev = corpus.read_split("train"), corpus.read_split("dev")
+    inputs, held_out = (clip_features(model, clips.audio, "context") for clips in (train, dev))
+    mean, scale = inputs.mean(dim=0), inputs.std(dim=0)
+    inputs, held_out = (inputs - mean) / scale, (held_out - mean) / scale
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Linear(inputs.shape[1], config.hidden), nn.ReLU(), nn.Linear(config.hidden, 4)
+    )
+    optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+    for _ in range(config.steps):
+        optimizer.zero_grad()
+        loss = nn.functional.binary_cross_entropy_with_logits(network(inputs), train.multi_hot())
+        loss.backward()
+        optimizer.step()
+    columns = zip(dev.multi_hot().T.tolist(), network(held_out).T.tolist(), strict=True)
+    precisions = [counted_average_precision(targets, scores) for targets, scores in columns]
+    linear = LogisticRegression(max_iter=2000).fit(inputs.numpy(), train.labels)
+    balanced = balanced_accuracy_score(dev.labels, linear.predict(held_out.numpy()))
+    return sum(precisions) / 4, float(balanced)
+
+
+def test_one_batch_is_the_full_batch_probe(model: CpcModel, tmp_path: Path) -> None:
+    corpus = tones(tmp_path, train=48, dev=24)
+    config = ProbeConfig(hidden=16, steps=200)
+    found = probe(model, corpus, "dev", config)
+    expected = full_batch_scores(model, corpus, config)
+    assert found.mean_average_precision == pytest.approx(expected[0], abs=1e-3)
+    assert found.balanced_accuracy == pytest.approx(expected[1], abs=0.05)  # a clip of 24
+    assert 0.5 < found.balanced_accuracy < 1.0  # neither chance nor saturated
+    assert (found.labels_scored, found.labels_left_out, found.classes) == (4, 0, 3)
+    assert (found.train_clips, found.scored_clips) == (48, 24)
+
+
+def test_batches_train_as_well_as_the_full_batch(model: CpcModel, tmp_path: Path) -> None:
+    corpus = tones(tmp_path, train=48, dev=24)
+    whole = probe(model, corpus, "dev", ProbeConfig(hidden=16, steps=200))
+    parts = probe(model, corpus, "dev", ProbeConfig(hidden=16, steps=200, batch_size=20, epochs=70))
+    assert parts.mean_average_precision == pytest.approx(whole.mean_average_precision, abs=0.05)
+    assert parts.balanced_accuracy == pytest.approx(whole.balanced_accuracy, abs=0.05)
+
+
+@pytest.mark.parametrize(("steps", "epochs", "expected"), [(1, 2, 6), (7, 2, 7)])
+def test_every_training_clip_is_in_every_epoch(
+    model: CpcModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    steps: int,
+    epochs: int,
+    expected: int,
+) -> None:
+    corpus = tones(tmp_path, train=50, dev=6)
+    numbers = iter(range(56))
+    monkeypatch.setattr(
+        probe_module,
+        "clip_features",
+        lambda _, audio, *__: torch.tensor([[float(next(numbers))] for _ in audio]),
+    )
+    batches: list[list[float]] = []
+
+    def keep(module: nn.Module, inputs: tuple[Tensor]) -> None:
+        if isinstance(module, nn.Sequential) and torch.is_grad_enabled():
+            batches.append(inputs[0].flatten().tolist())
+
+    hook = register_module_forward_pre_hook(keep)
+    config = ProbeConfig(hidden=2, steps=steps, epochs=epochs, batch_size=20)
+    probe(model, corpus, "dev", config)
+    hook.remove()
+    assert len(batches) == 2 * expected  # of two classifiers
+    assert {len(batch) for batch in batches} == {16, 17}
+    for first in (0, 3, expected, expected + 3):
+        assert sorted(chain(*batches[first : first + 3])) == list(range(50))
+
+
+def test_memory_does_not_grow_with_the_corpus(
+    model: CpcModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        probe_module, "clip_features", lambda _, audio, *__: torch.randn(len(audio), 2048)
+    )
+    largest = []
+    for clips in (32, 96):
+        corpus = tones(tmp_path / str(clips), train=clips, dev=clips)
+        with profile(profile_memory=True) as profiled:
+            probe(model, corpus, "dev", ProbeConfig(hidden=8, steps=2, epochs=1, batch_size=16))
+        largest.append(
+            max(
+                event.self_cpu_memory_usage
+                for event in profiled.events()
+                if event.name != "aten::from_file"  # A mapped file counts as allocated.
+            )
+        )
+    assert largest[0] == largest[1] < 32 * 2048 * 4
+
+
+def test_no_file_is_left_behind(
+    model: CpcModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = tones(tmp_path / "source", train=12, dev=12)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    during = []
+
+    def count_files(*_: Tensor) -> float:
+        during.append(len([*(tmp_path / "temporary").glob("*/*")]))
+        return 0.5
+
+    monkeypatch.setattr(probe_module, "average_precision", count_files)
+    probe(model, corpus, "dev", ProbeConfig(hidden=2, steps=1, epochs=1))
+    assert set(during) == {5}  # features and targets of two splits, and scores
+    assert not [*(tmp_path / "temporary").iterdir()]
+
+
+def test_clips_without_shared_labels_are_refused(model: CpcModel, tmp_path: Path) -> None:
+    for name, labels in (("none", ("", "")), ("other", ("a", "b"))):
+        rows = []
+        for index, split in enumerate(("train", "dev")):
+            write_recording(tmp_path / name / f"{index}.wav", noise(0.1, index))
+            rows.append({"path": f"{index}.wav", "label": labels[index], "split": split})
+        write_labels(tmp_path / name, rows)
+        corpus = import_folder(
+            tmp_path / name, tmp_path / f"{name}.corpus", ImportOptions(clip_s=0.1)
+        ).corpus
+        with pytest.raises(CorpusError, match="labelled clips"):
+            probe(model, corpus, "dev", ProbeConfig())
