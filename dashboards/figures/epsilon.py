@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -26,12 +25,10 @@ from dashboards.drawing.panels import (
 from dashboards.drawing.sections import INTERVALS, beside_paper, compared, graph, lead
 from dashboards.drawing.stacked_panels import draw_measured, draw_published
 from dashboards.tables import beside_published
-from study.analysis.cells import Cell, NotShown, cells_varying
+from study.analysis.cells import Cell, NotShown, cells_varying, names_varying
 from study.analysis.labels import cell_label, knob_label, metric_label
 from study.analysis.published import TABLE_1
 from study.results.records import StudyRecord
-
-_REFERENCES = ("none", "gaussian")
 
 
 class EpsilonFigure:
@@ -43,10 +40,17 @@ class EpsilonFigure:
     def info(self, record: StudyRecord) -> TablePanels | NotShown:
         """Panels over ε in dB; levels are training without adversary and with Gaussian noise.
 
-        A search has no levels: there the points differ in more than ε.
+        Noise of several strengths is a line. A search has no levels: there the points differ in
+        more than ε.
         """
-        cells = cells_varying(record, "adversary", "epsilon_db")
-        levels = [cell for cell in cells if cell.knobs.get("adversary") in _REFERENCES]
+        cells = cells_varying(record, "adversary", "epsilon_db", "steps")
+        noise = {
+            cell.knobs.get("epsilon_db")
+            for cell in cells
+            if cell.knobs.get("adversary") == "gaussian"
+        }
+        references = ("none", "gaussian") if len(noise) == 1 else ("none",)
+        levels = [cell for cell in cells if cell.knobs.get("adversary") in references]
         attacked = [cell for cell in cells if "epsilon_db" in cell.knobs and cell not in levels]
         both = [*attacked, *levels]
         worth_drawing = attacked and levels
@@ -58,7 +62,16 @@ class EpsilonFigure:
         panels = [panel_of(attacked, "epsilon_db", "adversary", metric) for metric in metrics]
         return TablePanels(
             tuple(
-                replace(panel, levels=_levels(levels, panel.metric)) if panel.controlled else panel
+                replace(
+                    panel,
+                    levels=tuple(
+                        _level(cell, levels, panel.metric)
+                        for cell in levels
+                        if panel.metric in cell.metrics
+                    ),
+                )
+                if panel.controlled
+                else panel
                 for panel in panels
             ),
             tuple(map(_published, metrics)),
@@ -88,20 +101,21 @@ class EpsilonFigure:
         ]
 
 
-def _levels(cells: Sequence[Cell], metric: str) -> tuple[Point, ...]:
-    """Reference cells, by their adversary alone where that names one cell."""
-    kinds = Counter(cell.knobs["adversary"] for cell in cells)
-    return tuple(
-        point_of(
-            cell,
-            cell_label({"adversary": kind}) if kinds[kind] == 1 else cell.label,
-            metric,
-            str(kind),
-        )
-        for cell in cells
-        if metric in cell.metrics
-        for kind in [cell.knobs["adversary"]]
-    )
+def _level(cell: Cell, cells: Sequence[Cell], metric: str) -> Point:
+    """Reference cell, by its adversary alone where that names one of the cells.
+
+    Where the cells of an adversary differ in their steps, the shortest training has that name.
+    """
+    kind = str(cell.knobs["adversary"])
+    alike = [other.knobs for other in cells if other.knobs["adversary"] == kind]
+    name, key = cell_label({"adversary": kind}), kind
+    if names_varying(alike) == ("steps",):
+        factor = cell.knobs["steps"] / min(knobs["steps"] for knobs in alike)
+        if factor > 1:
+            name, key = f"{name}, {factor:g} × the steps", f"{kind}, longer"
+    elif len(alike) > 1:
+        name = cell.label
+    return point_of(cell, name, metric, key)
 
 
 def _published(metric: str) -> Panel:

@@ -12,7 +12,8 @@ from dashboards.figures import epsilon, ranking, sampling, temperature
 from dashboards.figures import history as learning_curves
 from dashboards.figures.history import HistoryInfo, draw_curves, history_key
 from dashboards.figures.ranking import RankingInfo
-from study.results.records import StudyRecord
+from dashboards.tables import beside_published
+from study.results.records import StudyRecord, TrialRecord
 from tests.helpers import records
 
 
@@ -105,6 +106,44 @@ def test_reference_levels_are_lines_at_their_means() -> None:
     ]
     published = [shape.y0 for shape in epsilon.FIGURE.draw_published(info).layout.shapes]
     assert published == [0.970, 0.968, 0.905, 0.901, 0.268, 0.270]
+
+
+def test_noise_of_several_strengths_is_a_line() -> None:
+    info = table_1()
+    assert [line.key for line in info.panels[2].series] == ["gaussian", "fgsm"]
+    assert [point.x for point in info.panels[2].series[0].points] == [-65.0, -55.0]
+    assert [point.x for point in info.published[2].levels] == ["no adversary", "Gaussian noise"]
+
+
+def test_longer_training_has_a_level_of_its_own() -> None:
+    info, longer = table_1(), "no adversary, 2 × the steps"
+    for panel in info.panels:
+        assert [level.x for level in panel.levels] == ["no adversary", longer]
+    drawn = epsilon.FIGURE.draw(info)
+    assert [note.text for note in drawn.layout.annotations].count(longer) == 3
+    lines = [shape for shape in drawn.layout.shapes if shape.type == "line"]
+    assert len({line.line.color for line in lines[:2]}) == 2
+    assert str(beside_published("ε", info).to_plotly_json()).count(longer) == 1
+
+
+def table_1() -> TablePanels:
+    """Noise of two strengths, and training without an adversary for twice the steps."""
+    record = records.epsilon_study()
+    trials: list[TrialRecord] = []
+    for trial in record.trials:
+        number = 100 + len(trials)
+        if trial.knobs["adversary"] == "none":
+            trials.append(replace(trial, knobs={**trial.knobs, "steps": 1500}))
+            knobs = {**trial.knobs, "steps": 3000}
+            trials.append(replace(trial, number=number, cell_id="longer", knobs=knobs))
+        else:
+            trials.append(trial)
+        if trial.knobs["adversary"] == "gaussian":
+            knobs = {**trial.knobs, "epsilon_db": -65.0}
+            trials.append(replace(trial, number=number, cell_id="weaker", knobs=knobs))
+    info = epsilon.FIGURE.info(replace(record, trials=tuple(trials)))
+    assert isinstance(info, TablePanels)
+    return info
 
 
 def test_sampling_keeps_the_order_of_table_2() -> None:

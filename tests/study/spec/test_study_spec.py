@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from cpc_core.adversary.base import SizedAdversary
+from cpc_core.adversary.fgsm import Fgsm
 from cpc_core.adversary.noise import Gaussian
 from cpc_core.config import CpcConfig
 from cpc_core.errors import ConfigError
@@ -257,11 +258,16 @@ def test_the_paper_scale_is_the_papers(name: str) -> None:
     spec = StudySpec.load(name, scale="paper")
     assert spec.name == f"{name}_paper"
     small = StudySpec.load(name)
-    assert (spec.question, spec.claims, spec.seeds) == (small.question, small.claims, small.seeds)
+    assert (spec.question, spec.seeds) == (small.question, small.seeds)
+    asked, small_asked = (
+        [(claim.question, claim.metric, claim.direction) for claim in each.claims]
+        for each in (spec, small)
+    )
+    assert asked == small_asked
     paper = CpcConfig()
     for sample in spec.probe_samples:
         config = spec.config(sample, 0)
-        steps = 1_000_000 if name == "table3_final" else 400_000
+        steps = sample.get("steps") or (1_000_000 if name == "table3_final" else 400_000)
         assert (config.encoder.width, config.data.batch_size, config.training.steps) == (
             paper.encoder.width,
             paper.data.batch_size,
@@ -279,13 +285,45 @@ def test_the_paper_scale_is_the_papers(name: str) -> None:
         )
 
 
-def test_table_1_has_the_rows_of_the_paper() -> None:
-    for scale in ("small", "paper"):
-        spec = StudySpec.load("table1_epsilon", scale=scale)
-        cells = {(sample["adversary"], sample.get("epsilon_db")) for sample in spec.probe_samples}
-        assert cells == {(row.adversary, row.epsilon_db) for row in TABLE_1}
-        gaussian = spec.config({"adversary": "gaussian"}, 0).adversary
-        assert isinstance(gaussian, Gaussian) and gaussian.epsilon_db == -55
+@pytest.mark.parametrize("scale", ["small", "paper"])
+def test_table_1_has_the_rows_of_the_paper(scale: str) -> None:
+    spec = StudySpec.load("table1_epsilon", scale=scale)
+    cells = {(sample["adversary"], sample.get("epsilon_db")) for sample in spec.probe_samples}
+    assert {(row.adversary, row.epsilon_db) for row in TABLE_1} <= cells | {("gaussian", None)}
+
+
+@pytest.mark.parametrize("scale", ["small", "paper"])
+def test_noise_has_the_strengths_and_warmup_of_fgsm(scale: str) -> None:
+    spec = StudySpec.load("table1_epsilon", scale=scale)
+    configs = [spec.config(sample, 0).adversary for sample in spec.probe_samples]
+    sizes: dict[type[SizedAdversary], list[tuple[float, int]]] = {}
+    for adversary in configs:
+        if isinstance(adversary, SizedAdversary):
+            sizes.setdefault(type(adversary), []).append(
+                (adversary.epsilon_db, adversary.warmup_steps)
+            )
+    assert set(sizes) == {Gaussian, Fgsm}
+    assert sizes[Gaussian] == sizes[Fgsm]
+    assert len(sizes[Fgsm]) == 5
+
+
+@pytest.mark.parametrize("scale", ["small", "paper"])
+@pytest.mark.parametrize("name", ["table1_epsilon", "table3_final", "search"])
+def test_a_clean_control_costs_as_much_as_an_attack(name: str, scale: str) -> None:
+    """An attacked step has two backward passes, so the control has twice the steps."""
+    spec = StudySpec.load(name, scale=scale)
+    steps: dict[str, set[int]] = {}
+    for sample in spec.probe_samples:
+        config = spec.config(sample, 0)
+        steps.setdefault(config.adversary.kind, set()).add(config.training.steps)
+    (attacked,) = steps["fgsm"]
+    assert max(steps["none"]) == 2 * attacked
+    claimed = [
+        claim.than.root["steps"]
+        for claim in spec.claims
+        if claim.better.root["adversary"] == "fgsm" and claim.than.root["adversary"] == "none"
+    ]
+    assert claimed == ([attacked, 2 * attacked] if name != "search" else [])
 
 
 def test_the_ablation_changes_one_choice_of_the_best_model() -> None:
