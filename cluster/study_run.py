@@ -11,11 +11,12 @@ from cluster.control_source import ControlSource
 from cluster.events import Notice, StudyEvent
 from cluster.kinds import cluster_at
 from cluster.tune.control import ControlLoop
-from cluster.tune.inline_trial import inline_trainable
+from cluster.tune.inline_trial import InlineTrial
 from cluster.tune.scheduler import StudyScheduler
 from cluster.tune.scratch import scratch_folder
 from cluster.tune.searcher import StudySearcher
-from cluster.tune.train_trial import ray_train_trainable
+from cluster.tune.train_trial import RayTrainTrial
+from cluster.tune.trial import trainable
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.sample import open_corpus
 from study.control.requests import clear_stale
@@ -88,12 +89,12 @@ def _train(
     on_notice: Callable[[Notice], None],
 ) -> None:
     resources = dispatcher.spec.resources
-    trainable = inline_trainable if resources.trains_inline else ray_train_trainable
+    kind = InlineTrial if resources.trains_inline else RayTrainTrial
     with scratch_folder(dispatcher.folder.path, shared=dispatcher.shared) as scratch:
         search = StudySearcher(dispatcher, resources.concurrent_trials, scratch, on_event, first)
         control = ControlLoop(dispatcher, search, source, on_notice)
         tune.Tuner(
-            trainable(dispatcher.folder, corpus.folder, resources, scratch),
+            trainable(kind, dispatcher.folder, corpus.folder, resources, scratch),
             tune_config=tune.TuneConfig(
                 search_alg=search,
                 scheduler=StudyScheduler(search, control),

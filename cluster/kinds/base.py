@@ -29,6 +29,8 @@ SETTINGS = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1",
     # One more process per trial.
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    # NCCL needs it between the workers of a node; `TorchTrainer` would set it.
+    "TRAIN_ENABLE_SHARE_CUDA_VISIBLE_DEVICES": "1",
     # Workers that reserve no GPU see none.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     "RAY_WARN_BLOCKING_GET_INSIDE_ASYNC": "0",

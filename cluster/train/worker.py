@@ -5,45 +5,42 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from threading import Thread
-from typing import Any
 
 import torch
-from ray.train.torch import get_device
 
 from cluster.attempt import run_attempt
 from cluster.data.batches import ray_batches
 from cluster.stop_flag import StopFlag
+from cluster.train.process_group import join_workers
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.reading.batches import Batch
 from cpc_core.distributed import world
-from study.folders.study_folder import StudyFolder
+from cpc_core.storage_path import StoragePath
+from study.folders.trial_folder import TrialFolder
 
 
-def train_worker(task: Mapping[str, Any]) -> None:
+def train_worker(trial: TrialFolder, flag: StopFlag, corpus: StoragePath, threads: int) -> None:
     """Trains this worker's share of one trial, from the trial's newest checkpoint if there is one.
 
     The reports are read from the trial's log: Ray Train receives none.
 
     Args:
-        task: `study` and `corpus`: folders or URIs. `number`: the trial. `scratch` and `attempt`:
-            folder and number of its stop flag. `threads`: CPU threads of this worker.
+        trial: The trial.
+        flag: The attempt's stop flag.
+        corpus: The corpus folder.
+        threads: CPU threads of this worker.
 
     Raises:
         CpcError: Another attempt cannot help. It ends all workers: the others may be waiting for
             this one in a collective.
     """
-    flag = StopFlag(task["scratch"], task["number"], task["attempt"])
     Thread(target=_exit_when_set, args=(flag,), name="stop-flag", daemon=True).start()
-    torch.set_num_threads(task["threads"])
-    if torch.cuda.is_available():
-        # The workers of a node see each other's GPUs, which NCCL needs; this one's is chosen per
-        # thread.
-        torch.cuda.set_device(get_device())
-    trial = StudyFolder(task["study"]).trial(task["number"])
-    deque(run_attempt(trial, Corpus.open(task["corpus"]), _share), maxlen=0)
+    torch.set_num_threads(threads)
+    join_workers()
+    deque(run_attempt(trial, Corpus.open(corpus), _share), maxlen=0)
 
 
 def _share(corpus: Corpus, config: CpcConfig, first: int) -> Iterator[Batch]:

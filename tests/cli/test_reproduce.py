@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from cpc_core.report import Outcome
+from study.cli import app
+from study.cli.exit_codes import INTERRUPTED, OK, run
 from study.cli.trial import reproduce
-from study.errors import StudyFailedError
 from tests.helpers.cli import Result, cpc
 from tests.helpers.corpus import one_trial, tones
-from tests.helpers.specs import tiny_spec
-from tests.helpers.studies import ended_study
+from tests.helpers.records import trial
 
 Edit = Callable[[list[dict[str, Any]]], None]
 
@@ -127,15 +128,30 @@ def test_a_trial_is_shown_with_where_its_numbers_come_from(home: Path) -> None:
     assert "has no trial 9" in missing.err
 
 
-def test_a_stopped_training_is_no_difference(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("outcome", ["waiting", "running"])
+def test_the_same_command_resumes_a_stopped_training(
+    home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    outcome: Outcome,
 ) -> None:
-    unfinished = ended_study(
-        tmp_path, tiny_spec(), lambda assignment: {"dev_map": 0.5}, trials=0
-    ).trials[0]
-    monkeypatch.setattr(reproduce, "train_here", lambda *_: unfinished)
-    with pytest.raises(
-        StudyFailedError,
-        match=r"was not trained again to its end \(waiting, the same command resumes\)",
-    ):
-        reproduce.reproduce(str(home / "studies" / "one"), 0, out=tmp_path / "again")
+    command = ["trial", "reproduce", str(home / "studies" / "one"), "0", "-o", str(tmp_path)]
+    monkeypatch.setattr(reproduce, "train_here", lambda *_: trial(0, {}, 0, outcome))
+    assert run(app, command) == OK
+    said = capsys.readouterr()
+    assert "the same command resumes" in said.err
+    assert said.out == ""
+
+
+def test_a_training_that_was_cancelled_is_an_interruption(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["trial", "reproduce", str(home / "studies" / "one"), "0", "-o", str(tmp_path)]
+    monkeypatch.setattr(
+        reproduce,
+        "train_here",
+        lambda *_: trial(0, {}, 0, "cancelled", reason="by the user"),
+    )
+    assert run(app, command) == INTERRUPTED
+    assert "by the user: to train it again, delete" in capsys.readouterr().err

@@ -14,6 +14,7 @@ from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
 from study.folders.study_folder import StudyFolder
 from study.folders.trial_folder import TrialFolder
+from study.spec.resources import Resources
 from tests.helpers.damage import flip_audio_bit
 from tests.helpers.recordings import noise_corpus
 from tests.helpers.trainings import REPORTS, attempt, attempt_config, log_without_timing
@@ -47,7 +48,7 @@ def actor(study: Path, corpus: Corpus, number: int) -> InlineTrial:
         {"number": number, "attempt": 0},
         study=StudyFolder(study),
         corpus=corpus.folder,
-        threads=torch.get_num_threads(),
+        resources=Resources(cpus_per_worker=torch.get_num_threads()),
         scratch=str(study / "scratch"),
     )
     return made

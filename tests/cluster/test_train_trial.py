@@ -8,7 +8,8 @@ import pytest
 from ray.exceptions import ActorDiedError
 from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
 
-from cluster.tune.train_trial import last_reported_step, results, worker_resources
+from cluster.train.trainer import worker_resources
+from cluster.tune.train_trial import last_reported_step, results
 from cpc_core.errors import CorpusError
 from cpc_core.report import Outcome, Report
 from study.folders.trial_folder import TrialFolder

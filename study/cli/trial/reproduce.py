@@ -70,10 +70,16 @@ def reproduce(
     trained = (
         train_on_ray(wanted, folder, address) if several else train_here(wanted, folder, corpus)
     )
+    if trained.outcome in ("waiting", "running"):
+        message(f"stopped: the same command resumes from the last checkpoint in {folder}")
+        return
+    if trained.outcome == "cancelled":
+        message(f"{trained.reason}: to train it again, delete {folder} or name another with -o")
+        raise KeyboardInterrupt
     if trained.outcome not in ("complete", "diverged"):
-        why = f": {trained.reason}" if trained.reason else ", the same command resumes"
         raise StudyFailedError(
-            f"trial {trial} of {study} was not trained again to its end ({trained.outcome}{why})"
+            f"trial {trial} of {study} was not trained again to its end ({trained.outcome}: "
+            f"{trained.reason})"
         )
     comparison = compare(wanted, again.log(), tolerance)
     changed = changed_since(wanted, attempts(again)[-1])
