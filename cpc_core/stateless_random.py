@@ -37,6 +37,7 @@ class Purpose(Enum):
     ATTACK_START = 5
     AUGMENTATION = 6
     DEV_NEGATIVES = 7
+    DRAWN_CLIPS = 8
 
 
 @dataclass(frozen=True)

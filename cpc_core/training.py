@@ -78,7 +78,7 @@ def training_reports(
         CheckpointError: The checkpoint cannot be read.
     """
     crop_samples = _crop_samples(config, corpus)
-    held_out = corpus.read_split("dev", limit=config.training.dev_clips)
+    held_out = corpus.draw_clips("dev", config.training.dev_clips)
     require_full_pool(config, held_out)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     state = TrainState.create(config, device)
@@ -144,6 +144,7 @@ def _report(
             metrics |= {
                 "dev_attacked_clean_accuracy": attacked.clean_accuracy,
                 "dev_fgsm_accuracy": attacked.fgsm_accuracy,
+                "dev_one_step_accuracy": attacked.one_step_accuracy,
                 "dev_attack_accuracy": attacked.attack_accuracy,
             }
         if finished and not reason:

@@ -53,8 +53,8 @@ def facts_list(facts: Sequence[tuple[str, str, str]]) -> Component:
 def beside_published(first_column: str, info: TablePanels) -> Component:
     """A row per setting, two columns per metric: this study with its interval, and the paper."""
     printed = {
-        (_setting(point), column): point
-        for column, panel in enumerate(info.published)
+        (_setting(point), panel.metric): point
+        for panel in info.published
         for point in (*panel.levels, *panel.points)
     }
     printed_kinds = {series.key for panel in info.published for series in panel.series}
@@ -75,8 +75,8 @@ def beside_published(first_column: str, info: TablePanels) -> Component:
     body = []
     for name, (setting, own) in rows.items():
         cells: list[Component] = [html.Th(name, scope="row")]
-        for column in range(len(info.panels)):
-            paper = printed.get((setting, column))
+        for column, panel in enumerate(info.panels):
+            paper = printed.get((setting, panel.metric))
             measured = own[column].interval if column in own else None
             cells += [
                 html.Td(with_interval(measured), className="number"),

@@ -8,7 +8,7 @@ that specs validate at once.
 from __future__ import annotations
 
 from cpc_core.config.network import ContextConfig, EncoderConfig, InitialisationConfig, Norm
-from cpc_core.config.objective import NegativesConfig, ObjectiveConfig
+from cpc_core.config.objective import Accuracy, NegativesConfig, ObjectiveConfig
 from cpc_core.config.root import CpcConfig, canonical_json, signature, trajectory
 from cpc_core.config.training import (
     PROBE_METRICS,
@@ -21,6 +21,7 @@ from cpc_core.config.training import (
 from cpc_core.section import Section
 
 __all__ = [
+    "Accuracy",
     "ComputeConfig",
     "ContextConfig",
     "CpcConfig",

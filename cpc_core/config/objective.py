@@ -8,6 +8,8 @@ from pydantic import ConfigDict, Field
 
 from cpc_core.section import Section
 
+Accuracy = Literal["accuracy", "ranking_accuracy"]
+
 
 class ObjectiveConfig(Section):
     """Eq. 1: for each anchor, classify the true future latent against negatives."""
@@ -29,6 +31,15 @@ class ObjectiveConfig(Section):
 
     n_steps: int = Field(default=4, ge=1)
     """Number of consecutive k that are predicted (the paper's K = 4 tasks)."""
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """The accuracy of the loss's own task.
+
+        Eq. 1 decides yes or no about each candidate. InfoNCE chooses among them: adding a constant
+        to all logits leaves its loss, and moves the share of right decisions.
+        """
+        return "ranking_accuracy" if self.loss == "infonce" else "accuracy"
 
     @property
     def steps(self) -> range:

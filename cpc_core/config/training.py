@@ -103,20 +103,22 @@ class TrainingConfig(Section):
     """
 
     dev_clips: int = Field(default=256, ge=2)
-    """Held-out clips of a report, always the same ones in the same batches."""
+    """Held-out clips of a report, drawn by a hash of their ids: always the same ones in the same
+    batches, and no neighbours, which may be pieces of one recording.
+    """
 
     attacked_clips: int = Field(default=32, ge=0)
-    """Held-out clips for accuracy under FGSM and under a `k`-step attack; 0 measures neither. An
-    accuracy that survives the first and not the second comes from a trivial feature of the
-    perturbation.
+    """Held-out clips for accuracy under FGSM, and under attacks of one and of `k` steps with the
+    contexts held; 0 measures none. An accuracy that survives the one step and not the `k` comes
+    from a trivial feature of the perturbation.
     """
 
     attack_steps: int = Field(default=5, ge=2)
     """Gradient steps k of that attack."""
 
     attack_epsilon_db: float = Field(default=-55.0, le=0)
-    """Size of both attacks. One for all trials, because an accuracy under another attack is another
-    evaluation.
+    """Size of these attacks. One for all trials, because an accuracy under another attack is
+    another evaluation.
     """
 
     collapse_window: int = Field(default=5, ge=2)

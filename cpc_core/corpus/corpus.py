@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from torch import Tensor
 
 from cpc_core.corpus.manifest import CORPUS_SCHEMA, MANIFEST_NAME, SPLITS, Manifest, Split
 from cpc_core.corpus.pcm import fill_floats, pcm_matrix
-from cpc_core.corpus.row_groups import RowGroup, read_row_group
+from cpc_core.corpus.row_groups import WINDOW_ROW_GROUPS, RowGroup, read_row_group
 from cpc_core.errors import CorpusError
+from cpc_core.stateless_random import Key, Purpose, uniform_integers
 from cpc_core.storage_path import StoragePath, with_retries
 
 _CLIP_COLUMNS = ["audio", "clip_id", "label", "labels", "group", "path"]
@@ -133,20 +134,45 @@ class Corpus:
             for index, rows in enumerate(shard.row_group_rows)
         )
 
-    def read_split(self, split: Split, limit: int | None = None) -> Clips:
-        """Reads a split, or its first `limit` (at least 1) clips, whole into memory.
+    def read_split(self, split: Split) -> Clips:
+        """Reads a split whole into memory.
 
         Raises:
             CorpusError: The split has no clips, or a shard is damaged.
         """
-        tables = []
-        missing = self.rows(split) if limit is None else min(limit, self.rows(split))
-        for group in self._groups(split):
-            if missing <= 0:
+        return self._clips([read_row_group(group, _CLIP_COLUMNS) for group in self._groups(split)])
+
+    def draw_clips(self, split: Split, count: int) -> Clips:
+        """Draws `count` (at least 1) clips of a split, or all, always the same in the same order.
+
+        Neighbours in a corpus may be pieces of one recording, so the order is that of a hash of the
+        clip ids. Clips come from as many row groups as training shuffles together, or as hold
+        `count`, themselves taken by a hash of their position: of a large corpus little is read, and
+        two clips are as likely to be of one recording as two clips of a training step.
+
+        Raises:
+            CorpusError: The split has no clips, or a shard is damaged.
+        """
+        every, rows = self._groups(split), 0
+        hashes = _hashes(range(len(every)))
+        groups: list[RowGroup] = []
+        for position in sorted(range(len(every)), key=hashes.__getitem__):
+            if rows >= count and len(groups) >= WINDOW_ROW_GROUPS:
                 break
-            tables.append(read_row_group(group, _CLIP_COLUMNS).slice(0, missing))
-            missing -= len(tables[-1])
-        return self._clips(tables)
+            groups.append(every[position])
+            rows += every[position].rows
+        ids = [read_row_group(group, ["clip_id"])["clip_id"].to_pylist() for group in groups]
+        drawn = sorted(
+            (hashed, group, row)
+            for group, of_group in enumerate(ids)
+            for row, hashed in enumerate(_hashes(of_group))
+        )[:count]
+        parts = {}
+        for group in sorted({group for _, group, _ in drawn}):
+            own = [row for _, at, row in drawn if at == group]
+            kept = read_row_group(groups[group], _CLIP_COLUMNS).take(own)  # frees the other rows
+            parts[group] = iter(kept.to_batches(1))
+        return self._clips([pa.Table.from_batches([next(parts[at])]) for _, at, _ in drawn])
 
     def stream_split(self, split: Split) -> Iterator[Clips]:
         """Reads a split a row group at a time, and keeps none of them.
@@ -185,6 +211,11 @@ class Corpus:
             paths=tuple(rows["path"]),
             label_names=self.manifest.label_names,
         )
+
+
+def _hashes(numbers: Iterable[int]) -> list[int]:
+    ids = torch.tensor(list(numbers), dtype=torch.int64)
+    return uniform_integers(Key(0, 0, Purpose.DRAWN_CLIPS), ids, (), 1 << 62).tolist()
 
 
 def read_manifest(folder: StoragePath) -> Manifest:

@@ -10,6 +10,9 @@ import pyarrow.parquet as pq
 from cpc_core.errors import CorpusError
 from cpc_core.storage_path import StoragePath, with_retries
 
+WINDOW_ROW_GROUPS = 16
+"""Row groups that are shuffled together. Not a setting: the order determines the results."""
+
 
 @dataclass(frozen=True)
 class RowGroup:

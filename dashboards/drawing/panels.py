@@ -10,12 +10,10 @@ from study.analysis.cells import Cell, NotShown, names_varying
 from study.analysis.labels import cell_label, knob_label, metric_label, value_label
 from study.analysis.published import AugmentationRow, SamplingRow
 from study.analysis.statistics import Interval
+from study.results.records import StudyRecord
 
 MAX_LINES = 6
 """Readers cannot distinguish more lines than this."""
-
-TABLE_METRICS = ("train_accuracy", "dev_accuracy", "dev_map")
-"""The columns that Tables 1 and 2 share."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +95,11 @@ class TablePanels:
     def controlled(self) -> bool:
         """True if rows of the study and of the paper can be compared."""
         return all(panel.controlled for panel in self.panels)
+
+
+def table_metrics(record: StudyRecord) -> tuple[str, str, str]:
+    """The columns that Tables 1 and 2 share, with the accuracy that the study's loss trains."""
+    return f"train_{record.accuracy}", f"dev_{record.accuracy}", "dev_map"
 
 
 def point_of(cell: Cell, x: float | str, metric: str, key: str = "") -> Point:

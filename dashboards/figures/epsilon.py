@@ -10,7 +10,6 @@ from dash.development.base_component import Component
 
 from dashboards.drawing.marks import ticks
 from dashboards.drawing.panels import (
-    TABLE_METRICS,
     Panel,
     Point,
     Series,
@@ -21,13 +20,14 @@ from dashboards.drawing.panels import (
     panel_of,
     point_of,
     published_point,
+    table_metrics,
 )
 from dashboards.drawing.sections import INTERVALS, beside_paper, compared, graph, lead
 from dashboards.drawing.stacked_panels import draw_measured, draw_published
 from dashboards.tables import beside_published
 from study.analysis.cells import Cell, NotShown, cells_varying, names_varying
 from study.analysis.labels import cell_label, knob_label, metric_label
-from study.analysis.published import TABLE_1
+from study.analysis.published import TABLE_1, published_metrics
 from study.results.records import StudyRecord
 
 
@@ -55,10 +55,10 @@ class EpsilonFigure:
         both = [*attacked, *levels]
         worth_drawing = attacked and levels
         missing = None if worth_drawing else not_varied(attacked, "epsilon_db")
-        missing = missing or not_measured(both, TABLE_METRICS)
+        missing = missing or not_measured(both, table_metrics(record))
         if missing:
             return missing
-        metrics = measured(both, TABLE_METRICS)
+        metrics = measured(both, table_metrics(record))
         panels = [panel_of(attacked, "epsilon_db", "adversary", metric) for metric in metrics]
         return TablePanels(
             tuple(
@@ -74,7 +74,7 @@ class EpsilonFigure:
                 else panel
                 for panel in panels
             ),
-            tuple(map(_published, metrics)),
+            tuple(map(_published, published_metrics(metrics))),
         )
 
     def draw(self, info: TablePanels) -> go.Figure:

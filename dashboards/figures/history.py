@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from dash import html
 from dash.development.base_component import Component
 
-from cpc_core.config import NegativesConfig
+from cpc_core.config import Accuracy, NegativesConfig
 from cpc_core.report import Outcome
 from dashboards.drawing.marks import End, add_level, add_text, label_ends
 from dashboards.drawing.sections import caption, graph, lead
@@ -28,8 +28,6 @@ from study.analysis.cells import (
 )
 from study.analysis.labels import metric_label, number, sentence_case
 from study.results.records import StudyRecord, TrialRecord
-
-CURVE_METRICS = ("train_accuracy", "dev_accuracy")
 
 COLOURED_CELLS = 12
 """Up to so many cells have a colour each; of more, only the best `BEST_COLOURED`."""
@@ -103,8 +101,8 @@ class HistoryInfo:
     Attributes:
         curves: Training and held-out accuracy, those that were logged → a curve per trial.
         groups: The cells, family by family.
-        constant_levels: Number of negatives → accuracy n / (n + 1) of answering "negative" always:
-            where a collapsed trial stays.
+        constant_levels: Number of negatives → accuracy of an answer that ignores the audio: where a
+            collapsed trial stays.
     """
 
     curves: dict[str, tuple[Curve, ...]]
@@ -122,7 +120,7 @@ class HistoryFigure:
         """Curves of the trials that logged anything, or the reason why there are none."""
         labels = cell_labels(record)
         curves: dict[str, tuple[Curve, ...]] = {}
-        for metric in CURVE_METRICS:
+        for metric in (f"train_{record.accuracy}", f"dev_{record.accuracy}"):
             every = (_curve(trial, metric, labels[trial.cell_id]) for trial in record.trials)
             if logged := tuple(curve for curve in every if curve.steps):
                 curves[metric] = logged
@@ -133,7 +131,7 @@ class HistoryFigure:
             int(catalog_knobs(trial.knobs).get("negative_count", default))
             for trial in record.trials
         }
-        levels = {count: count / (count + 1) for count in sorted(counts)}
+        levels = {count: _constant_level(count, record.accuracy) for count in sorted(counts)}
         return HistoryInfo(curves, _groups(record), levels)
 
     def draw(self, info: HistoryInfo) -> go.Figure:
@@ -167,7 +165,7 @@ class HistoryFigure:
         return [
             lead(
                 "One line per trial, seeds of a setting in one colour. A trial that stays at the "
-                "dotted level has collapsed to the constant answer “negative”."
+                "dotted level answers alike whatever it is played."
             ),
             html.Ul(keys, className="key"),
             html.Div(figures, className="pair"),
@@ -203,6 +201,11 @@ def history_key(info: HistoryInfo) -> list[tuple[str, str]]:
     named = list(_coloured(info).values())
     rest = len(info.groups) - len(named)
     return named + ([(WASH, f"{rest} other settings")] if rest else [])
+
+
+def _constant_level(negatives: int, accuracy: Accuracy) -> float:
+    """Accuracy n / (n + 1) of answering "negative" always; of a ranking, chance 1 / (n + 1)."""
+    return (negatives if accuracy == "accuracy" else 1) / (negatives + 1)
 
 
 def _coloured(info: HistoryInfo) -> dict[str, tuple[str, str]]:

@@ -44,6 +44,7 @@ class RankingInfo:
         hidden: Number of ranked cells that are not in `cells`.
         unranked: Cells without a complete trial that measured the metric.
         objectives: The study's objectives, `metric` first.
+        accuracies: Held-out and training accuracy, which the table adds.
         front: Ids of the cells on the Pareto front; empty with one objective.
     """
 
@@ -53,6 +54,7 @@ class RankingInfo:
     hidden: int
     unranked: tuple[Cell, ...]
     objectives: tuple[str, ...] = ()
+    accuracies: tuple[str, ...] = ()
     front: tuple[str, ...] = ()
 
 
@@ -75,6 +77,7 @@ class RankingFigure:
             hidden=len(order[RANKED_SHOWN:]),
             unranked=tuple(cell for cell in cells if record.metric not in cell.metrics),
             objectives=tuple(objective.metric for objective in record.objectives),
+            accuracies=(f"dev_{record.accuracy}", f"train_{record.accuracy}"),
             front=tuple(cell.cell_id for cell in pareto_front(record)),
         )
 
@@ -131,7 +134,7 @@ class RankingFigure:
 
 def cell_table(info: RankingInfo) -> Component:
     """A row per cell, best first, then cells without a result; the Pareto front is marked."""
-    columns = dict.fromkeys((info.metric, *info.objectives, "dev_accuracy", "train_accuracy"))
+    columns = dict.fromkeys((info.metric, *info.objectives, *info.accuracies))
     metrics = [metric for metric in columns if any(metric in cell.metrics for cell in info.cells)]
     head = [
         column_heading("Setting"),

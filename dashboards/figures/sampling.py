@@ -6,7 +6,6 @@ import plotly.graph_objects as go
 from dash.development.base_component import Component
 
 from dashboards.drawing.panels import (
-    TABLE_METRICS,
     Panel,
     Series,
     TablePanels,
@@ -15,13 +14,14 @@ from dashboards.drawing.panels import (
     not_varied,
     panel_of,
     published_point,
+    table_metrics,
 )
 from dashboards.drawing.sections import INTERVALS, beside_paper, compared, graph, lead
 from dashboards.drawing.stacked_panels import draw_measured, draw_published
 from dashboards.tables import beside_published
 from study.analysis.cells import NotShown, cells_varying
 from study.analysis.labels import cell_label, metric_label
-from study.analysis.published import TABLE_2
+from study.analysis.published import TABLE_2, published_metrics
 from study.results.records import StudyRecord
 
 SAMPLINGS = ("local", "cross", "exclusive")
@@ -37,16 +37,16 @@ class SamplingFigure:
     def info(self, record: StudyRecord) -> TablePanels | NotShown:
         """Panels over `local`, `cross` and `exclusive`."""
         cells = [cell for cell in cells_varying(record, "negatives") if "negatives" in cell.knobs]
-        missing = not_varied(cells, "negatives") or not_measured(cells, TABLE_METRICS)
+        missing = not_varied(cells, "negatives") or not_measured(cells, table_metrics(record))
         if missing:
             return missing
-        metrics = measured(cells, TABLE_METRICS)
+        metrics = measured(cells, table_metrics(record))
         return TablePanels(
             tuple(
                 panel_of(cells, "negatives", "similarity", metric, SAMPLINGS.index)
                 for metric in metrics
             ),
-            tuple(map(_published, metrics)),
+            tuple(map(_published, published_metrics(metrics))),
         )
 
     def draw(self, info: TablePanels) -> go.Figure:

@@ -18,8 +18,11 @@ METRIC_LABELS = {
     "dev_probe_accuracy": "dev probe accuracy",
     "dev_balanced_accuracy": "dev balanced accuracy",
     "dev_ranking_accuracy": "dev ranking accuracy",
-    "dev_fgsm_accuracy": "dev CPC accuracy under FGSM",
-    "dev_attack_accuracy": "dev CPC accuracy under a k-step attack",
+    "train_ranking_accuracy": "train ranking accuracy",
+    "dev_attacked_clean_accuracy": "dev accuracy on the attacked clips without an attack",
+    "dev_fgsm_accuracy": "dev accuracy under FGSM",
+    "dev_one_step_accuracy": "dev accuracy under one step, contexts held",
+    "dev_attack_accuracy": "dev accuracy under k steps, contexts held",
     "train_loss": "train loss",
     "dev_loss": "dev loss",
 }

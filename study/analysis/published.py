@@ -6,6 +6,7 @@ Interspeech 2020.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -69,6 +70,12 @@ class SystemRow:
     train_input: str
     test_map: float
     video: bool
+
+
+def published_metrics(metrics: Sequence[str]) -> tuple[str, ...]:
+    """Those of the metrics that Tables 1 and 2 print."""
+    shared = AugmentationRow.__annotations__.keys() & SamplingRow.__annotations__.keys()
+    return tuple(metric for metric in metrics if metric in shared)
 
 
 TABLE_1 = (

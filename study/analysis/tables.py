@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from study.analysis.cells import NotShown, varied_knobs
 from study.results.records import StudyRecord, TrialRecord
 
-_METRIC_ORDER = ("dev_map", "dev_accuracy", "train_accuracy", "dev_probe_accuracy")
-
 
 @dataclass(frozen=True)
 class TrialTableInfo:
@@ -25,12 +23,17 @@ class TrialTableInfo:
     trials: tuple[TrialRecord, ...]
 
 
+def table_metrics(record: StudyRecord) -> tuple[str, str, str, str]:
+    """Metrics that a table of trials has in any case, the most telling first."""
+    return "dev_map", f"dev_{record.accuracy}", f"train_{record.accuracy}", "dev_probe_accuracy"
+
+
 def trial_table_info(record: StudyRecord) -> TrialTableInfo | NotShown:
     """A row per trial, or the reason why there is none."""
     if not record.trials:
         return NotShown("No trial has started yet.", True)
     present = {metric for trial in record.trials for metric in trial.metrics}
     objectives = (objective.metric for objective in record.objectives)
-    wanted = dict.fromkeys((record.metric, *objectives, *_METRIC_ORDER))
+    wanted = dict.fromkeys((record.metric, *objectives, *table_metrics(record)))
     metrics = tuple(metric for metric in wanted if metric in present)
     return TrialTableInfo(varied_knobs(record), metrics, record.trials)

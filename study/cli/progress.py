@@ -21,7 +21,7 @@ from study.folders.study_folder import StudyFolder
 
 if TYPE_CHECKING:
     from cluster.events import Notice, StudyEvent
-    from cpc_core.config import CpcConfig
+    from cpc_core.config import Accuracy, CpcConfig
     from cpc_core.report import Report
     from cpc_core.step import StepMetrics
     from search_spaces.space import Sample
@@ -42,10 +42,11 @@ class TrialProgress:
 
     Args:
         folder: The study folder, named where the training is interrupted.
+        accuracy: The accuracy to show.
     """
 
-    def __init__(self, folder: StudyFolder) -> None:
-        self.folder, self.steps_taken = folder, 0
+    def __init__(self, folder: StudyFolder, accuracy: Accuracy) -> None:
+        self.folder, self.steps_taken, self._name = folder, 0, accuracy
         self._bar = Progress(
             TextColumn("step"),
             MofNCompleteColumn(),
@@ -72,7 +73,8 @@ class TrialProgress:
 
     def on_step(self, config: CpcConfig, step: int, measured: StepMetrics) -> None:
         """Shows one optimizer step."""
-        loss, accuracy, now = float(measured.loss), float(measured.accuracy), time.monotonic()
+        accuracy = float(vars(measured)[self._name])
+        loss, now = float(measured.loss), time.monotonic()
         if self._task is None:
             self._task = self._bar.add_task("", total=config.training.steps, completed=step - 1)
             self._started, self._loss, self._accuracy = now, loss, accuracy
@@ -91,7 +93,7 @@ class TrialProgress:
         if metrics:
             message(
                 f"step {report.step:>6}  loss {metrics['train_loss']:6.2f}  CPC accuracy train "
-                f"{metrics['train_accuracy']:.3f} dev {metrics['dev_accuracy']:.3f}  "
+                f"{metrics[f'train_{self._name}']:.3f} dev {metrics[f'dev_{self._name}']:.3f}  "
                 f"{metrics['clips_per_s']:.0f} clips/s"
             )
 
@@ -138,7 +140,7 @@ class StudyProgress:
             if not stderr.is_terminal:
                 message(f"{label}: started")
         elif event.kind == "report":
-            accuracy = event.metrics.get("dev_accuracy")
+            accuracy = event.metrics.get(f"dev_{trial.config.objective.accuracy}")
             state = "" if accuracy is None else f"dev accuracy {accuracy:.3f}"
             self._bar.update(self._trials[trial.number], completed=event.step, state=state)
         else:
@@ -153,9 +155,10 @@ class StudyProgress:
 def _end_text(event: StudyEvent) -> str:
     if event.kind == "left":
         return f"stopped at step {event.step}, resumable"
+    accuracy = event.trial.config.objective.accuracy
     scores = "".join(
         f"  {title} {event.metrics[name]:.3f}"
-        for name, title in (("dev_accuracy", "dev accuracy"), ("dev_map", "mAP"))
+        for name, title in ((f"dev_{accuracy}", "dev accuracy"), ("dev_map", "mAP"))
         if name in event.metrics
     )
     reason = f" ({event.reason})" if event.reason else ""

@@ -48,6 +48,7 @@ def read_study(folder: StudyFolder) -> StudyRecord:
         provenance=provenance,
         claims=spec.completed_claims,
         prediction=prediction,
+        accuracy=spec.accuracy,
         reference=spec.reference,
         wall_s=wall_s,
         budget_spent=_budget_spent(spec, trials, wall_s),

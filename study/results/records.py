@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from cpc_core.config import Accuracy
 from cpc_core.report import Outcome, Report
 from study.errors import NotFoundError
 from study.folders.study_folder import Prediction
@@ -80,6 +81,7 @@ class StudyRecord:
         wall_s: Seconds that the study has run, over all its runs.
         budget_spent: The limit of the budget that has been reached, as text; None while none has.
         objectives: Objectives, `metric` first; several for a search of the Pareto front.
+        accuracy: CPC accuracy that the trials share; see `StudySpec.accuracy`.
         reference: Knobs of a one-at-a-time grid's first cell, None for any other study.
         retried: Trials that no longer count, because a retry replaced them.
     """
@@ -97,6 +99,7 @@ class StudyRecord:
     wall_s: float = 0.0
     budget_spent: str | None = None
     objectives: tuple[ObjectiveSpec, ...] = ()
+    accuracy: Accuracy = "accuracy"
     reference: Mapping[str, Any] | None = None
     retried: tuple[TrialRecord, ...] = ()
 

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Discriminator, Tag
 
 from cpc_core.config import Section
 
-MEASURED_AT_EVERY_REPORT = ("dev_accuracy", "dev_loss")
+MEASURED_AT_EVERY_REPORT = ("dev_accuracy", "dev_ranking_accuracy", "dev_loss")
 """Metrics of every report, which a pruner can judge; those of the probe exist at the end only."""
 
 
@@ -19,7 +19,9 @@ class ObjectiveSpec(Section):
     Of several the first is the study's own metric, the one of its figures and claims.
     """
 
-    metric: Literal["dev_map", "dev_probe_accuracy", "dev_accuracy", "dev_loss"] = "dev_map"
+    metric: Literal[
+        "dev_map", "dev_probe_accuracy", "dev_accuracy", "dev_ranking_accuracy", "dev_loss"
+    ] = "dev_map"
     """`dev_map` is the mean average precision of the probe on held-out clips, the paper's dev
     mAP.
     """

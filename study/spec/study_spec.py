@@ -11,11 +11,11 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
-from cpc_core.config import CpcConfig, Section, TrainingConfig
+from cpc_core.config import Accuracy, CpcConfig, Section, TrainingConfig
 from search_spaces.knobs import resolve
 from search_spaces.pruners import AnyPruner, NoPruner
 from search_spaces.samplers import AnySampler, GridSampler
-from search_spaces.space import Sample, SearchSpace, Value, apply
+from search_spaces.space import Sample, SearchSpace, Value, Values, apply
 from study.spec.budget import Budget
 from study.spec.claims import Claim
 from study.spec.messages import SpecError, line, validation_messages
@@ -23,7 +23,7 @@ from study.spec.objectives import MEASURED_AT_EVERY_REPORT, ObjectiveSpec, OneOr
 from study.spec.presets import source_text
 from study.spec.resources import Resources
 from study.spec.stores import check_store
-from study.spec.validation import base_problems, cell_problems, space_problems
+from study.spec.validation import base_problems, cell_problems, metric_problems, space_problems
 from study.spec.yaml_document import parse
 
 
@@ -150,6 +150,16 @@ class StudySpec(Section):
         return self.space.corners() if cells is None else cells
 
     @property
+    def accuracy(self) -> Accuracy:
+        """CPC accuracy that its trials share: where one may train InfoNCE, the ranking accuracy."""
+        objective = self.base.get("objective", {})
+        values = [
+            each for name, each in self.space.root.items() if resolve(name) == "objective.loss"
+        ]
+        losses = {loss for each in values if isinstance(each, Values) for loss in each.values}
+        return "ranking_accuracy" if "infonce" in {*losses, objective.get("loss")} else "accuracy"
+
+    @property
     def longest(self) -> int:
         """Optimizer steps of its longest trial."""
         steps = self.base.get("training", {}).get("steps", TrainingConfig().steps)
@@ -214,6 +224,7 @@ class StudySpec(Section):
             problems = (
                 problems
                 or space_problems(document)
+                or metric_problems(document, spec.accuracy)
                 or cell_problems(document, spec.probe_samples, spec.config, spec.seeds[0])
             )
             if not problems:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from cpc_core.config import CpcConfig
+from cpc_core.config import Accuracy, CpcConfig
 from search_spaces.fields import sections
 from search_spaces.knobs import resolve
 from search_spaces.samplers import AnySampler, Sampler
@@ -114,6 +114,33 @@ def _claim_problems(document: Document, space: SearchSpace, sampler: Sampler | N
             f"{document.place(('claims', index, *path))}: {problem}" for path, problem in found
         ]
     return problems
+
+
+BINARY_METRICS = (
+    "dev_accuracy",
+    "dev_balanced_accuracy",
+    "train_accuracy",
+    "train_balanced_accuracy",
+)
+"""Metrics that mean nothing under InfoNCE, whose loss leaves the level of the logits open."""
+
+
+def metric_problems(document: Document, accuracy: Accuracy) -> list[str]:
+    """Objectives and claims whose metric means nothing under the losses of the study."""
+    if accuracy == "accuracy":
+        return []
+    objective = document.data.get("objective", {})
+    given: dict[tuple[str | int, ...], Any] = {("objective",): objective}
+    if isinstance(objective, list):
+        given = {("objective", index): each for index, each in enumerate(objective)}
+    claims = document.data.get("claims", ())
+    given |= {("claims", index): claim for index, claim in enumerate(claims)}
+    return [
+        f"{document.place((*path, 'metric'))}: {metric} means nothing under InfoNCE, whose loss "
+        f"leaves the level of the logits open: take {metric.partition('_')[0]}_ranking_accuracy"
+        for path, each in given.items()
+        if (metric := each.get("metric")) in BINARY_METRICS
+    ]
 
 
 def cell_problems(

@@ -1,17 +1,22 @@
 from __future__ import annotations
 
 import json
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile
 import torch
 
 from cpc_core.corpus.corpus import Corpus
+from cpc_core.corpus.importing.run import import_folder
+from cpc_core.corpus.manifest import ImportOptions
+from cpc_core.corpus.row_groups import RowGroup, read_row_group
 from cpc_core.errors import CorpusError
-from tests.helpers.recordings import noise_corpus
+from tests.helpers.recordings import noise, noise_corpus, write_labels, write_recording
 
 
 @pytest.fixture
@@ -57,12 +62,65 @@ def test_a_split_is_read_as_its_recordings(corpus: Corpus, tmp_path: Path) -> No
     )
 
 
-@pytest.mark.parametrize("limit", [1, 16, 18, 99])
-def test_a_limit_takes_the_first_clips(corpus: Corpus, limit: int) -> None:
-    whole, part = corpus.read_split("train"), corpus.read_split("train", limit)
-    assert len(part) == min(limit, 20)
-    assert torch.equal(part.audio, whole.audio[:limit])
-    assert part.labels == whole.labels[:limit]
+@pytest.mark.parametrize("count", [1, 16, 18, 99])
+def test_drawn_clips_are_clips_of_the_split(corpus: Corpus, count: int) -> None:
+    whole, drawn = corpus.read_split("train"), corpus.draw_clips("train", count)
+    assert len(drawn) == min(count, 20)
+    assert torch.equal(drawn.clip_ids, corpus.draw_clips("train", 99).clip_ids[:count])
+    place = {clip_id: row for row, clip_id in enumerate(whole.clip_ids.tolist())}
+    rows = [place[clip_id] for clip_id in drawn.clip_ids.tolist()]
+    assert len(set(rows)) == len(rows)
+    assert count == 1 or rows != sorted(rows)
+    assert torch.equal(drawn.audio, whole.audio[rows])
+    for name in ("labels", "tags", "groups", "paths"):
+        assert getattr(drawn, name) == tuple(getattr(whole, name)[row] for row in rows)
+
+
+@pytest.fixture(scope="module")
+def pieces(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """Forty recordings of thirty clips each, in the order of the recordings."""
+    root = tmp_path_factory.mktemp("pieces")
+    write_labels(
+        root / "source",
+        [{"path": f"{index}.wav", "label": "x", "split": "dev"} for index in range(40)],
+    )
+    for index in range(40):
+        write_recording(root / "source" / f"{index}.wav", noise(3.0, index), subtype="PCM_16")
+    return import_folder(root / "source", root / "corpus", ImportOptions(clip_s=0.1)).corpus
+
+
+def share_of_own_recording(groups: tuple[str, ...], pool: int = 8) -> float:
+    """Share of the other clips of a pool that are of the same recording."""
+    pools = [groups[first : first + pool] for first in range(0, len(groups), pool)]
+    pairs = [a == b for own in pools for a, b in permutations(own, 2)]
+    return sum(pairs) / len(pairs)
+
+
+def test_drawn_clips_are_no_neighbours(pieces: Corpus) -> None:
+    """By chance 29 of the 1199 others are of the same recording, 2.4 %; a training step's clips,
+    from sixteen row groups of sixteen, have 6 %.
+    """
+    assert share_of_own_recording(pieces.read_split("dev").groups[:256]) > 0.7
+    assert share_of_own_recording(pieces.draw_clips("dev", 256).groups) < 0.09
+    assert share_of_own_recording(pieces.draw_clips("dev", 9999).groups) == pytest.approx(
+        29 / 1199, abs=0.01
+    )
+
+
+def test_few_clips_are_drawn_from_few_row_groups(
+    pieces: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[RowGroup] = []
+
+    def counting(group: RowGroup, columns: list[str]) -> pa.Table:
+        if "audio" in columns:
+            read.append(group)
+        return read_row_group(group, columns)
+
+    monkeypatch.setattr("cpc_core.corpus.corpus.read_row_group", counting)
+    assert len(pieces.row_groups("dev")) == 75
+    pieces.draw_clips("dev", 100)
+    assert len(read) == len(set(read)) == 16
 
 
 def test_a_stream_is_the_split_a_row_group_at_a_time(corpus: Corpus) -> None:

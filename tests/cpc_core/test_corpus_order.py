@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cpc_core.corpus.reading.order import WINDOW_ROW_GROUPS, ReadPlan
-from cpc_core.corpus.row_groups import RowGroup
+from cpc_core.corpus.reading.order import ReadPlan
+from cpc_core.corpus.row_groups import WINDOW_ROW_GROUPS, RowGroup
 from cpc_core.errors import ConfigError
 from cpc_core.storage_path import StoragePath
 

@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 import torch
 
+from cpc_core.clean_pass import CleanPass
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Clips
 from cpc_core.corpus.reading.batches import Batch
 from cpc_core.evaluation.held_out import evaluate, evaluate_attacked
 from cpc_core.model.cpc_model import CpcModel
 from cpc_core.model.initialise import initialise
+from cpc_core.objective.negatives import Pool, draw_negatives
+from cpc_core.stateless_random import Key, Purpose
 from cpc_core.step import TrainState, train_step
 from tests.helpers.configs import noise, tiny_config
 
@@ -86,7 +89,50 @@ def test_attacks_cost_accuracy_and_more_steps_cost_more(
         evaluate(model, config, held_out(8), SAMPLES).accuracy
     )
     assert measured.clean_accuracy > 0.7
-    assert measured.attack_accuracy < measured.fgsm_accuracy < measured.clean_accuracy
+    assert measured.attack_accuracy < measured.one_step_accuracy < measured.clean_accuracy
+
+
+def test_one_step_moves_targets_against_contexts_that_are_held(
+    trained: tuple[CpcConfig, CpcModel],
+) -> None:
+    """Eq. 3 with the derivative through the latents alone, and through the contexts as well."""
+    config, model = trained
+    clips = held_out(8)
+    audio = clips.audio.clone().requires_grad_()
+    drawn = draw_negatives(
+        Key(0, 0, Purpose.DEV_NEGATIVES),
+        clips.clip_ids,
+        Pool(8),
+        config.geometry.frames(SAMPLES),
+        config.objective.n_steps,
+        config.negatives,
+    )
+    clean = CleanPass.compute(model, audio, drawn, clips.clip_ids, seed=0, step=0)
+    future, past = clean.contexts
+    held = future.detach(), past.detach()
+    epsilon = 10 ** (config.training.attack_epsilon_db / 20)
+    expected = []
+    for contexts in (clean.contexts, held):
+        loss = clean.objective(contexts, clean.latents, clean.negatives).loss
+        (gradient,) = torch.autograd.grad(loss, audio, retain_graph=True)
+        with torch.no_grad():
+            moved = model.encode(audio + epsilon * gradient.sign())
+            expected.append(float(clean.objective(held, moved, clean.negatives).accuracy))
+    measured = evaluate_attacked(model, config, clips, SAMPLES)
+    assert [measured.fgsm_accuracy, measured.one_step_accuracy] == pytest.approx(expected)
+    assert measured.fgsm_accuracy != measured.one_step_accuracy
+
+
+def test_under_infonce_attacks_are_judged_by_ranking(
+    trained: tuple[CpcConfig, CpcModel],
+) -> None:
+    config, model = trained
+    infonce = config.objective.model_copy(update={"loss": "infonce"})
+    ranked = config.model_copy(update={"objective": infonce})
+    clean = evaluate(model, ranked, held_out(8), SAMPLES)
+    measured = evaluate_attacked(model, ranked, held_out(8), SAMPLES)
+    assert measured.clean_accuracy == pytest.approx(clean.ranking_accuracy)
+    assert measured.clean_accuracy != pytest.approx(clean.accuracy)
 
 
 def test_a_small_attack_costs_little(trained: tuple[CpcConfig, CpcModel]) -> None:

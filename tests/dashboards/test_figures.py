@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -218,3 +219,59 @@ def test_figures_follow_the_deciding_metric(metric: str) -> None:
     figure = temperature_figure(replace(record, metric=metric, trials=trials))
     expected = {"train_accuracy": "Train CPC accuracy", "dev_loss": "Dev loss"}[metric]
     assert figure.layout.annotations[0].text == expected
+
+
+def ranked_by_infonce(record: StudyRecord) -> StudyRecord:
+    """The same study with ranking accuracies; its other accuracies are arbitrary."""
+
+    def renamed(metrics: Mapping[str, float]) -> dict[str, float]:
+        arbitrary = dict.fromkeys(("train_accuracy", "dev_accuracy"), -1.0)
+        ranks = {name.replace("_acc", "_ranking_acc"): metrics[name] for name in arbitrary}
+        return {**metrics, **arbitrary, **ranks}
+
+    trials = tuple(
+        replace(
+            trial,
+            metrics=renamed(trial.metrics) if trial.metrics else {},
+            history=tuple(replace(each, metrics=renamed(each.metrics)) for each in trial.history),
+        )
+        for trial in record.trials
+    )
+    return replace(record, accuracy="ranking_accuracy", trials=trials)
+
+
+def test_under_infonce_figures_show_ranking_accuracy() -> None:
+    info = history(ranked_by_infonce(records.temperature_study()))
+    assert list(info.curves) == ["train_ranking_accuracy", "dev_ranking_accuracy"]
+    assert info.constant_levels == {2: pytest.approx(1 / 3)}
+    ranks = ranking.FIGURE.info(ranked_by_infonce(records.temperature_study()))
+    assert isinstance(ranks, RankingInfo)
+    assert ranks.accuracies == ("dev_ranking_accuracy", "train_ranking_accuracy")
+
+
+@pytest.mark.parametrize(
+    ("figure", "record"),
+    [
+        (epsilon.FIGURE, records.epsilon_study()),
+        (sampling.FIGURE, records.sampling_study()),
+    ],
+    ids=["epsilon", "sampling"],
+)
+def test_the_paper_has_no_ranking_accuracy(
+    figure: epsilon.EpsilonFigure | sampling.SamplingFigure, record: StudyRecord
+) -> None:
+    info = figure.info(ranked_by_infonce(record))
+    assert isinstance(info, TablePanels)
+    ours = ["train_ranking_accuracy", "dev_ranking_accuracy", "dev_map"]
+    assert [panel.metric for panel in info.panels] == ours
+    assert [panel.metric for panel in info.published] == ["dev_map"]
+    figure.section(info)
+    for row in rows(beside_published("Setting", info)):
+        assert [row[2], row[4]] == ["–", "–"]
+    assert any(row[6] != "–" for row in rows(beside_published("Setting", info)))
+
+
+def rows(table: Any) -> list[list[Any]]:
+    """Contents of the cells of a table's body, the row's name first."""
+    (_, body) = table.children.children
+    return [[cell.children for cell in row.children] for row in body.children]

@@ -24,11 +24,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from cpc_core.corpus.row_groups import RowGroup, read_row_group
+from cpc_core.corpus.row_groups import WINDOW_ROW_GROUPS, RowGroup, read_row_group
 from cpc_core.errors import ConfigError
-
-WINDOW_ROW_GROUPS = 16
-"""Row groups that are shuffled together. Not a setting: the order determines the results."""
 
 
 @dataclass(frozen=True)

@@ -115,9 +115,9 @@ def print_answer(record: StudyRecord) -> None:
 
 
 def _trial_row(record: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
+    accuracies = (f"train_{record.accuracy}", f"dev_{record.accuracy}")
     metrics = {
-        name: trial.metrics.get(name)
-        for name in ("train_accuracy", "dev_accuracy", "dev_map", "dev_probe_accuracy")
+        name: trial.metrics.get(name) for name in (*accuracies, "dev_map", "dev_probe_accuracy")
     }
     outcome = f"{trial.outcome}: {trial.reason}" if trial.reason else trial.outcome
     outcome += "" if trial.retried_as is None else f", retried as trial {trial.retried_as}"

@@ -97,7 +97,7 @@ def train_here(wanted: Reproduction, folder: StudyFolder, corpus: Corpus) -> Tri
     from study.cli.progress import TrialProgress
 
     torch.set_num_threads(wanted.threads)
-    with TrialProgress(folder) as progress:
+    with TrialProgress(folder, wanted.spec.accuracy) as progress:
         return run_trial(
             folder, wanted.spec, corpus, on_step=progress.on_step, on_report=progress.on_report
         ).trials[0]

@@ -103,7 +103,7 @@ def run(
     folder = target_path(out, spec.name)
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
     opened = open_corpus(spec.corpus)
-    with TrialProgress(folder) as progress:
+    with TrialProgress(folder, spec.accuracy) as progress:
         record = run_trial(
             folder, spec, opened, on_step=progress.on_step, on_report=progress.on_report
         )
@@ -124,7 +124,7 @@ def run(
     elif trial.reason:
         message(trial.reason)
     message(
-        f"dev CPC accuracy {trial.metrics['dev_accuracy']:.3f} · probe on dev clips: mAP "
+        f"dev CPC accuracy {trial.metrics[f'dev_{spec.accuracy}']:.3f} · probe on dev clips: mAP "
         f"{trial.metrics['dev_map']:.3f}, linear accuracy "
         f"{trial.metrics['dev_probe_accuracy']:.3f}"
     )

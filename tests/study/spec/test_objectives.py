@@ -67,7 +67,7 @@ def test_wrong_objectives_are_named_by_their_line(tmp_path: Path) -> None:
     )
     assert problems(tmp_path, text) == [
         "my.yaml:3: objective.0.metric: input should be 'dev_map', 'dev_probe_accuracy', "
-        "'dev_accuracy' or 'dev_loss', not 'dev_mapp'",
+        "'dev_accuracy', 'dev_ranking_accuracy' or 'dev_loss', not 'dev_mapp'",
         "my.yaml:5: 'objective.1.directoin' is not a setting; did you mean 'direction'?",
     ]
     assert problems(tmp_path, "name: a\nobjective: [{metric: dev_map}]\n") == [

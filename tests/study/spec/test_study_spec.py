@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -139,8 +140,8 @@ def test_numbers_and_words_are_those_of_yaml_1_2() -> None:
 def test_a_pruner_needs_something_to_judge_before_the_end(tmp_path: Path) -> None:
     (problem,) = problems(tmp_path, "name: a\npruner: {kind: median}\n")
     assert (
-        "dev_map is measured at the end only: set objective.metric to dev_accuracy or dev_loss"
-        in problem
+        "dev_map is measured at the end only: set objective.metric to dev_accuracy or "
+        "dev_ranking_accuracy or dev_loss" in problem
     )
     overrides = ["objective.metric=dev_loss", "objective.direction=minimize"]
     assert (
@@ -149,6 +150,42 @@ def test_a_pruner_needs_something_to_judge_before_the_end(tmp_path: Path) -> Non
         ).pruner.kind
         == "median"
     )
+
+
+INFONCE = """name: a
+space: {loss: [bce, infonce]}
+objective: METRIC
+claims:
+  - {question: Better, metric: train_accuracy, better: {loss: bce}, than: {loss: infonce}}
+  - {question: Better, better: {loss: bce}, than: {loss: infonce}}
+"""
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_accuracies_that_infonce_leaves_open_are_refused(tmp_path: Path, several: bool) -> None:
+    metric = "{metric: dev_accuracy}"
+    metric = f"[{{metric: dev_map}}, {metric}]" if several else metric
+    sampler = "sampler: {kind: tpe, trials: 3}\n" if several else ""
+    found = problems(tmp_path, INFONCE.replace("METRIC", metric) + sampler)
+    open_ = "means nothing under InfoNCE, whose loss leaves the level of the logits open"
+    assert found == [
+        f"my.yaml:3: dev_accuracy {open_}: take dev_ranking_accuracy",
+        f"my.yaml:5: train_accuracy {open_}: take train_ranking_accuracy",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "accuracy"),
+    [
+        ({}, "accuracy"),
+        ({"space": {"loss": ["bce"]}}, "accuracy"),
+        ({"space": {"loss": ["bce", "infonce"]}}, "ranking_accuracy"),
+        ({"space": {"objective.loss": ["infonce"]}}, "ranking_accuracy"),
+        ({"base": {"objective": {"loss": "infonce"}}}, "ranking_accuracy"),
+    ],
+)
+def test_trials_share_an_accuracy(changes: dict[str, Any], accuracy: str) -> None:
+    assert StudySpec.model_validate({"name": "a", **changes}).accuracy == accuracy
 
 
 def test_neither_resources_nor_the_corpus_place_change_the_hash(tmp_path: Path) -> None:
