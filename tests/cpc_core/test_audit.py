@@ -46,7 +46,7 @@ def tone(hz: float, amplitude: float = 0.3) -> Samples:
 
 def guitar() -> Samples:
     samples: Samples = soundfile.read(
-        SAMPLE_FOLDER / "clips/events/acoustic_guitar/nylon_a3.flac", dtype="float32"
+        SAMPLE_FOLDER / "clips/events/guitar/nylon_a3.flac", dtype="float32"
     )[0][:16_000]
     return samples
 

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import csv
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from cpc_core.corpus.corpus import Corpus
-from cpc_core.corpus.sample import open_corpus, sample_corpus
+from cpc_core.corpus.sample import SAMPLE_FOLDER, open_corpus, sample_corpus
 from cpc_core.errors import CorpusError
+from cpc_core.evaluation.probe import scored_labels
 from tests.helpers.recordings import noise_corpus
 
 
@@ -25,7 +28,7 @@ def test_the_bundled_corpus_is_imported_only_once(cache: Path) -> None:
     before = (folders[0] / "manifest.json").stat().st_mtime_ns
     corpus = open_corpus("sample")
     assert (folders[0] / "manifest.json").stat().st_mtime_ns == before
-    assert corpus.manifest.rows == {"train": 67, "dev": 29, "test": 27}
+    assert corpus.manifest.rows == {"train": 97, "dev": 76, "test": 62}
     assert corpus.name == "sample"
     assert (
         len({label for split in corpus.splits for label in corpus.read_split(split).labels}) == 12
@@ -33,10 +36,36 @@ def test_the_bundled_corpus_is_imported_only_once(cache: Path) -> None:
     assert len((Path(corpus.folder) / "rejected.csv").read_text().splitlines()) == 1
 
 
-def test_no_recording_of_the_bundled_corpus_is_in_two_splits(cache: Path) -> None:
+def test_no_source_of_the_bundled_corpus_is_in_two_splits(cache: Path) -> None:
+    """A source is the instrument, kit, speaker or author of a recording, as ATTRIBUTION.md says."""
     corpus = open_corpus("sample")
     groups = [set(corpus.read_split(split).groups) for split in corpus.splits]
     assert len(set.union(*groups)) == sum(len(split) for split in groups)
+    with (SAMPLE_FOLDER / "labels.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    authors: dict[str, set[str]] = {}
+    for row in rows:
+        if row["dataset"] != "FluidR3 GM":  # one author, of many instruments
+            authors.setdefault(row["attribution"].lstrip("0123456789 "), set()).add(row["split"])
+    assert all(len(splits) == 1 for splits in authors.values())
+    attribution = (SAMPLE_FOLDER / "ATTRIBUTION.md").read_text(encoding="utf-8")
+    assert all(f"- {row['attribution']}" in attribution for row in rows)
+    counts = Counter((row["dataset"], row["license"]) for row in rows)
+    assert all(
+        f"## {dataset}: {count} clips, {license}" in attribution
+        for (dataset, license), count in counts.items()
+    )
+
+
+def test_every_label_of_the_bundled_corpus_is_scored(cache: Path) -> None:
+    corpus = open_corpus("sample")
+    train, dev = (corpus.read_split(split).multi_hot() for split in ("train", "dev"))
+    assert len(scored_labels(train, dev)) == len(corpus.manifest.label_names) == 18
+
+
+def test_the_bundled_audio_is_small() -> None:
+    files = [path for path in SAMPLE_FOLDER.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= 8 * 2**20
 
 
 def test_a_damaged_copy_is_named_with_the_fix(cache: Path) -> None:

@@ -65,7 +65,8 @@ def fingerprint(power: NDArray[np.float32]) -> NDArray[np.uint16]:
     """Fingerprint of a clip from its power spectra: 16 words of 16 bits, one for each time step."""
     parts = power.reshape(TIMES, FRAMES // TIMES, -1).mean(axis=1)
     energy = np.add.reduceat(parts, _EDGES, axis=1)[:, :BANDS]
-    level = np.log(energy + FLOOR * energy.max() + np.finfo(np.float32).tiny)
+    # Divided first: a clip at a power of two of the level then has the same bits exactly.
+    level = np.log(energy / (energy.max() + np.finfo(np.float32).tiny) + FLOOR)
     rises = np.diff(np.diff(level, axis=1), axis=0) > 0
     packed: NDArray[np.uint8] = np.packbits(rises, axis=1)
     return packed.view(">u2")[:, 0].astype(np.uint16)
