@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 MARK = "CPC_TEST_MARK"
 
 
-AGENTS = (b"ray::DashboardAgent", b"ray::RuntimeEnvAgent")
-"""Agents that, after a SIGKILL of the driver, wait a minute for Ray's head node before they end."""
+WAITING = (b"ray::DashboardAgent", b"ray::RuntimeEnvAgent", b"default_worker.py")
+"""Processes that, after a SIGKILL of the driver, wait a minute for Ray's head node before they end:
+its agents, and workers that have not reached it yet. They hold nothing and train nothing.
+"""
 
 
-END_S = 75.0
+END_S = 20.0
 """Longest time that processes take to end after their driver was killed, on a busy machine."""
 
 
@@ -58,8 +60,8 @@ class Marked:
         }
         self.environment = {**os.environ, **own}
 
-    def processes(self, *, agents: bool = False) -> list[int]:
-        """Living processes that inherited the mark, with or without Ray's idle agents."""
+    def processes(self, *, waiting: bool = False) -> list[int]:
+        """Living processes that inherited the mark, with or without those of `WAITING`."""
         wanted = f"{MARK}={self.mark}".encode()
         found = [
             entry
@@ -69,7 +71,7 @@ class Marked:
         return [
             int(entry.name)
             for entry in found
-            if agents or not _read(entry / "cmdline").startswith(AGENTS)
+            if waiting or not any(title in _read(entry / "cmdline") for title in WAITING)
         ]
 
     def commands(self) -> list[str]:
@@ -89,7 +91,7 @@ class Marked:
     def end(self) -> None:
         """Ends all of them as `ray stop` would, by SIGTERM and then SIGKILL, but no others."""
         for number, within_s in ((signal.SIGTERM, GRACE_S), (signal.SIGKILL, END_S)):
-            for pid in self.processes(agents=True):
+            for pid in self.processes(waiting=True):
                 with suppress(ProcessLookupError):
                     os.kill(pid, number)
             self.all_ended(within_s)

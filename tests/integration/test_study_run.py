@@ -42,7 +42,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path
     driver = Driver(marked, SPEC, folder)
     events = list(driver.events())
     assert driver.finish() == (0, "")
-    left = marked.processes(agents=True)
+    left = marked.processes(waiting=True)
     marked.end()
     assert not left
     assert sorted(event for event in events if event[0] == "ended") == [
