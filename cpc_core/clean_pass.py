@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cpc_core.adversary.base import Branch, EpsilonReference
 from cpc_core.model.cpc_model import CpcModel
+from cpc_core.objective.lengths import FULL, Lengths, keep_own, mean_own
 from cpc_core.objective.objective import ObjectiveResult, own_clips
 from cpc_core.stateless_random import Key, Purpose, normal, uniform, uniform_integers
 
@@ -29,6 +30,7 @@ class CleanPass:
         clip_ids: `[B]`.
         seed: The trial's seed.
         step: Optimizer step, from 0.
+        lengths: Own samples and frames of the clips.
     """
 
     model: CpcModel
@@ -40,6 +42,7 @@ class CleanPass:
     clip_ids: Tensor
     seed: int
     step: int
+    lengths: Lengths = FULL
 
     @classmethod
     def compute(
@@ -52,20 +55,29 @@ class CleanPass:
         seed: int,
         step: int,
         gather: Callable[[Tensor], Tensor] = own_clips,
+        lengths: Lengths = FULL,
     ) -> CleanPass:
         """Computes z and c of `audio`; the arguments are the attributes."""
-        latents = model.encode(audio)
+        latents = model.encode(audio, lengths.samples)
         return cls(
             model,
             audio,
             latents,
-            model.contextualise(latents),
+            model.contextualise(latents, lengths.frames),
             negatives,
             gather,
             clip_ids,
             seed,
             step,
+            lengths,
         )
+
+    @property
+    def own_samples(self) -> Tensor:
+        """Samples of each clip before its padding, `[B]` int64."""
+        clips, samples = self.audio.shape
+        own = self.lengths.samples
+        return self.clip_ids.new_full((clips,), samples) if own is None else own
 
     @cached_property
     def result(self) -> ObjectiveResult:
@@ -76,19 +88,18 @@ class CleanPass:
         self, contexts: tuple[Tensor, Tensor], latents: Tensor, negatives: Tensor
     ) -> ObjectiveResult:
         """L of any contexts, latents and negatives, over the same gathered clips."""
-        result: ObjectiveResult = self.model.objective(contexts, latents, negatives, self.gather)
+        result: ObjectiveResult = self.model.objective(
+            contexts, latents, negatives, self.gather, self.lengths
+        )
         return result
 
     def views(self, point: Tensor, branch: Branch) -> tuple[tuple[Tensor, Tensor], Tensor]:
         """Contexts and latents of audio `point` `[B, L]` on `branch`, of clean audio elsewhere."""
-        moved = self.model.encode(point)
-        match branch:
-            case "future":
-                return self.contexts, moved
-            case "past":
-                return self.model.contextualise(moved), self.latents
-            case "both":
-                return self.model.contextualise(moved), moved
+        moved = self.model.encode(point, self.lengths.samples)
+        if branch == "future":
+            return self.contexts, moved
+        contexts = self.model.contextualise(moved, self.lengths.frames)
+        return contexts, moved if branch == "both" else self.latents
 
     def gradient_at(self, point: Tensor, branch: Branch) -> Tensor:
         """∂L/∂x through `branch` at the audio `point` `[B, L]`, with the clean negatives."""
@@ -106,9 +117,9 @@ class CleanPass:
             case "full_scale":
                 return torch.ones_like(audio[:, :1])
             case "clip_peak":
-                return audio.abs().amax(dim=1, keepdim=True)
+                return keep_own(audio, self.lengths.samples).abs().amax(dim=1, keepdim=True)
             case "clip_rms":
-                return audio.square().mean(dim=1, keepdim=True).sqrt()
+                return mean_own(audio.square(), self.lengths.samples).unsqueeze(1).sqrt()
 
     def uniform(self, purpose: str, shape: Sequence[int]) -> Tensor:
         """Random numbers in [0, 1) for each clip, `[B, *shape]` float32.

@@ -16,6 +16,7 @@ from cpc_core.distributed import average_gradients, gather_clips, world
 from cpc_core.errors import NonFiniteError
 from cpc_core.model.cpc_model import CpcModel
 from cpc_core.model.precision import compile_networks, precision, set_tf32
+from cpc_core.objective.lengths import FULL, Lengths, mean_own, own_mask, pairs, usable_frames
 from cpc_core.objective.negatives import Pool, draw_negatives
 from cpc_core.objective.objective import own_clips
 from cpc_core.stateless_random import Key, Purpose
@@ -35,6 +36,7 @@ class StepMetrics:
         gradient_norm: Length of the whole gradient.
         latent_spread: Standard deviation of the clean latents over the batch's frames, by their
             root mean square.
+        skipped_clips: Share of the clips that are too short for a prediction.
         snr_db_p05: 5 % quantile over clips of the audio's power over the perturbation's, in
             decibels; NaN where no clip has both.
         snr_db: Its median.
@@ -47,6 +49,7 @@ class StepMetrics:
     ranking_accuracy: Tensor
     gradient_norm: Tensor
     latent_spread: Tensor
+    skipped_clips: Tensor
     snr_db_p05: Tensor
     snr_db: Tensor
     snr_db_p95: Tensor
@@ -105,9 +108,8 @@ def train_step(state: TrainState, batch: Batch) -> StepMetrics:
         else:
             perturbed = adversary.perturb(clean)
             contexts, latents = clean.views(perturbed, adversary.branch)
-            result = clean.objective(
-                contexts, latents, step_negatives(state, batch, Purpose.PERTURBED_NEGATIVES)
-            )
+            drawn = step_negatives(state, batch, Purpose.PERTURBED_NEGATIVES, clean.lengths)
+            result = clean.objective(contexts, latents, drawn)
             loss = result.loss
             if adversary.clean_weight:
                 loss = torch.lerp(loss, clean.result.loss, adversary.clean_weight)
@@ -129,6 +131,7 @@ def train_step(state: TrainState, batch: Batch) -> StepMetrics:
     snr_db = _snr_db(
         clean.audio.detach(),
         perturbed.detach() if adversary is not None and adversary.additive else None,
+        clean.lengths.samples,
     )
     return StepMetrics(
         loss.detach(),
@@ -136,7 +139,8 @@ def train_step(state: TrainState, batch: Batch) -> StepMetrics:
         result.balanced_accuracy,
         result.ranking_accuracy,
         gradient_norm.detach(),
-        relative_spread(clean.latents.detach()),
+        relative_spread(clean.latents.detach(), clean.lengths.frames),
+        skipped(clean),
         *snr_db,
     )
 
@@ -144,14 +148,16 @@ def train_step(state: TrainState, batch: Batch) -> StepMetrics:
 def clean_pass(state: TrainState, batch: Batch) -> CleanPass:
     """Computes z = f(x), c = g(z) and z̃ ~ z."""
     audio = batch.audio.detach().requires_grad_(state.config.adversary.needs_gradient)
+    lengths = step_lengths(state.config, batch)
     return CleanPass.compute(
         state.model,
         audio,
-        step_negatives(state, batch, Purpose.NEGATIVES),
+        step_negatives(state, batch, Purpose.NEGATIVES, lengths),
         batch.clip_ids,
         seed=state.config.seed,
         step=state.step,
         gather=own_clips if _owns_its_pools(state.config, batch) else gather_clips,
+        lengths=lengths,
     )
 
 
@@ -168,21 +174,47 @@ def learning_rate(config: OptimizerConfig, step: int, decay_steps: int) -> float
     )
 
 
-def relative_spread(latents: Tensor) -> Tensor:
-    """Standard deviation of latents `[B, T, C]` over frames, by their root mean square."""
-    latents = latents.float()
-    centred = latents - latents.mean(dim=(0, 1))
-    return (centred.square().mean() / latents.square().mean().clamp_min(1e-12)).sqrt()
+def relative_spread(latents: Tensor, frames: Tensor | None = None) -> Tensor:
+    """Standard deviation of latents `[B, T, C]` over own frames, by their root mean square."""
+    rows = latents.float()
+    rows = rows.flatten(0, 1) if frames is None else rows[own_mask(frames, rows.shape[1])]
+    if not len(rows):
+        return rows.new_zeros(())
+    centred = rows - rows.mean(dim=0)
+    return (centred.square().mean() / rows.square().mean().clamp_min(1e-12)).sqrt()
 
 
-def step_negatives(state: TrainState, batch: Batch, purpose: Purpose) -> Tensor:
+def step_lengths(config: CpcConfig, batch: Batch) -> Lengths:
+    """Own samples and frames of a step's clips; `FULL` where those of all workers are."""
+    if batch.num_samples is None:
+        return FULL
+    rank, workers = world()
+    own = slice(rank * len(batch.clip_ids), (rank + 1) * len(batch.clip_ids))
+    device = batch.audio.device
+    samples = batch.num_samples
+    if workers > 1:
+        samples = gather_clips(samples.to(device)).cpu()
+    if bool((samples >= batch.audio.shape[1]).all()):
+        return FULL
+    frames = usable_frames(config, samples)
+    return Lengths(
+        samples[own],
+        frames[own],
+        frames[own] if _owns_its_pools(config, batch) else frames,
+        pairs(config, frames) / workers,
+    ).to(device)
+
+
+def step_negatives(
+    state: TrainState, batch: Batch, purpose: Purpose, lengths: Lengths = FULL
+) -> Tensor:
     """Negatives of the next step's clean pass or update; see `draw_negatives`."""
     config = state.config
     first = 0 if _owns_its_pools(config, batch) else world()[0] * len(batch.clip_ids)
     return draw_negatives(
         Key(config.seed, state.step, purpose),
         batch.clip_ids,
-        Pool(config.pool_clips, first),
+        Pool(config.pool_clips, first, lengths.gathered),
         config.geometry.frames(batch.audio.shape[1]),
         config.objective.n_steps,
         config.negatives,
@@ -192,6 +224,12 @@ def step_negatives(state: TrainState, batch: Batch, purpose: Purpose) -> Tensor:
 def _owns_its_pools(config: CpcConfig, batch: Batch) -> bool:
     """True if every pool of a worker's clips is within them, so that none is gathered."""
     return len(batch.clip_ids) % config.pool_clips == 0
+
+
+def skipped(clean: CleanPass) -> Tensor:
+    """Share of the clips that take no part in the objective."""
+    frames = clean.lengths.frames
+    return clean.audio.new_zeros(()) if frames is None else (frames == 0).double().mean()
 
 
 def _require_finite(step: int, **terms: Tensor) -> None:
@@ -205,14 +243,14 @@ def _require_finite(step: int, **terms: Tensor) -> None:
             raise NonFiniteError(step, term, value)
 
 
-def _snr_db(audio: Tensor, perturbed: Tensor | None) -> tuple[Tensor, ...]:
+def _snr_db(audio: Tensor, perturbed: Tensor | None, samples: Tensor | None) -> tuple[Tensor, ...]:
     """Quantiles over clips of 10·log10(power of the audio / power of the perturbation).
 
     A silent or an unperturbed clip has no finite ratio, and is left out.
     """
     if perturbed is None:
         return tuple(audio.new_full((len(SNR_QUANTILES),), math.nan))
-    noise = (perturbed - audio).square().mean(dim=1)
-    ratio_db = (10 * torch.log10(audio.square().mean(dim=1) / noise)).float()
+    noise = mean_own((perturbed - audio).square(), samples)
+    ratio_db = (10 * torch.log10(mean_own(audio.square(), samples) / noise)).float()
     finite = ratio_db.where(ratio_db.isfinite(), math.nan)
     return tuple(torch.nanquantile(finite, finite.new_tensor(SNR_QUANTILES)))

@@ -18,7 +18,7 @@ from cpc_core.corpus.corpus import Clips, Corpus
 from cpc_core.corpus.reading.batches import Batch, crop
 from cpc_core.distributed import mean_over_workers, world
 from cpc_core.errors import ConfigError, NonFiniteError
-from cpc_core.evaluation.held_out import evaluate, evaluate_attacked, require_full_pool
+from cpc_core.evaluation.held_out import evaluate, evaluate_attacked, measurable_clips
 from cpc_core.evaluation.probe import probe
 from cpc_core.geometry import SAMPLE_RATE_HZ
 from cpc_core.model.initialise import initialise
@@ -78,8 +78,9 @@ def training_reports(
         CheckpointError: The checkpoint cannot be read.
     """
     crop_samples = _crop_samples(config, corpus)
-    held_out = corpus.draw_clips("dev", config.training.dev_clips)
-    require_full_pool(config, held_out)
+    held_out = measurable_clips(
+        config, corpus.draw_clips("dev", config.training.dev_clips), crop_samples
+    )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     state = TrainState.create(config, device)
     history = _CollapseDetector(config)
@@ -94,7 +95,13 @@ def training_reports(
     for stored in (batch for batch in batches(state.step // replays) for _ in range(replays)):
         batch = _prepared(stored, crop_samples, config.seed, device)
         if state.step == 0:
-            initialise(state.model, batch.audio, config.initialisation, config.negatives.count)
+            initialise(
+                state.model,
+                batch.audio,
+                config.initialisation,
+                config.negatives.count,
+                batch.num_samples,
+            )
         try:
             measured = train_step(state, batch)
         except NonFiniteError as error:
@@ -260,5 +267,6 @@ def _prepared(batch: Batch, crop_samples: int, seed: int, device: torch.device) 
         batch.step,
         batch.clip_ids.to(device, non_blocking=True),
         batch.audio.to(device, non_blocking=True),
+        batch.num_samples,
     )
     return moved if crop_samples == moved.audio.shape[1] else crop(moved, crop_samples, seed)

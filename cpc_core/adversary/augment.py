@@ -40,16 +40,15 @@ class Augmentation(Perturbation):
         """Each clip transformed by its own choice, at its old length."""
         import torch
 
-        audio = clean.audio.detach()
+        audio, lengths = clean.audio.detach(), clean.own_samples
         drawn = clean.integers("augmentation", (), len(self.choices))
         changed = audio.clone()
         for index, choice in enumerate(self.choices):
-            rows = (drawn == index).nonzero().squeeze(1)
-            if not len(rows):
-                continue
-            # Autocast would filter the audio itself in bfloat16.
-            with torch.autocast(audio.device.type, enabled=False):
-                changed[rows] = _fitted(self.transform(audio[rows], choice), audio.shape[1])
+            for own in lengths[drawn == index].unique().tolist():
+                rows = ((drawn == index) & (lengths == own)).nonzero().squeeze(1)
+                # Autocast would filter the audio itself in bfloat16.
+                with torch.autocast(audio.device.type, enabled=False):
+                    changed[rows, :own] = _fitted(self.transform(audio[rows, :own], choice), own)
         return changed
 
 

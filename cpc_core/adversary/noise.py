@@ -53,4 +53,5 @@ class AdditiveNoise(Perturbation):
         low, high = self.snr_db
         ratio_db = low + (high - low) * clean.uniform("augmentation", ())
         white = clean.normal("noise", clean.audio.shape[1:])
-        return add_noise(clean.audio.detach(), white, ratio_db.to(clean.audio))  # type: ignore[no-any-return]
+        audio = clean.audio.detach()
+        return add_noise(audio, white, ratio_db.to(audio), clean.own_samples)  # type: ignore[no-any-return]

@@ -20,7 +20,7 @@ from cpc_core.errors import CorpusError
 from cpc_core.stateless_random import Key, Purpose, uniform_integers
 from cpc_core.storage_path import StoragePath, with_retries
 
-_CLIP_COLUMNS = ["audio", "clip_id", "label", "labels", "group", "path"]
+_CLIP_COLUMNS = ["audio", "clip_id", "num_samples", "label", "labels", "group", "path"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +30,7 @@ class Clips:
     Attributes:
         audio: `[N, L]` float32 in [−1, 1), 16 kHz.
         clip_ids: `[N]` int64.
+        num_samples: Own samples of each clip, behind which it is padded, `[N]` int64.
         labels: Primary label of each clip, empty where it has none.
         tags: All labels of each clip.
         groups: Recording, speaker or kit of each clip.
@@ -39,6 +40,7 @@ class Clips:
 
     audio: Tensor
     clip_ids: Tensor
+    num_samples: Tensor
     labels: tuple[str, ...]
     tags: tuple[tuple[str, ...], ...]
     groups: tuple[str, ...]
@@ -47,6 +49,20 @@ class Clips:
 
     def __len__(self) -> int:
         return len(self.clip_ids)
+
+    def select(self, rows: Tensor) -> Clips:
+        """The clips of those rows `[M]` int64, in their order."""
+        chosen = rows.tolist()
+        return Clips(
+            audio=self.audio[rows],
+            clip_ids=self.clip_ids[rows],
+            num_samples=self.num_samples[rows],
+            labels=tuple(self.labels[row] for row in chosen),
+            tags=tuple(self.tags[row] for row in chosen),
+            groups=tuple(self.groups[row] for row in chosen),
+            paths=tuple(self.paths[row] for row in chosen),
+            label_names=self.label_names,
+        )
 
     def multi_hot(self) -> Tensor:
         """`[N, len(label_names)]` float32, 1 where a clip carries the label."""
@@ -205,6 +221,7 @@ class Corpus:
         return Clips(
             audio=audio,
             clip_ids=torch.tensor(rows["clip_id"], dtype=torch.int64),
+            num_samples=torch.tensor(rows["num_samples"], dtype=torch.int64),
             labels=tuple(rows["label"]),
             tags=tuple(tuple(tags) for tags in rows["labels"]),
             groups=tuple(rows["group"]),

@@ -16,6 +16,7 @@ from cpc_core.corpus.corpus import Clips
 from cpc_core.errors import ConfigError
 from cpc_core.model.cpc_model import CpcModel
 from cpc_core.model.precision import precision
+from cpc_core.objective.lengths import FULL, Lengths, mean_own, own_frames, pairs, usable_frames
 from cpc_core.objective.negatives import Pool, draw_negatives
 from cpc_core.objective.objective import ObjectiveResult
 from cpc_core.stateless_random import Key, Purpose
@@ -73,25 +74,30 @@ class AttackedMetrics:
     attack_accuracy: float
 
 
-def require_full_pool(config: CpcConfig, clips: Clips) -> None:
-    """Checks that held-out clips can be measured.
+def measurable_clips(config: CpcConfig, clips: Clips, crop_samples: int) -> Clips:
+    """Those of the clips whose crops are long enough for a prediction, in full pools.
 
     Raises:
-        ConfigError: There are fewer clips than a pool has.
+        ConfigError: They do not fill one pool.
     """
-    if len(clips) < config.pool_clips:
+    frames = own_frames(config.geometry, clips.num_samples.clamp_max(crop_samples))
+    rows = (frames > config.objective.first_step).nonzero().squeeze(1)
+    pool = config.pool_clips
+    if len(rows) < pool:
         raise ConfigError(
-            f"{len(clips)} held-out clip(s) do not fill a pool of {config.pool_clips}: "
-            "lower negatives.pool_clips or hold out more clips"
+            f"{len(rows)} held-out clip(s) of {len(clips)} are long enough for a prediction, and "
+            f"do not fill a pool of {pool}: lower negatives.pool_clips or hold out more clips"
         )
+    kept = rows[: len(rows) // pool * pool]
+    return clips if len(kept) == len(clips) else clips.select(kept)
 
 
 @torch.no_grad()
 def evaluate(model: CpcModel, config: CpcConfig, clips: Clips, crop_samples: int) -> HeldOutMetrics:
     """Measures a model on held-out clips, cut in their middle to the length of the training crops.
 
-    Batches have the training batch's size, and negatives come from pools of the same size: clips
-    after the last full pool are left out.
+    Batches have the training batch's size, and negatives come from pools of the same size. Clips
+    that are too short for a prediction, and those after the last full pool, are left out.
 
     Args:
         model: In training or evaluation mode: no layer depends on the mode.
@@ -100,7 +106,7 @@ def evaluate(model: CpcModel, config: CpcConfig, clips: Clips, crop_samples: int
         crop_samples: Samples of a crop.
 
     Raises:
-        ConfigError: There are fewer clips than a pool has.
+        ConfigError: The clips do not fill one pool.
     """
     rows, means, weights = [], [], []
     with precision(config.compute, _device(model)):
@@ -116,7 +122,8 @@ def evaluate(model: CpcModel, config: CpcConfig, clips: Clips, crop_samples: int
                     )
                 )
             )
-            means.append(clean.latents.float().mean(dim=1))
+            own = clean.lengths.frames
+            means.append(mean_own(clean.latents.float(), own))
             weights.append(len(clean.clip_ids))
     loss, accuracy, balanced, ranking = _weighted(rows, weights)
     spread = torch.cat(means).std(dim=0).mean().item()
@@ -155,24 +162,32 @@ def _clean_passes(
 
     The audio requires a gradient where gradients are enabled.
     """
-    require_full_pool(config, clips)
-    pool, frames = config.pool_clips, config.geometry.frames(crop_samples)
-    count = min(-(-count // pool), len(clips) // pool) * pool
-    begin = (clips.audio.shape[1] - crop_samples) // 2
-    audio, clip_ids = clips.audio[:count, begin : begin + crop_samples], clips.clip_ids[:count]
+    clips, pool = measurable_clips(config, clips, crop_samples), config.pool_clips
+    count = min(-(-count // pool) * pool, len(clips))
+    begin = (clips.num_samples[:count] - crop_samples).clamp_min(0) // 2
+    crops = clips.audio[:count].unfold(1, crop_samples, 1)[torch.arange(count), begin]
+    samples = clips.num_samples[:count].clamp_max(crop_samples)
+    frames = usable_frames(config, samples)
+    device = _device(model)
     for first in range(0, count, config.data.batch_size):
         batch = slice(first, first + config.data.batch_size)
-        ids = clip_ids[batch].to(_device(model))
-        x = audio[batch].to(_device(model), copy=True).requires_grad_(torch.is_grad_enabled())
+        ids = clips.clip_ids[:count][batch].to(device)
+        lengths = FULL
+        if (samples < crop_samples).any():
+            share = len(ids) / count
+            lengths = Lengths(
+                samples[batch], frames[batch], frames[batch], pairs(config, frames) * share
+            ).to(device)
         drawn = draw_negatives(
             Key(HELD_OUT_SEED, 0, Purpose.DEV_NEGATIVES),
             ids,
-            Pool(pool),
-            frames,
+            Pool(pool, frames=lengths.gathered),
+            config.geometry.frames(crop_samples),
             config.objective.n_steps,
             config.negatives,
         )
-        yield CleanPass.compute(model, x, drawn, ids, seed=HELD_OUT_SEED, step=0)
+        x = crops[batch].to(device, copy=True).requires_grad_(torch.is_grad_enabled())
+        yield CleanPass.compute(model, x, drawn, ids, seed=HELD_OUT_SEED, step=0, lengths=lengths)
 
 
 @torch.no_grad()

@@ -26,6 +26,7 @@ from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.manifest import Split
 from cpc_core.errors import CorpusError
 from cpc_core.model.cpc_model import CpcModel
+from cpc_core.objective.lengths import mean_own
 
 LEAST_POSITIVES = 5
 """Held-out clips that a label in the mAP is on: the average precision of fewer is mostly chance."""
@@ -159,13 +160,18 @@ def average_precision(targets: Tensor, scores: Tensor) -> float:
 
 @torch.no_grad()
 def clip_features(
-    model: CpcModel, audio: Tensor, kind: Literal["context", "latent"], batch_size: int = 32
+    model: CpcModel,
+    audio: Tensor,
+    samples: Tensor,
+    kind: Literal["context", "latent"],
+    batch_size: int = 32,
 ) -> Tensor:
-    """Features of whole clips.
+    """Features of whole clips, averaged over their own frames; zeros of a clip without any.
 
     Args:
         model: A trained model.
         audio: `[N, L]` in [-1, 1], 16 kHz.
+        samples: Own samples of each clip, behind which it is padded, `[N]`.
         kind: `context`, both directions' contexts, D = 2·C_c; or `latent`, D = C.
         batch_size: Clips at a time.
 
@@ -174,11 +180,11 @@ def clip_features(
     """
     device = next(model.parameters()).device
     parts = []
-    for part in audio.split(batch_size):
-        features = model(part.to(device))
-        parts.append(
-            (features.contexts if kind == "context" else features.latents).mean(dim=1).float().cpu()
-        )
+    for part, own in zip(audio.split(batch_size), samples.split(batch_size), strict=True):
+        padded = bool((own < part.shape[1]).any())
+        features = model(part.to(device), own.to(device) if padded else None)
+        vectors = features.contexts if kind == "context" else features.latents
+        parts.append(mean_own(vectors, features.frames).float().cpu())
     return torch.cat(parts)
 
 
@@ -209,7 +215,10 @@ class _EmbeddedClips:
         primary: list[int] = []
         with features.open("wb") as features_file, targets.open("wb") as targets_file:
             for clips in corpus.stream_split(split):
-                clip_features(model, clips.audio, config.features).numpy().tofile(features_file)
+                features_of_clips = clip_features(
+                    model, clips.audio, clips.num_samples, config.features
+                )
+                features_of_clips.numpy().tofile(features_file)
                 clips.multi_hot().byte().numpy().tofile(targets_file)
                 primary += [column.get(label, -1) for label in clips.labels]
         return cls(

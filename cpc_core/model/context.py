@@ -35,12 +35,15 @@ class ContextNetwork(nn.Module):
             for kernel in config.kernels
         )
 
-    def forward(self, latents: Tensor) -> Tensor:
-        """Maps latents `[B, T, C]` to contexts `[B, T, C_c]`; context t depends on latents ≤ t."""
+    def forward(self, latents: Tensor, frames: Tensor | None = None) -> Tensor:
+        """Maps latents `[B, T, C]` to contexts `[B, T, C_c]`; context t depends on latents ≤ t.
+
+        `frames` `[B]` are each clip's own; contexts behind them have no meaning.
+        """
         x: Tensor = self.entry(latents)
         total = x
         for depth, layer in enumerate(self.layers, start=1):
-            y = layer(x)
+            y = layer(x, frames)
             if self.connections == "dense":
                 total = total + y
                 x = total / math.sqrt(depth + 1)
@@ -70,20 +73,20 @@ class ConcatenatedContextNetwork(nn.Module):
         self.narrow, self.layers = nn.ModuleList(), nn.ModuleList()
         for depth, kernel in enumerate(config.kernels):
             read = width + depth * growth
-            self.narrow.append(
-                ConvLayer(Conv(read, growth, 1), growth, config.norm, F.relu)
-                if bottleneck
-                else nn.Identity()
-            )
+            if bottleneck:
+                self.narrow.append(ConvLayer(Conv(read, growth, 1), growth, config.norm, F.relu))
             conv = causal_conv(growth if bottleneck else read, growth, kernel)
             self.layers.append(ConvLayer(conv, growth, config.norm, F.relu))
 
-    def forward(self, latents: Tensor) -> Tensor:
-        """Maps latents `[B, T, C]` to contexts `[B, T, C_c]`; context t depends on latents ≤ t."""
+    def forward(self, latents: Tensor, frames: Tensor | None = None) -> Tensor:
+        """Maps latents `[B, T, C]` to contexts `[B, T, C_c]`; context t depends on latents ≤ t.
+
+        `frames` `[B]` are each clip's own; contexts behind them have no meaning.
+        """
         read: Tensor = self.entry(latents)
         y = read
-        for narrow, layer in zip(self.narrow, self.layers, strict=True):
-            y = layer(narrow(read))
+        for depth, layer in enumerate(self.layers):
+            y = layer(self.narrow[depth](read, frames) if self.narrow else read, frames)
             read = torch.cat((read, y), dim=-1)
         return y
 

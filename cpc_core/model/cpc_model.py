@@ -13,6 +13,7 @@ from cpc_core.config import CpcConfig
 from cpc_core.model.context import build_context
 from cpc_core.model.encoder import Encoder
 from cpc_core.model.layers import run, run_checkpointed, run_in_chunks
+from cpc_core.objective.lengths import keep_own, own_frames, reverse
 from cpc_core.objective.objective import Objective
 
 
@@ -23,10 +24,12 @@ class Features:
     Attributes:
         latents: z, `[B, T, C]`.
         contexts: Past → future beside future → past, both in forward time, `[B, T, 2·C_c]`.
+        frames: Own frames of each clip, `[B]`, behind which both are zero; None where all are full.
     """
 
     latents: Tensor
     contexts: Tensor
+    frames: Tensor | None = None
 
 
 class CpcModel(nn.Module):
@@ -38,7 +41,7 @@ class CpcModel(nn.Module):
 
     def __init__(self, config: CpcConfig) -> None:
         super().__init__()
-        width = config.encoder.width
+        width, self.geometry = config.encoder.width, config.geometry
         self.clips_per_pass = config.compute.clips_per_pass
         with torch.random.fork_rng(devices=[]):
             parts = _seeded_parts(config.seed)
@@ -57,22 +60,32 @@ class CpcModel(nn.Module):
                 config.context.channels(width), width, similarity, config.objective
             )
 
-    def encode(self, audio: Tensor) -> Tensor:
-        """Latents `[B, T, C]` of audio `[B, L]` in [-1, 1] at 16 kHz."""
-        return run_in_chunks(self.encoder, audio, self.clips_per_pass)
+    def encode(self, audio: Tensor, samples: Tensor | None = None) -> Tensor:
+        """Latents `[B, T, C]` of audio `[B, L]` in [-1, 1] at 16 kHz.
 
-    def contextualise(self, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """Contexts `[B, T, C_c]` of latents `[B, T, C]`; future → past is in reversed time."""
+        Where `samples` `[B]` names each clip's own samples, its first latents are those of the clip
+        alone, and zeros follow.
+        """
+        return run_in_chunks(self.encoder, audio, samples, self.clips_per_pass)
+
+    def contextualise(self, latents: Tensor, frames: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Contexts `[B, T, C_c]` of latents `[B, T, C]`; future → past is in reversed time.
+
+        Where `frames` `[B]` names each clip's own frames, time is reversed within them, and
+        contexts behind them have no meaning.
+        """
         return (
-            run_in_chunks(self.future_context, latents, self.clips_per_pass),
-            run_in_chunks(self.past_context, latents.flip(1), self.clips_per_pass),
+            run_in_chunks(self.future_context, latents, frames, self.clips_per_pass),
+            run_in_chunks(self.past_context, reverse(latents, frames), frames, self.clips_per_pass),
         )
 
-    def forward(self, audio: Tensor) -> Features:
-        """Features of audio `[B, L]` in [-1, 1] at 16 kHz."""
-        latents = self.encode(audio)
-        future, past = self.contextualise(latents)
-        return Features(latents, torch.cat((future, past.flip(1)), dim=-1))
+    def forward(self, audio: Tensor, samples: Tensor | None = None) -> Features:
+        """Features of audio `[B, L]` in [-1, 1] at 16 kHz, of `samples` `[B]` each where given."""
+        latents = self.encode(audio, samples)
+        frames = None if samples is None else own_frames(self.geometry, samples)
+        future, past = self.contextualise(latents, frames)
+        contexts = torch.cat((future, reverse(past, frames)), dim=-1)
+        return Features(latents, keep_own(contexts, frames), frames)
 
 
 def _seeded_parts(seed: int) -> Iterator[None]:

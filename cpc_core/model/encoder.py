@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from cpc_core.config import EncoderConfig
 from cpc_core.geometry import same_padding
 from cpc_core.model.layers import Conv, ConvLayer, Runner, run
+from cpc_core.objective.lengths import keep_own
 
 
 class AudioLayer(ConvLayer):
@@ -19,14 +20,14 @@ class AudioLayer(ConvLayer):
     bfloat16 keeps eight bits of a sample, in which a perturbation at −75 dB is lost.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, frames: Tensor | None = None) -> Tensor:
         """Maps audio `[B, L, 1]` to `[B, T, C]`, in the precision of autocast."""
         device = x.device.type
         with torch.autocast(device, enabled=False):
-            normed: Tensor = self.norm(self.conv(x))
+            normed: Tensor = self.norm(self.conv(x), frames)
         if torch.is_autocast_enabled(device):
             normed = normed.to(torch.get_autocast_dtype(device))
-        return self.activation(normed)
+        return keep_own(self.activation(normed), frames)
 
 
 class Encoder(nn.Module):
@@ -50,9 +51,16 @@ class Encoder(nn.Module):
             kind = ConvLayer if self.layers else AudioLayer
             self.layers.append(kind(conv, wide, config.norm, F.silu))
 
-    def forward(self, audio: Tensor) -> Tensor:
-        """Maps audio `[B, L]` in [-1, 1] to latents `[B, T, C]`."""
-        x = audio.unsqueeze(-1)
+    def forward(self, audio: Tensor, samples: Tensor | None = None) -> Tensor:
+        """Maps audio `[B, L]` in [-1, 1] to latents `[B, T, C]`.
+
+        The first latents of a clip of `samples` `[B]` are those of the clip alone, and zeros
+        follow; None: all clips are full.
+        """
+        x, own = keep_own(audio, samples).unsqueeze(-1), samples
         for layer in self.layers:
-            x = self.run(layer, x)
+            assert isinstance(layer, ConvLayer)
+            if own is not None:
+                own = layer.conv.frames(own)
+            x = self.run(layer, x, own)
         return x

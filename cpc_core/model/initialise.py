@@ -34,6 +34,7 @@ from cpc_core.distributed import mean_over_workers, world
 from cpc_core.model.cpc_model import CpcModel
 from cpc_core.model.layers import LayerNorm
 from cpc_core.objective.embedding import Cosine, Dot, NonlinearCosine, normalise
+from cpc_core.objective.lengths import own_frames, own_mask, reverse
 
 INITIAL_CLIPS = 32
 """Clips of the first batch that are used, over all workers. They are enough for statistics of
@@ -52,7 +53,11 @@ LONGEST_STRETCH = 1.5
 
 @torch.no_grad()
 def initialise(
-    model: CpcModel, audio: Tensor, config: InitialisationConfig, negatives: int
+    model: CpcModel,
+    audio: Tensor,
+    config: InitialisationConfig,
+    negatives: int,
+    samples: Tensor | None = None,
 ) -> None:
     """Sets the first weights from the first batch, in place, unless `config` keeps the defaults.
 
@@ -61,10 +66,18 @@ def initialise(
         audio: `[B, L]`, this worker's clips of the first step.
         config: Penalty of the regression and deviation of the logits.
         negatives: n, candidates per anchor beside the positive.
+        samples: Own samples of each clip, `[B]`; None where all are full.
     """
     if not config.data_dependent:
         return
-    audio = audio[:: max(1, len(audio) * world()[1] // INITIAL_CLIPS)]
+    every = max(1, len(audio) * world()[1] // INITIAL_CLIPS)
+    audio = audio[::every]
+    if samples is None:
+        samples = torch.full((len(audio),), audio.shape[1])
+    samples = samples[::every].to(audio.device)
+    predicted = own_frames(model.geometry, samples) >= model.objective.steps[0] + 1
+    samples = samples.where(predicted, 0)
+    frames = own_frames(model.geometry, samples)
     hooks = [
         norm.register_forward_hook(_standardise)
         for norm in model.modules()
@@ -72,17 +85,22 @@ def initialise(
     ]
     # `forward` itself, neither compiled nor in passes: a layer's hook sets its weights from all
     # clips before the next one runs.
-    latents = model.encoder.forward(audio)
-    contexts = model.future_context.forward(latents), model.past_context.forward(latents.flip(1))
+    latents = model.encoder.forward(audio, samples)
+    backwards = reverse(latents, frames)
+    contexts = (
+        model.future_context.forward(latents, frames),
+        model.past_context.forward(backwards, frames),
+    )
     for hook in hooks:
         hook.remove()
 
     objective = model.objective
-    targets = (latents, latents.flip(1))
     fits = [
-        _RidgeFit.of(c, z, objective.steps, config.ridge)
-        for c, z in zip(contexts, targets, strict=True)
+        _RidgeFit.of(c, z, frames, objective.steps, config.ridge)
+        for c, z in zip(contexts, (latents, backwards), strict=True)
     ]
+    own = own_mask(frames, latents.shape[1])
+    latents, contexts = latents[own], (contexts[0][own], contexts[1][own])
     level = -math.log(negatives) * objective.temperature if objective.loss == "bce" else 0.0
     deviation = config.logit_deviation * objective.temperature
     match objective.similarity:
@@ -119,7 +137,7 @@ class _Moments:
     @classmethod
     def of(cls, vectors: Tensor) -> _Moments:
         rows = vectors.flatten(0, -2).double()
-        return cls(mean_over_workers(rows.mean(0)), mean_over_workers(rows.T @ rows / len(rows)))
+        return cls(_mean(rows), _mean_product(rows, rows))
 
     @property
     def covariance(self) -> Tensor:
@@ -149,21 +167,22 @@ class _RidgeFit:
     predictions: _Moments
 
     @classmethod
-    def of(cls, context: Tensor, latents: Tensor, steps: Sequence[int], ridge: float) -> _RidgeFit:
-        x, z = _mean(context.double()), _mean(latents.double())
+    def of(
+        cls, context: Tensor, latents: Tensor, frames: Tensor, steps: Sequence[int], ridge: float
+    ) -> _RidgeFit:
+        own = own_mask(frames, latents.shape[1])
+        x, z = _mean(context[own].double()), _mean(latents[own].double())
         weights = []
         for step in steps:
             inputs, targets = (
-                (context[:, :-step] - x).flatten(0, 1).double(),
-                (latents[:, step:] - z).flatten(0, 1).double(),
+                (context[:, :-step] - x)[own[:, step:]].double(),
+                (latents[:, step:] - z)[own[:, step:]].double(),
             )
-            gram = _Moments.of(inputs).second
+            gram = _mean_product(inputs, inputs)
             gram = gram + (ridge * gram.diagonal().mean() + 1e-9) * torch.eye(len(gram)).to(gram)
-            weights.append(
-                torch.linalg.solve(gram, mean_over_workers(inputs.T @ targets / len(inputs))).T
-            )
+            weights.append(torch.linalg.solve(gram, _mean_product(inputs, targets)).T)
         weight = torch.stack(weights)
-        predicted = torch.einsum("btd,kcd->btkc", context.double() - x, weight)
+        predicted = torch.einsum("td,kcd->tkc", context[own].double() - x, weight)
         return cls(weight, x, _Moments.of(predicted))
 
     def scale(self, factor: Tensor | float) -> None:
@@ -254,12 +273,12 @@ def _calibrate_projection(
     output.weight[0] = 0
     output.bias[0] = 0
     z, h = projection.project(latents), projection.project(predictions)
-    z_length, h_length = (float(mean_over_workers(x.norm(dim=-1).mean())) for x in (z, h))
+    z_length, h_length = (float(_mean(x.norm(dim=-1).flatten())) for x in (z, h))
     found = float(_Moments.of(normalise(h)).products_deviation(_Moments.of(normalise(z))))
     opposite = h_length * math.sqrt(max((found / deviation) ** 2 - 1, 0.25))
     share = min(0.9, -level * math.hypot(h_length, opposite) / opposite)
     own = z_length * share / math.sqrt(1 - share**2)
-    mark = float(mean_over_workers(F.relu(projection.hidden(predictions))[..., 0].mean()))
+    mark = float(_mean(F.relu(projection.hidden(predictions))[..., 0].flatten()))
     output.bias[0] = own
     output.weight[0, 0] = -(own + opposite) / max(mark, 1e-6)
 
@@ -278,15 +297,28 @@ def _whiten(projection: NonlinearCosine, latents: Tensor) -> None:
     weight.copy_(white)
 
 
-def _standardise(norm: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-    """Sets a LayerNorm's gain and bias for mean 0 and variance 1 in each channel of `[B, T, C]`."""
-    mean = _mean(output)
-    deviation = _mean((output - mean).square()).sqrt().clamp_min(1e-6)  # a channel may be silent
+def _standardise(norm: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    """Sets a LayerNorm's gain and bias for mean 0 and variance 1 in each channel of `[B, T, C]`,
+    over the clips' own frames.
+    """
+    own = output[own_mask(inputs[1], output.shape[1])]
+    mean = _mean(own)
+    deviation = _mean((own - mean).square()).sqrt().clamp_min(1e-6)  # a channel may be silent
     norm.get_parameter("weight").div_(deviation)
     norm.get_parameter("bias").sub_(mean).div_(deviation)
     return (output - mean) / deviation
 
 
-def _mean(x: Tensor) -> Tensor:
-    """Mean of `[B, T, C]` over clips, frames and workers, `[C]`."""
-    return mean_over_workers(x.mean(dim=(0, 1)))
+def _mean(rows: Tensor) -> Tensor:
+    """Mean of the rows `[N, …]` of all workers, `[…]`."""
+    return mean_over_workers(rows.sum(0)) / _count(rows)
+
+
+def _mean_product(rows: Tensor, others: Tensor) -> Tensor:
+    """Mean outer product of the rows `[N, C]` and `[N, D]` of all workers, `[C, D]`."""
+    return mean_over_workers(rows.T @ others) / _count(rows)
+
+
+def _count(rows: Tensor) -> Tensor:
+    """Mean number of rows of a worker."""
+    return mean_over_workers(rows.new_tensor(float(len(rows)))).clamp_min(1)

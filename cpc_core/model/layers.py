@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from cpc_core.config import Norm
+from cpc_core.objective.lengths import keep_own, mean_own
 
 
 class Conv(nn.Module):
@@ -37,10 +38,15 @@ class Conv(nn.Module):
         padding: tuple[int, int] = (0, 0),
     ) -> None:
         super().__init__()
-        self.padding = padding
+        self.kernel, self.stride, self.padding = kernel, stride, padding
         self.conv = nn.Conv2d(in_channels, out_channels, (1, kernel), (1, stride)).to(
             memory_format=torch.channels_last
         )
+
+    def frames(self, frames: Tensor) -> Tensor:
+        """Frames of the output for `frames` `[B]` of the input."""
+        kept = frames + (sum(self.padding) - self.kernel)
+        return (kept.div(self.stride, rounding_mode="floor") + 1).clamp_min(0)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps `[B, T, C_in]` to `[B, (T + sum(padding) - kernel) // stride + 1, C_out]`."""
@@ -71,13 +77,23 @@ class LayerNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps `[B, T, C]` to `[B, T, C]`."""
+    def forward(self, x: Tensor, frames: Tensor | None = None) -> Tensor:
+        """Maps `[B, T, C]` to `[B, T, C]`, by statistics over each clip's `frames` `[B]`."""
         weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
         with torch.autocast(x.device.type, enabled=False):
             if self.over == "channels":
                 return F.layer_norm(x, x.shape[2:], weight, bias)
-            return F.layer_norm(x, x.shape[1:]) * weight + bias
+            if frames is None:
+                return F.layer_norm(x, x.shape[1:]) * weight + bias
+            return _norm_over_own(x, frames) * weight + bias
+
+
+def _norm_over_own(x: Tensor, frames: Tensor) -> Tensor:
+    """`F.layer_norm` of each clip's first `frames` `[B]` of `[B, T, C]` over channels and time."""
+    precise = x if x.dtype == torch.float64 else x.float()
+    mean = mean_own(precise.mean(2), frames).view(-1, 1, 1)
+    variance = mean_own((precise - mean).square().mean(2), frames).view(-1, 1, 1)
+    return ((precise - mean) * (variance + 1e-5).rsqrt()).to(x.dtype)
 
 
 class ConvLayer(nn.Module):
@@ -97,27 +113,43 @@ class ConvLayer(nn.Module):
         self.conv, self.activation = conv, activation
         self.norm = LayerNorm(channels, norm)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps `[B, T, C_in]` to `[B, T', C_out]`."""
-        return self.activation(self.norm(self.conv(x)))
+    def forward(self, x: Tensor, frames: Tensor | None = None) -> Tensor:
+        """Maps `[B, T, C_in]` to `[B, T', C_out]`.
+
+        Args:
+            x: The input, zero behind each clip's end.
+            frames: Own frames of the output, `[B]`, which is zero behind them: the next layer's
+                zero padding begins where the clip ends. None where all clips are full.
+        """
+        return keep_own(self.activation(self.norm(self.conv(x), frames)), frames)
 
 
-Runner = Callable[[nn.Module, Tensor], Tensor]
-"""Way to apply a module: `run` or `run_checkpointed`."""
+Runner = Callable[[nn.Module, Tensor, Tensor | None], Tensor]
+"""Way to apply a module to clips and, where some are padded, their lengths: `run` or
+`run_checkpointed`.
+"""
 
 
-def run(module: nn.Module, x: Tensor) -> Tensor:
+def run(module: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Tensor:
     """Applies `module`, keeping all that its backward pass needs."""
-    return module(x)  # type: ignore[no-any-return]
+    return module(*_inputs(x, lengths))  # type: ignore[no-any-return]
 
 
-def run_checkpointed(module: nn.Module, x: Tensor) -> Tensor:
+def run_checkpointed(module: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Tensor:
     """Applies `module`, keeping its input; the backward pass runs it again (Chen et al., 2016)."""
-    return checkpoint(module, x, use_reentrant=False, preserve_rng_state=False)  # type: ignore[no-any-return]
+    inputs = _inputs(x, lengths)
+    return checkpoint(module, *inputs, use_reentrant=False, preserve_rng_state=False)  # type: ignore[no-any-return]
 
 
-def run_in_chunks(module: nn.Module, x: Tensor, clips: int | None) -> Tensor:
+def run_in_chunks(
+    module: nn.Module, x: Tensor, lengths: Tensor | None, clips: int | None
+) -> Tensor:
     """Applies `module` to `[B, …]`, keeping activations of at most `clips` clips; None: of all."""
     if clips is None or len(x) <= clips:
-        return run(module, x)
-    return torch.cat([run_checkpointed(module, part) for part in x.split(clips)])
+        return run(module, x, lengths)
+    parts = zip(*(each.split(clips) for each in _inputs(x, lengths)), strict=True)
+    return torch.cat([run_checkpointed(module, *part) for part in parts])
+
+
+def _inputs(x: Tensor, lengths: Tensor | None) -> tuple[Tensor, ...]:
+    return (x,) if lengths is None else (x, lengths)

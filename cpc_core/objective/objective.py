@@ -3,8 +3,9 @@
 L_k = -Σ_i [ log σ(sim(z_{i+k}, h_k(c_i)) / τ) + Σ_{n negatives} log σ(-sim(z̃, h_k(c_i)) / τ) ]
 
 With λ the number of negatives, λ times their mean is their sum. The sum over anchors is taken as a
-mean, so that the loss does not depend on the clip's length; the losses of all k and of both
-directions add up.
+mean over all anchors i of the batch whose target i + k is a frame of their clip, so that the loss
+does not depend on the clips' lengths: each prediction counts alike, those of a longer clip are
+more. The losses of all k and of both directions add up.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 
 from cpc_core.config import ObjectiveConfig
 from cpc_core.objective.inner_products import inner_products
+from cpc_core.objective.lengths import FULL, Lengths, reverse
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class Objective(nn.Module):
         latents: Tensor,
         negatives: Tensor,
         gather: Callable[[Tensor], Tensor] = own_clips,
+        lengths: Lengths = FULL,
     ) -> ObjectiveResult:
         """Computes the loss and the accuracies.
 
@@ -89,12 +92,17 @@ class Objective(nn.Module):
             negatives: Flat positions among the gathered clips, `[2, K, B, T, n]`, by target frame.
             gather: Returns the embedded latents `[W·B, T, E]` that negatives index, of this
                 worker's `[B, T, E]`.
+            lengths: Own frames of the clips.
         """
         embedded = self.similarity(latents)
-        gathered, reverse = gather(embedded), embedded.flip(1)
+        gathered = gather(embedded)
+        mirrored = reverse(embedded, lengths.frames)
         orders = (
             (embedded, gathered),
-            (reverse, reverse if gathered is embedded else gathered.flip(1)),
+            (
+                mirrored,
+                mirrored if gathered is embedded else reverse(gathered, lengths.gathered),
+            ),
         )
         losses, tallies = [], []
         for direction, (context, (targets, candidates)) in enumerate(
@@ -108,8 +116,9 @@ class Objective(nn.Module):
                     inner_products(anchored, keys, negatives[direction, task, :, step:])
                     / self.temperature
                 )
-                losses.append(self._loss(positive, negative))
-                tallies.append(_tally(positive.detach(), negative.detach()))
+                weights = lengths.weights(context.shape[1], task, step)
+                losses.append(self._loss(positive, negative, weights))
+                tallies.append(_tally(positive.detach(), negative.detach(), weights))
         accuracy, balanced, ranking = torch.stack(tallies).mean(0)
         return ObjectiveResult(torch.stack(losses).sum(), accuracy, balanced, ranking)
 
@@ -118,23 +127,29 @@ class Objective(nn.Module):
         stacked = self.predictors[direction](context).unflatten(-1, (len(self.steps), -1))
         return self.similarity(stacked).unbind(2)  # type: ignore[no-any-return]
 
-    def _loss(self, positive: Tensor, negative: Tensor) -> Tensor:
+    def _loss(self, positive: Tensor, negative: Tensor, weights: Tensor | None) -> Tensor:
         """Loss of one task from logits `[B, A]` and `[B, A, n]`."""
         if self.loss == "infonce":
             logits = torch.cat((positive.unsqueeze(-1), negative), dim=-1)
-            return (torch.logsumexp(logits, dim=-1) - positive).mean()
-        return F.softplus(-positive).mean() + F.softplus(negative).sum(-1).mean()
+            return _mean(torch.logsumexp(logits, dim=-1) - positive, weights)
+        accepted, rejected = F.softplus(-positive), F.softplus(negative).sum(-1)
+        return _mean(accepted, weights) + _mean(rejected, weights)
 
 
-def _tally(positive: Tensor, negative: Tensor) -> Tensor:
+def _tally(positive: Tensor, negative: Tensor, weights: Tensor | None) -> Tensor:
     """Accuracy, balanced accuracy and ranking accuracy of one task, `[3]`."""
-    accepted = (positive > 0).double().mean()
-    rejected = (negative <= 0).double().mean()
+    accepted = _mean((positive > 0).double(), weights)
+    rejected = _mean((negative <= 0).double().mean(-1), weights)
     count = negative.shape[-1]
-    ranked = (positive > negative.amax(-1)).double().mean()
+    ranked = _mean((positive > negative.amax(-1)).double(), weights)
     return torch.stack(
         ((accepted + count * rejected) / (1 + count), (accepted + rejected) / 2, ranked)
     )
+
+
+def _mean(values: Tensor, weights: Tensor | None) -> Tensor:
+    """Sum of values `[B, A]` by their weights; None: their mean."""
+    return values.mean() if weights is None else (values * weights.to(values)).sum()
 
 
 def constant_answer_loss(config: ObjectiveConfig, negatives: int) -> float:

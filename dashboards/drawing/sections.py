@@ -12,9 +12,7 @@ from study.analysis.cells import NotShown
 from study.analysis.published import SETTING
 
 INTERVALS = (
-    "Filled markers are means over seeds, hollow dots the seeds themselves, bars 95 % t-intervals "
-    "over seeds, and over held-out recordings where their scores were kept; below three seeds "
-    "there is none. "
+    "Filled markers are means over seeds, hollow dots the seeds themselves, bars 95 % t-intervals. "
     "An arrow head says that the interval continues beyond the axis."
 )
 

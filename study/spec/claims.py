@@ -1,4 +1,4 @@
-"""Claims of a study, answered by "supported", "contradicted", "undecided" or "interim"."""
+"""Claims of a study, answered by "supported", "not supported" or "undecided"."""
 
 from __future__ import annotations
 

@@ -26,6 +26,9 @@ def same(ours: Iterable[Batch], theirs: Iterable[Batch]) -> bool:
         left.step == right.step
         and torch.equal(left.clip_ids, right.clip_ids)
         and torch.equal(left.audio, right.audio)
+        and left.num_samples is not None
+        and right.num_samples is not None
+        and torch.equal(left.num_samples, right.num_samples)
         for left, right in pairs
     )
 
@@ -56,7 +59,7 @@ def test_chained_executions_give_the_batches_of_one_process(
 ) -> None:
     monkeypatch.setattr(batches, "EXECUTION_WINDOWS", 3)
     monkeypatch.setattr(batches, "AHEAD_WINDOWS", 1)
-    corpus = noise_corpus(tmp_path, train=20)
+    corpus = noise_corpus(tmp_path, train=20, own_s=(0.1, 0.07))
     arguments = (corpus, 5, 4, start, 40, rank, world)
     assert same(ray_batches(*arguments), batches_in_process(*arguments))
     windows = list(ReadPlan(corpus.row_groups("train"), 5, 4).windows(start, 40, rank, world))
@@ -69,7 +72,7 @@ def test_next_execution_starts_while_the_last_windows_are_used(
 ) -> None:
     monkeypatch.setattr(batches, "EXECUTION_WINDOWS", 4)
     monkeypatch.setattr(batches, "AHEAD_WINDOWS", 2)
-    corpus = noise_corpus(tmp_path, train=20)
+    corpus = noise_corpus(tmp_path, train=20, own_s=(0.1, 0.07))
     tables = batches.read_tables(ReadPlan(corpus.row_groups("train"), 0, 20).windows(0, 12))
     list(islice(tables, batches.OWN_WINDOWS + 2))
     assert executions == [4]
@@ -81,7 +84,7 @@ def test_next_execution_starts_while_the_last_windows_are_used(
 def test_windows_of_a_long_training_are_not_made_at_once(
     tmp_path: Path, executions: list[int]
 ) -> None:
-    corpus = noise_corpus(tmp_path, train=20)
+    corpus = noise_corpus(tmp_path, train=20, own_s=(0.1, 0.07))
     taken = 0
 
     def counted() -> Iterator[WindowRead]:
@@ -116,7 +119,7 @@ def test_what_was_started_is_closed_when_the_stream_is_given_up(
 
     monkeypatch.setattr(batches, "_tables", tables)
     monkeypatch.setattr(batches, "EXECUTION_WINDOWS", 4)
-    corpus = noise_corpus(tmp_path, train=20)
+    corpus = noise_corpus(tmp_path, train=20, own_s=(0.1, 0.07))
     for taken in (0, 1, batches.OWN_WINDOWS + 1, batches.OWN_WINDOWS + 5):
         stream = ray_batches(corpus, 0, 20, 0, 20)
         assert len(list(islice(stream, taken))) == taken
@@ -135,7 +138,7 @@ def test_what_was_started_is_closed_when_the_stream_is_given_up(
 def test_damage_read_elsewhere_is_the_same_error_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    corpus = noise_corpus(tmp_path, train=20)
+    corpus = noise_corpus(tmp_path, train=20, own_s=(0.1, 0.07))
     monkeypatch.setattr(
         batches, "_tables", lambda windows: (read({"window": [window]}) for window in windows)
     )

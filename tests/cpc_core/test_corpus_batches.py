@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,7 +20,8 @@ from tests.helpers.recordings import noise_corpus
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    return noise_corpus(tmp_path_factory.mktemp("stream"), train=70)
+    folder = tmp_path_factory.mktemp("stream")
+    return noise_corpus(folder, train=70, own_s=(0.1, 0.06, 0.1, 0.083))
 
 
 def ids(batches: Iterator[Batch]) -> list[tuple[int, list[int]]]:
@@ -29,6 +31,8 @@ def ids(batches: Iterator[Batch]) -> list[tuple[int, list[int]]]:
 def test_batches_carry_each_clip_with_its_own_audio(corpus: Corpus) -> None:
     clips = corpus.read_split("train")
     audio = dict(zip(clips.clip_ids.tolist(), clips.audio, strict=True))
+    lengths = dict(zip(clips.clip_ids.tolist(), clips.num_samples.tolist(), strict=True))
+    assert set(lengths.values()) == {1600, 960, 1328}
     batches = list(batches_in_process(corpus, 0, 12, 0, 11))
     assert [batch.step for batch in batches] == list(range(11))
     for batch in batches:
@@ -37,6 +41,9 @@ def test_batches_carry_each_clip_with_its_own_audio(corpus: Corpus) -> None:
         assert torch.equal(
             batch.audio, torch.stack([audio[clip_id] for clip_id in batch.clip_ids.tolist()])
         )
+        assert batch.num_samples is not None
+        assert batch.num_samples.dtype == torch.int64
+        assert batch.num_samples.tolist() == [lengths[one] for one in batch.clip_ids.tolist()]
     epoch = [clip_id for batch in batches[:5] for clip_id in batch.clip_ids.tolist()]
     assert len(set(epoch)) == 60
 
@@ -184,7 +191,7 @@ def test_a_crop_is_a_part_of_its_clip_at_a_place_of_its_own(corpus: Corpus) -> N
     cropped = crop(batch, 400, seed=5)
     assert cropped.audio.shape == (64, 400)
     starts = [
-        int((clip.unfold(0, 400, 1) == part).all(dim=1).nonzero())
+        int((clip.unfold(0, 400, 1) == part).all(dim=1).nonzero()[0])
         for clip, part in zip(batch.audio, cropped.audio, strict=True)
     ]
     assert len(set(starts)) > 50
@@ -196,10 +203,11 @@ def test_a_crop_depends_on_seed_step_and_clip(corpus: Corpus) -> None:
     """It does not depend on the batch."""
     batch = next(batches_in_process(corpus, 0, 8, 0, 1))
     cropped = crop(batch, 400, seed=5).audio
-    half = Batch(batch.step, batch.clip_ids[4:], batch.audio[4:])
+    assert batch.num_samples is not None
+    half = Batch(batch.step, batch.clip_ids[4:], batch.audio[4:], batch.num_samples[4:])
     assert torch.equal(crop(half, 400, seed=5).audio, cropped[4:])
     assert not torch.equal(crop(batch, 400, seed=6).audio, cropped)
-    assert not torch.equal(crop(Batch(1, batch.clip_ids, batch.audio), 400, seed=5).audio, cropped)
+    assert not torch.equal(crop(replace(batch, step=1), 400, seed=5).audio, cropped)
 
 
 def test_a_crop_is_at_most_the_whole_clip(corpus: Corpus) -> None:

@@ -24,7 +24,10 @@ SAMPLES = 120
 
 def held_out(count: int) -> Clips:
     empty = ("",) * count
-    return Clips(noise(count, SAMPLES), torch.arange(count), empty, ((),) * count, empty, empty, ())
+    lengths = torch.full((count,), SAMPLES)
+    return Clips(
+        noise(count, SAMPLES), torch.arange(count), lengths, empty, ((),) * count, empty, empty, ()
+    )
 
 
 @pytest.fixture(scope="module")

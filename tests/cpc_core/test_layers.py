@@ -67,7 +67,7 @@ def test_layer_norm_over_time_too_shows_each_frame_the_others() -> None:
 def test_passes_give_the_same_outputs_and_gradients(clips: int | None) -> None:
     module = nn.Sequential(Conv(3, 4, 3), LayerNorm(4), nn.SiLU()).double()
     x = torch.randn(5, 20, 3, dtype=torch.float64, requires_grad=True)
-    whole, parts = module(x), run_in_chunks(module, x, clips)
+    whole, parts = module(x), run_in_chunks(module, x, None, clips)
     torch.testing.assert_close(parts, whole)
     inputs = [x, *module.parameters()]
     expected = torch.autograd.grad(whole.square().sum(), inputs)

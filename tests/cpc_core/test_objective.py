@@ -15,70 +15,7 @@ from cpc_core.objective.negatives import Pool, Sampling, draw_negatives
 from cpc_core.objective.objective import Objective, constant_answer_loss
 from cpc_core.stateless_random import Key, Purpose
 from tests.helpers.configs import noise, tiny_config
-
-
-def loop_loss(
-    model: CpcModel, kind: str, contexts: tuple[Tensor, Tensor], latents: Tensor, negatives: Tensor
-) -> dict[str, float]:
-    """Eq. 1 with one Python float at a time, and the three accuracies by counting."""
-    similarity, objective = model.objective.similarity, model.objective
-    total, hits, balanced, ranked = 0.0, [], [], []
-    clips, frames, width = latents.shape
-    for direction in range(2):
-        ordered = latents if direction == 0 else latents.flip(1)
-        predictor = objective.predictors[direction]
-        for task, step in enumerate(objective.steps):
-            weight = predictor.weight[task * width : (task + 1) * width]  # type: ignore[index]
-            bias = predictor.bias[task * width : (task + 1) * width]  # type: ignore[index]
-            terms, right_positive, right_negative, first = [], [], [], []
-            for clip in range(clips):
-                for anchor in range(frames - step):
-                    guess = similarity(weight @ contexts[direction][clip, anchor] + bias)
-
-                    def logit(
-                        position: tuple[int, int], guess: Tensor = guess, ordered: Tensor = ordered
-                    ) -> float:
-                        return float(similarity(ordered[position]) @ guess) / objective.temperature
-
-                    positive = logit((clip, anchor + step))
-                    drawn = [
-                        divmod(int(flat), frames)
-                        for flat in negatives[direction, task, clip, anchor + step]
-                    ]
-                    others = [logit(position) for position in drawn]
-                    if kind == "bce":
-                        rejected = sum(math.log(1 / (1 + math.exp(other))) for other in others)
-                        terms.append(-math.log(1 / (1 + math.exp(-positive))) - rejected)
-                    else:
-                        terms.append(
-                            -math.log(
-                                math.exp(positive)
-                                / sum(math.exp(score) for score in (positive, *others))
-                            )
-                        )
-                    right_positive.append(positive > 0)
-                    right_negative += [other <= 0 for other in others]
-                    first.append(positive > max(others))
-            total += sum(terms) / len(terms)
-            hits.append(
-                (sum(right_positive) + sum(right_negative))
-                / (len(right_positive) + len(right_negative))
-            )
-            balanced.append(
-                (
-                    sum(right_positive) / len(right_positive)
-                    + sum(right_negative) / len(right_negative)
-                )
-                / 2
-            )
-            ranked.append(sum(first) / len(first))
-    mean = lambda values: sum(values) / len(values)  # noqa: E731
-    return {
-        "loss": total,
-        "accuracy": mean(hits),
-        "balanced_accuracy": mean(balanced),
-        "ranking_accuracy": mean(ranked),
-    }
+from tests.helpers.plain_objective import LoneClip, plain_objective
 
 
 @pytest.mark.parametrize("similarity", ["dot", "cosine", "nonlinear_cosine"])
@@ -94,15 +31,17 @@ def test_loss_and_accuracies_equal_the_plain_loop(
         negatives={"sampling": sampling, "count": 3, "share_over_k": share_over_k},
     )
     model = CpcModel(config).double()
-    latents = model.encoder(noise(3, 60).double())
+    audio = noise(3, 60).double()
+    latents = model.encode(audio)
     contexts = model.contextualise(latents)
+    clips = [LoneClip.of(model, clip) for clip in audio]
     key = Key(0, 0, Purpose.NEGATIVES)
     drawn = draw_negatives(
         key, torch.arange(3), Pool(3), latents.shape[1], config.objective.n_steps, config.negatives
     )
     with torch.no_grad():
         result = model.objective(contexts, latents, drawn)
-        expected = loop_loss(model, loss, contexts, latents, drawn)
+        expected = plain_objective(model, loss, clips, drawn)
     for name, value in expected.items():
         assert float(getattr(result, name)) == pytest.approx(value, rel=1e-9), name
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,12 @@ def shared_of(batch: Batch, rank: int, world: int) -> Batch:
     """A worker's consecutive share."""
     share = len(batch.clip_ids) // world
     part = slice(rank * share, (rank + 1) * share)
-    return Batch(batch.step, batch.clip_ids[part], batch.audio[part])
+    lengths = None if batch.num_samples is None else batch.num_samples[part]
+    return Batch(batch.step, batch.clip_ids[part], batch.audio[part], lengths)
 
 
 def trained(
-    changes: dict[str, Any], rank: int, world: int
+    changes: dict[str, Any], rank: int, world: int, lengths: list[int] | None = None
 ) -> tuple[dict[str, torch.Tensor], list[float], int]:
     """Weights, losses and the number of collective sums of the steps, on one worker."""
     state = TrainState.create(tiny_config(**{"data": {"batch_size": 8}, **changes}), CPU)
@@ -43,10 +45,17 @@ def trained(
 
     losses = []
     for step in range(STEPS):
-        batch = shared_of(tiny_batch(clips=8, step=step, dtype=torch.float64), rank, world)
+        whole = tiny_batch(clips=8, step=step, dtype=torch.float64)
+        if lengths is not None:
+            whole = replace(whole, num_samples=torch.tensor(lengths))
+        batch = shared_of(whole, rank, world)
         if step == 0:
             initialise(
-                state.model, batch.audio, state.config.initialisation, state.config.negatives.count
+                state.model,
+                batch.audio,
+                state.config.initialisation,
+                state.config.negatives.count,
+                batch.num_samples,
             )
             dist.all_reduce = counted
         losses.append(float(train_step(state, batch).loss))
@@ -54,10 +63,12 @@ def trained(
     return state.model.state_dict(), losses, sums
 
 
-def worker(rank: int, folder: Path, changes: dict[str, Any]) -> None:
+def worker(
+    rank: int, folder: Path, changes: dict[str, Any], lengths: list[int] | None = None
+) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
-    torch.save(trained(changes, rank, 2), folder / f"{rank}.pt")
+    torch.save(trained(changes, rank, 2, lengths), folder / f"{rank}.pt")
     dist.destroy_process_group()
 
 
@@ -93,9 +104,13 @@ def on_two_workers(target: Any, *arguments: Any) -> None:
     ],
     ids=["local", "cross-gathered", "exclusive-gathered", "cross-own", "exclusive-own"],
 )
-def test_two_workers_take_the_same_step_as_one(tmp_path: Path, changes: dict[str, Any]) -> None:
-    on_two_workers(worker, tmp_path, changes)
-    expected, losses, _ = trained(changes, 0, 1)
+@pytest.mark.parametrize("lengths", [None, [80, 80, 80, 80, 41, 80, 15, 60]], ids=["full", "own"])
+def test_two_workers_take_the_same_step_as_one(
+    tmp_path: Path, changes: dict[str, Any], lengths: list[int] | None
+) -> None:
+    """Also where the clips of one worker alone are padded."""
+    on_two_workers(worker, tmp_path, changes, lengths)
+    expected, losses, _ = trained(changes, 0, 1, lengths)
     shares = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
     for mine, (one, other) in zip(
         losses, zip(shares[0][1], shares[1][1], strict=True), strict=True

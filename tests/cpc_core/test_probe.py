@@ -102,7 +102,9 @@ def test_the_commonest_labels_score_where_all_are_rare() -> None:
 def full_batch_scores(model: CpcModel, corpus: Corpus, config: ProbeConfig) -> tuple[float, float]:
     """Macro mAP and balanced accuracy, by full-batch steps and by scikit-learn."""
     train, dev = corpus.read_split("train"), corpus.read_split("dev")
-    inputs, held_out = (clip_features(model, clips.audio, "context") for clips in (train, dev))
+    inputs, held_out = (
+        clip_features(model, clips.audio, clips.num_samples, "context") for clips in (train, dev)
+    )
     mean, scale = inputs.mean(dim=0), inputs.std(dim=0)
     inputs, held_out = (inputs - mean) / scale, (held_out - mean) / scale
     torch.manual_seed(0)

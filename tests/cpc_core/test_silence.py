@@ -65,7 +65,7 @@ def test_every_metric_is_a_number(
             else:
                 assert math.isfinite(value), name
     empty = ("",) * 4
-    clips = Clips(audio, ids, empty, ((),) * 4, empty, empty, ())
+    clips = Clips(audio, ids, torch.full((4,), SAMPLES), empty, ((),) * 4, empty, empty, ())
     for metrics in (
         evaluate(state.model, config, clips, SAMPLES),
         evaluate_attacked(state.model, config, clips, SAMPLES),

@@ -61,12 +61,20 @@ def write_labels(folder: Path, rows: list[dict[str, str]]) -> None:
         writer.writerows(rows)
 
 
-def noise_corpus(folder: Path, train: int, dev: int = 0, clip_s: float = 0.1) -> Corpus:
-    """Corpus of noise clips of two classes with given splits."""
+def noise_corpus(
+    folder: Path, train: int, dev: int = 0, clip_s: float = 0.1, own_s: tuple[float, ...] = ()
+) -> Corpus:
+    """Corpus of noise clips of two classes with given splits; `own_s` are the lengths of its
+    recordings in turn, by default those of the clips.
+    """
     rows = []
     for index in range(train + dev):
         name = f"{index:04d}.wav"
-        write_recording(folder / "source" / name, noise(clip_s, index), subtype="PCM_16")
+        write_recording(
+            folder / "source" / name,
+            noise((own_s or (clip_s,))[index % max(1, len(own_s))], index),
+            subtype="PCM_16",
+        )
         rows.append(
             {
                 "path": name,

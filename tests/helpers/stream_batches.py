@@ -2,8 +2,8 @@
 JOBS`, where ADDRESS is that of a running Ray.
 
 JOBS is JSON: a list of [corpus, start_step, stop_step, rank, world]. Each step is one JSON line on
-stdout: its number, the clip ids, a checksum of the audio. After each job comes one line with the
-error that ended it, or null.
+stdout: its number, the clip ids, a checksum of the audio, the own samples. After each job comes one
+line with the error that ended it, or null.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ batches.OWN_WINDOWS, batches.EXECUTION_WINDOWS, batches.AHEAD_WINDOWS = 1, 4, 2
 
 def line(batch: Batch) -> list[object]:
     """What is printed of a step."""
-    return [batch.step, batch.clip_ids.tolist(), zlib.crc32(batch.audio.numpy().tobytes())]
+    assert batch.num_samples is not None
+    checksum = zlib.crc32(batch.audio.numpy().tobytes())
+    return [batch.step, batch.clip_ids.tolist(), checksum, batch.num_samples.tolist()]
 
 
 def show(value: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -30,11 +31,14 @@ class Batch:
         step: Optimizer step, counted from 0.
         clip_ids: `[B]` int64.
         audio: `[B, L]` float32 in [−1, 1), 16 kHz.
+        num_samples: Own samples of each clip, behind which it is padded, `[B]` int64 on the CPU;
+            None where all clips are full.
     """
 
     step: int
     clip_ids: Tensor
     audio: Tensor
+    num_samples: Tensor | None = None
 
 
 def batches_in_process(
@@ -79,17 +83,17 @@ def assemble(tables: Iterable[pa.Table], batch_size: int, clip_samples: int) -> 
     Raises:
         CorpusError: A step does not get exactly its clips, or does not follow the one before.
     """
-    pending: list[tuple[NDArray[np.int64], NDArray[np.int16]]] = []
+    pending: list[_Piece] = []
     clips = 0
     expected: int | None = None
-    for step, clip_ids, pcm in _pieces(tables, clip_samples):
+    for step, piece in _pieces(tables, clip_samples):
         if expected is not None and step != expected:
             raise CorpusError(
                 f"clips of step {step} arrived with {clips} of {batch_size} of step {expected}: "
                 f"{_ORDER}"
             )
-        pending.append((clip_ids, pcm))
-        clips, expected = clips + len(clip_ids), step
+        pending.append(piece)
+        clips, expected = clips + len(piece.clip_ids), step
         if clips > batch_size:
             raise CorpusError(f"step {step} got {clips} clips instead of {batch_size}: {_ORDER}")
         if clips == batch_size:
@@ -104,6 +108,8 @@ def assemble(tables: Iterable[pa.Table], batch_size: int, clip_samples: int) -> 
 def crop(batch: Batch, crop_samples: int, seed: int) -> Batch:
     """The batch with each clip cut to `crop_samples` at a start drawn per (seed, step, clip).
 
+    The crop is within the clip's own samples; a clip that has fewer is whole, and padded.
+
     Raises:
         ConfigError: The clips are shorter than the crop.
     """
@@ -113,32 +119,47 @@ def crop(batch: Batch, crop_samples: int, seed: int) -> Batch:
             f"data.crop_s asks for {crop_samples} samples, but the corpus has clips of {samples}: "
             "lower data.crop_s or set it to null"
         )
-    start = uniform_integers(
-        Key(seed, batch.step, Purpose.CROP), batch.clip_ids, (), samples - crop_samples + 1
+    own, device = batch.num_samples, batch.audio.device
+    starts: int | Tensor = samples - crop_samples + 1
+    if own is not None:
+        starts = (own - crop_samples).clamp_min(0).to(device) + 1
+    start = uniform_integers(Key(seed, batch.step, Purpose.CROP), batch.clip_ids, (), starts)
+    rows = torch.arange(clips, device=device)
+    return replace(
+        batch,
+        audio=batch.audio.unfold(1, crop_samples, 1)[rows, start],
+        num_samples=None if own is None else own.clamp_max(crop_samples),
     )
-    rows = torch.arange(clips, device=start.device)
-    return replace(batch, audio=batch.audio.unfold(1, crop_samples, 1)[rows, start])
 
 
-def _pieces(
-    tables: Iterable[pa.Table], clip_samples: int
-) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int16]]]:
-    """Runs of adjacent rows of one step: step, clip ids `[n]`, samples `[n, L]`."""
+class _Piece(NamedTuple):
+    """Clips of one step: ids `[n]`, own samples `[n]` and samples `[n, L]`."""
+
+    clip_ids: NDArray[np.int64]
+    num_samples: NDArray[np.int32]
+    pcm: NDArray[np.int16]
+
+
+def _pieces(tables: Iterable[pa.Table], clip_samples: int) -> Iterator[tuple[int, _Piece]]:
+    """Runs of adjacent rows of one step, with that step."""
     for table in tables:
         for rows in table.to_batches():
-            steps, clip_ids = (rows.column(name).to_numpy() for name in ("step", "clip_id"))
+            steps = rows.column("step").to_numpy()
+            ids, lengths = (rows.column(name).to_numpy() for name in ("clip_id", "num_samples"))
             pcm = pcm_matrix(rows.column("audio"), clip_samples)
             cuts = [0, *(np.flatnonzero(np.diff(steps)) + 1).tolist(), len(steps)]
             for begin, end in pairwise(cuts):
                 if end > begin:
-                    yield int(steps[begin]), clip_ids[begin:end], pcm[begin:end]
+                    run = slice(begin, end)
+                    yield int(steps[begin]), _Piece(ids[run], lengths[run], pcm[run])
 
 
-def _batch(step: int, pieces: list[tuple[NDArray[np.int64], NDArray[np.int16]]]) -> Batch:
-    clip_ids = np.concatenate([ids for ids, _ in pieces])
-    audio = torch.empty(len(clip_ids), pieces[0][1].shape[1])
+def _batch(step: int, pieces: list[_Piece]) -> Batch:
+    clip_ids = np.concatenate([piece.clip_ids for piece in pieces])
+    num_samples = np.concatenate([piece.num_samples for piece in pieces], dtype=np.int64)
+    audio = torch.empty(len(clip_ids), pieces[0].pcm.shape[1])
     begin = 0
-    for ids, pcm in pieces:
-        fill_floats(audio[begin : begin + len(ids)].numpy(), pcm)
-        begin += len(ids)
-    return Batch(step, torch.from_numpy(clip_ids), audio)
+    for piece in pieces:
+        fill_floats(audio[begin : begin + len(piece.pcm)].numpy(), piece.pcm)
+        begin += len(piece.pcm)
+    return Batch(step, torch.from_numpy(clip_ids), audio, torch.from_numpy(num_samples))

@@ -158,7 +158,7 @@ def read_window(read: WindowRead) -> pa.Table:
     """Reads the clips of one window for one worker, in training order.
 
     Returns:
-        Columns `step` int64, `clip_id` int64 and `audio` binary.
+        Columns `step` int64, `clip_id` int64, `num_samples` int32 and `audio` binary.
 
     Raises:
         CorpusError: A shard is missing or a page of it does not match its checksum; names the shard
@@ -169,7 +169,7 @@ def read_window(read: WindowRead) -> pa.Table:
     ends = np.cumsum(sizes)
     groups = np.searchsorted(ends, rows, side="right").tolist()
     tables = {
-        group: read_row_group(read.row_groups[group], ["clip_id", "audio"])
+        group: read_row_group(read.row_groups[group], ["clip_id", "num_samples", "audio"])
         for group in sorted(set(groups))
     }
     begins = (ends - sizes).tolist()
