@@ -80,6 +80,8 @@ def run_attempt(
         for made, save in reports:
             report = replace(made, elapsed_s=time.monotonic() - started)
             if is_first:
+                if report.clip_scores is not None:
+                    trial.save_clip_scores(report.clip_scores)
                 trial.append(report)
                 if report.outcome != "diverged":
                     trial.save_checkpoint(report.step, save)

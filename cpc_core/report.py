@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from cpc_core.evaluation.clip_scores import ClipScores
 
 FinalOutcome = Literal["complete", "pruned", "diverged", "failed", "cancelled"]
 """Outcome of a trial that has ended. `diverged` covers losses that are not finite and collapse to
@@ -25,6 +27,7 @@ class Report:
         outcome: `running`, or how the training ended; only a trial's last line has the latter.
         reason: Why it ended, where that is not plain success.
         elapsed_s: Seconds of training so far, over all attempts.
+        clip_scores: The probe's scores by clip, of a complete trial; not in the log.
     """
 
     step: int
@@ -32,6 +35,7 @@ class Report:
     outcome: Outcome = "running"
     reason: str = ""
     elapsed_s: float = 0.0
+    clip_scores: ClipScores | None = field(default=None, compare=False, repr=False)
 
     @property
     def final(self) -> FinalOutcome | None:

@@ -25,17 +25,19 @@ from study.results.records import StudyRecord
 FIRST_SORT = Sort("number", descending=False)
 
 CLAIMS = (
-    "What the study set out to show. A claim is supported where the whole 95 % interval of the "
-    "lead lies above its margin, not supported where it lies below, and otherwise undecided at "
-    "this number of seeds."
+    "What the study set out to show. A claim is supported where the lead is above its margin, "
+    "contradicted where it is below, both together with the other claims (Holm, 5 %), and "
+    "undecided where it may be either. Before every planned trial has ended its answer is interim."
 )
 
 METHOD = (
-    "Only complete trials enter a mean; pruned, diverged and failed ones are counted beside it. "
+    "Only complete trials enter a mean; pruned, diverged and failed ones are counted beside it, "
+    "and in a comparison a seed without a result counts against the setting that lacks it. "
     "Differences are taken seed by seed, over the seeds that two settings share. "
-    "Intervals are 95 % t-intervals. Those of claims are widened (Bonferroni) where the best of "
-    "several settings was picked; the others are not adjusted for that, "
-    "and claims not for one another."
+    "Intervals are 95 % t-intervals over seeds, and over held-out recordings where a trial kept "
+    "its scores by clip; below three seeds there is none. Those of claims and of the best setting "
+    "are widened (Bonferroni) where the best of several was picked; the others are not. "
+    "A study that adds seeds to an earlier one is a further look, at half the error of the last."
 )
 
 
@@ -103,7 +105,7 @@ def _facts(record: StudyRecord, answer: AnswerInfo) -> list[tuple[str, str, str]
 def _claims(record: StudyRecord) -> Component | None:
     answers = []
     for info in claim_infos(record):
-        style = f"verdict {info.answer.replace(' ', '-')}"
+        style = f"verdict {info.answer}"
         verdict = html.Span(sentence_case(info.answer), className=style)
         answers.append(
             html.Li(

@@ -17,8 +17,8 @@ from study.analysis.statistics import Interval
 REACH = 1.5
 """Largest share of an axis, in spans of the seeds, that intervals add on either side.
 
-With two seeds an interval is 13 standard errors wide, and an axis that contained it would flatten
-what was measured.
+Over few held-out clips, or after picking among many settings, an interval is many times as wide as
+the spread of the seeds, and an axis that contained it would flatten what was measured.
 """
 
 LABEL_PX = 15

@@ -12,7 +12,9 @@ from study.analysis.cells import NotShown
 from study.analysis.published import SETTING
 
 INTERVALS = (
-    "Filled markers are means over seeds, hollow dots the seeds themselves, bars 95 % t-intervals. "
+    "Filled markers are means over seeds, hollow dots the seeds themselves, bars 95 % t-intervals "
+    "over seeds, and over held-out recordings where their scores were kept; below three seeds "
+    "there is none. "
     "An arrow head says that the interval continues beyond the axis."
 )
 

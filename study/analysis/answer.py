@@ -6,17 +6,23 @@ from collections import Counter
 from dataclasses import dataclass
 
 from cpc_core.report import Outcome
-from study.analysis.cells import Cell, pareto_front, ranked
+from study.analysis.cells import Cell, pareto_front, ranked, score
 from study.analysis.comparison import Comparison, compare
-from study.analysis.labels import count_text, interval_text, metric_label, sentence_case
-from study.analysis.statistics import Interval
+from study.analysis.labels import (
+    count_text,
+    interval_text,
+    metric_label,
+    parts_text,
+    sentence_case,
+)
+from study.analysis.leads import ALPHA, lost_text
+from study.analysis.statistics import Interval, t_interval
 from study.results.records import StudyRecord
 
 NAMED = 3
 """More undecided settings than this are counted, not named."""
 
 _ENDS: tuple[Outcome, ...] = ("complete", "diverged", "pruned", "failed", "cancelled", "running")
-_LOST: tuple[Outcome, ...] = ("diverged", "pruned", "failed", "cancelled")
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,8 @@ class AnswerInfo:
         detail: The runner-up and undecided settings; empty where there is nothing to add.
         state: Number of trials by status and final outcome.
         best: Label of the best cell, None without one.
-        score: Its mean and interval, None without one.
+        score: Its mean, and its interval widened (Bonferroni) for having been picked as the best;
+            None without one.
         comparison: Best against runner-up, None below two cells.
         undecided: Labels of the cells that are not significantly different from the best.
     """
@@ -47,40 +54,45 @@ def answer_info(record: StudyRecord) -> AnswerInfo:
     order, state = ranked(record), _state(record)
     if not order:
         return AnswerInfo(_why_nothing(record), "", state)
-    best, score = order[0], order[0].metrics[record.metric]
-    others = tuple(compare(record, best, other) for other in order[1:])
+    best, among = order[0], len(order)
+    own = score(best, record.metric, t_interval, 1 - ALPHA / among)
+    others = tuple(compare(record, best, other, among=among) for other in order[1:])
     undecided = tuple(comparison.second for comparison in others if comparison.verdict != "better")
-    so_far = "" if record.finished else " so far"
-    measured = f"Its {metric_label(record.metric)} is {interval_text(score)}"
+    measured = f"Its {metric_label(record.metric)} is {interval_text(own)}"
     return AnswerInfo(
-        headline=f"{_verdict(others, undecided, so_far)}: {best.label}. {measured}{_seeds(score)}.",
-        detail=" ".join([*_details(best, others, undecided), *_front(record)]),
+        headline=f"{_verdict(record, others, undecided)}: {best.label}. {measured}{_seeds(own)}.",
+        detail=" ".join(
+            filter(None, [parts_text(own), *_details(best, others, undecided), *_front(record)])
+        ),
         state=state,
         best=best.label,
-        score=score,
+        score=own,
         comparison=others[0] if others else None,
         undecided=undecided,
     )
 
 
-def _verdict(others: tuple[Comparison, ...], undecided: tuple[str, ...], so_far: str) -> str:
+def _verdict(
+    record: StudyRecord, others: tuple[Comparison, ...], undecided: tuple[str, ...]
+) -> str:
+    so_far = "" if record.complete else " so far"
     if not others:
         return f"The only setting with a result{so_far}"
-    return f"Ahead{so_far}, but undecided" if undecided else f"Best{so_far}"
+    if not record.complete:
+        return "Interim, ahead so far"
+    return "Ahead, but undecided" if undecided else "Best"
 
 
 def _details(best: Cell, others: tuple[Comparison, ...], undecided: tuple[str, ...]) -> list[str]:
     sentences = []
     if others:
         words = others[0].words
-        sentences.append(
-            f"{sentence_case(words)}." if others[0].verdict == "undecided" else f"It is {words}."
-        )
-    if len(others) > 1:
-        sentences.append(_undecided_sentence(len(others), undecided))
-    lost = [f"{best.outcomes[outcome]} {outcome}" for outcome in _LOST if outcome in best.outcomes]
-    if lost:
-        sentences.append(f"Only its complete trials count; beside them {', '.join(lost)}.")
+        decided = others[0].verdict in ("better", "worse")
+        sentences.append(f"It is {words}." if decided else f"{sentence_case(words)}.")
+        if len(others) > 1 and others[0].verdict != "interim":
+            sentences.append(_undecided_sentence(len(others), undecided))
+    elif lost := lost_text([best]):
+        sentences.append(f"Only its complete trials count; beside them {lost}.")
     return sentences
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from cpc_core.evaluation.clip_scores import MetricsByRecording
 from cpc_core.report import Outcome
 from search_spaces.knobs import KNOBS
 from study.analysis.labels import cell_name
-from study.analysis.statistics import Interval, IntervalOf, t_interval
+from study.analysis.statistics import CONFIDENCE, ClipTable, Interval, IntervalOf, t_interval
 from study.errors import NotFoundError
-from study.results.records import Direction, StudyRecord, TrialRecord
+from study.results.records import LOST, Direction, StudyRecord, TrialRecord
 from study.spec.cell_selector import Selector
 
 SHORTEST_ID = 4
@@ -50,6 +53,7 @@ class Cell:
         metrics: Metric → mean and interval over those seeds.
         outcomes: Number of trials by status or final outcome.
         trials: Numbers of all its trials.
+        clips: Seed → its probe's metrics by recording, for the seeds that kept them.
     """
 
     cell_id: str
@@ -59,6 +63,12 @@ class Cell:
     metrics: Mapping[str, Interval]
     outcomes: Mapping[Outcome, int]
     trials: tuple[int, ...]
+    clips: Mapping[int, MetricsByRecording] = field(default_factory=dict)
+
+    @property
+    def lost(self) -> dict[Outcome, int]:
+        """Number of trials that ended without a result, by outcome."""
+        return {outcome: self.outcomes[outcome] for outcome in LOST if outcome in self.outcomes}
 
     def signed(self, metric: str, direction: Direction) -> dict[int, float]:
         """Seed → value of a metric with the sign that makes more of it better."""
@@ -68,6 +78,46 @@ class Cell:
 def sign_of(direction: Direction) -> float:
     """The factor that makes more of a metric better."""
     return 1.0 if direction == "maximize" else -1.0
+
+
+def metric_range(metric: str) -> tuple[float, float]:
+    """Least and greatest value that a metric can have."""
+    if metric.endswith(("_accuracy", "_map")):
+        return 0.0, 1.0
+    return (0.0, math.inf) if metric.endswith("_loss") else (-math.inf, math.inf)
+
+
+def clip_table(
+    metric: str, clips: Mapping[int, MetricsByRecording], seeds: Sequence[int]
+) -> ClipTable | None:
+    """A metric by seed and recording; None unless every seed has it on the same recordings."""
+    found = [clips[seed] for seed in seeds if seed in clips and metric in clips[seed].values]
+    if not found or len(found) < len(seeds) or len({each.recordings for each in found}) > 1:
+        return None
+    counts_clips = metric.endswith("_accuracy")
+    resolution = 1 / max(1, *(each.classified for each in found)) if counts_clips else 0.0
+    return ClipTable(np.stack([each.values[metric] for each in found]), resolution)
+
+
+def score(
+    cell: Cell,
+    metric: str,
+    interval_of: IntervalOf = t_interval,
+    confidence: float = CONFIDENCE,
+) -> Interval:
+    """Mean of a metric that a cell has, with an interval inside the metric's range."""
+    return _interval(metric, cell.values[metric], cell.clips, interval_of, confidence)
+
+
+def _interval(
+    metric: str,
+    values: Mapping[int, float],
+    clips: Mapping[int, MetricsByRecording],
+    interval_of: IntervalOf,
+    confidence: float = CONFIDENCE,
+) -> Interval:
+    table = clip_table(metric, clips, list(values))
+    return interval_of(list(values.values()), table, confidence).within(*metric_range(metric))
 
 
 def catalog_knobs(knobs: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,8 +183,11 @@ def _cell(
     interval_of: IntervalOf,
 ) -> Cell:
     values: dict[str, dict[int, float]] = {}
+    clips: dict[int, MetricsByRecording] = {}
     for trial in trials:
         if trial.outcome == "complete":
+            if trial.clips is not None:
+                clips[trial.seed] = trial.clips
             for metric, value in trial.metrics.items():
                 if math.isfinite(value):
                     values.setdefault(metric, {})[trial.seed] = value
@@ -144,9 +197,13 @@ def _cell(
         label=label(knobs),
         knobs=knobs,
         values=values,
-        metrics={metric: interval_of(list(of_seed.values())) for metric, of_seed in values.items()},
+        metrics={
+            metric: _interval(metric, of_seed, clips, interval_of)
+            for metric, of_seed in values.items()
+        },
         outcomes=dict(Counter(trial.outcome for trial in trials)),
         trials=tuple(trial.number for trial in trials),
+        clips=clips,
     )
 
 

@@ -1,47 +1,51 @@
-"""The study's claims, answered: supported, not supported, or undecided at this number of seeds.
+"""The study's claims, answered: supported, contradicted, undecided, or interim before its end.
 
 A claim speaks of δ, the lead of one setting over another. Where `best` leaves several cells, δ is
 the lead of the best of A over the best of B in truth, and its interval must allow for both having
-been picked by their results:
+been picked by their results. With a probability of at most α that either end misses,
 
-    low  = min over b of low(a*, b)  at confidence 1 − α / |A|      a* the best mean of A
-    high = max over a of high(a, b*) at confidence 1 − α / |B|      b* the best mean of B
+    low  = min over b of low(a*, b)  at α / |A|      a* the best of A by its results
+    high = max over a of high(a, b*) at α / |B|      b* the best of B by its results
 
-Each end is Bonferroni's over the cells that could have been picked, so that δ lies outside [low,
-high] in at most 5 % of studies, however the cells depend on one another: δ exceeds high only if
-some b's interval misses, whichever b was picked. Holm's procedure is no sharper for a best cell
-alone. Resampling the maximum over seeds would be, but of three seeds there are eight sign changes,
-none of which is rarer than 5 %, and its normal-theory version needs the covariance of more cells
-than there are seeds. With one cell on each side the interval is the plain paired t-interval.
+Each end is Bonferroni's over the cells that could have been picked, so that it misses in at most α
+of studies, however the cells depend on one another: δ exceeds high only if some b's interval
+misses, whichever b was picked. With one cell on each side it is the interval of the lead itself
+(`leads.py`).
+
+The m claims of a study hold together: Holm's procedure (Scandinavian Journal of Statistics 6, 1979)
+decides which are supported, and likewise which are contradicted, each at half of the error that
+the look allows (`leads.look_error`). The intervals that hold together are those of the same
+procedure (Strassburger and Bretz, Statistics in Medicine 27, 2008; Guilbaud, Biometrical Journal
+50, 2008): a decided claim lies beyond its margin, the ends of the others are at α over their
+number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from statistics import fmean
 from typing import Literal
 
 from study.analysis.cells import Cell, group_cells
-from study.analysis.comparison import more_seeds, side
-from study.analysis.labels import count_text, metric_label, number, sentence_case
-from study.analysis.power import MOST_SEEDS
-from study.analysis.statistics import (
-    CONFIDENCE,
-    Interval,
-    PairedDifference,
-    paired_difference,
-    t_interval,
+from study.analysis.labels import (
+    count_text,
+    ends_text,
+    metric_label,
+    number,
+    ordinal,
+    parts_text,
+    sentence_case,
+    side,
 )
+from study.analysis.leads import ALPHA, Lead, look_error, lost_text
+from study.analysis.power import NewStudy, new_study
+from study.analysis.statistics import FEWEST_SEEDS, PairedDifference
 from study.results.records import Direction, StudyRecord
-from study.spec.cell_selector import Selector
 from study.spec.claims import Claim
 
-FEWEST_TO_ESTIMATE = 3
-"""Shared seeds from which the size of an effect can be estimated without bias."""
-
-Answer = Literal["supported", "not supported", "undecided"]
+Answer = Literal["supported", "contradicted", "undecided", "interim"]
 
 
 @dataclass(frozen=True)
@@ -50,19 +54,26 @@ class ClaimInfo:
 
     Attributes:
         question: The claim's question.
-        answer: `supported` where the whole interval lies above the claim's margin, `not supported`
-            where it lies below.
-        words: The finding in one or two sentences.
+        answer: `supported` where the lead is above the claim's margin, `contradicted` where it is
+            below, both together with the study's other claims; `undecided` where it may be either,
+            and `interim` before every planned trial has ended.
+        words: The finding in a few sentences.
         metric: The metric that is compared.
         better: Label of the cell claimed to be better, None before any such cell has a result.
         than: Label of the cell it is compared with, None likewise.
         difference: Lead of the one over the other by shared seeds, positive meaning better; not
-            adjusted for picking.
-        low: Lower end of the adjusted interval of the lead, None where seeds are too few for one.
+            adjusted for picking, and over survivors where seeds are lacking.
+        low: Lower end of the lead's own 95 % interval, adjusted for picking and for lacking seeds;
+            None where it may be anything.
         high: Upper end, None likewise.
+        joint_low: Lower end that holds together with those of the study's other claims, over all
+            looks, by which the answer is decided; None where it may be anything.
+        joint_high: Upper end, None likewise.
         picked_from: Cells that `better` and `than` were each picked from.
-        more_seeds: Further shared seeds that would decide an undecided claim, about; None where it
-            is decided, and where `words` gives the reason why there is no estimate.
+        looks: Times that the seeds have been evaluated, this one included.
+        lacking: Planned seeds without a result of `better` and of `than`.
+        new_study: Seeds that a new study would need to detect such a lead; None where the claim is
+            decided or interim, and below three seeds.
     """
 
     question: str
@@ -74,161 +85,254 @@ class ClaimInfo:
     difference: PairedDifference | None = None
     low: float | None = None
     high: float | None = None
+    joint_low: float | None = None
+    joint_high: float | None = None
     picked_from: tuple[int, int] = (1, 1)
-    more_seeds: int | None = None
+    looks: int = 1
+    lacking: tuple[int, int] = (0, 0)
+    new_study: NewStudy | None = None
+
+
+End = Callable[[float], float]
+"""End of an interval by the probability with which it misses."""
 
 
 @dataclass(frozen=True)
-class _Side:
-    """The cells of one side of a claim.
+class _Evidence:
+    """Leads of a claim's cells.
 
     Attributes:
-        matched: Cells that the selector leaves, with and without a result: all of them could have
-            been picked.
-        measured: Those with the metric, best mean first; values are signed so that more is better.
+        claim: The claim.
+        metric: The metric that is compared.
+        better: The best cell of the first side, by its results.
+        than: The best cell of the second.
+        lead: Of the one over the other.
+        over_each: Leads of `better` over every measured cell of the second side.
+        of_each: Leads of every measured cell of the first side over `than`.
+        picked_from: Cells of each side, with and without a result.
     """
 
-    matched: int
-    measured: tuple[tuple[str, dict[int, float]], ...]
+    claim: Claim
+    metric: str
+    better: Cell
+    than: Cell
+    lead: Lead
+    over_each: tuple[Lead, ...]
+    of_each: tuple[Lead, ...]
+    picked_from: tuple[int, int]
 
-    @property
-    def confidence(self) -> float:
-        """Coverage of each interval, so that all of them together cover at `CONFIDENCE`."""
-        return 1 - (1 - CONFIDENCE) / max(1, self.matched)
+    def low(self, level: float) -> float:
+        """Lower end of δ, which misses with a probability of at most `level`."""
+        return min(lead.ends(level / self.picked_from[0])[0] for lead in self.over_each)
+
+    def high(self, level: float) -> float:
+        """Upper end of δ, likewise."""
+        return max(lead.ends(level / self.picked_from[1])[1] for lead in self.of_each)
 
 
 def claim_infos(record: StudyRecord) -> tuple[ClaimInfo, ...]:
     """Every claim of the study, answered from the trials that are complete."""
     cells = group_cells(record)
-    return tuple(_claim_info(claim, record, cells) for claim in record.claims)
+    found = [_evidence(claim, record, cells) for claim in record.claims]
+    if not record.complete:
+        return tuple(
+            _interim(each, record) if isinstance(each, _Evidence) else each for each in found
+        )
+    level = look_error(record.looks) / 2
+    supported, lows = holm([_above(each) for each in found], level)
+    contradicted, highs = holm([_below(each) for each in found], level)
+    infos = []
+    for index, each in enumerate(found):
+        if isinstance(each, ClaimInfo):
+            infos.append(each)
+            continue
+        answer: Answer = "undecided"
+        if index in supported or index in contradicted:
+            answer = "supported" if index in supported else "contradicted"
+        margin = each.claim.margin
+        joint = (margin + lows[index], margin - highs[index])
+        infos.append(_answered(each, record, answer, joint))
+    return tuple(infos)
 
 
-def _claim_info(claim: Claim, record: StudyRecord, cells: Sequence[Cell]) -> ClaimInfo:
+def holm(ends: Sequence[End], level: float) -> tuple[frozenset[int], list[float]]:
+    """Values that are above 0 together, by Holm's procedure, and their simultaneous lower ends.
+
+    Args:
+        ends: Lower end of each value, by the probability with which it misses.
+        level: Probability that any of the values is called above 0 and is not, and that any of the
+            simultaneous ends misses.
+    """
+    above: frozenset[int] = frozenset()
+    while len(above) < len(ends):
+        share = level / (len(ends) - len(above))
+        values = [end(share) for end in ends]
+        more = {index for index, value in enumerate(values) if value > 0} - above
+        if not more:
+            return above, [0.0 if index in above else value for index, value in enumerate(values)]
+        above |= more
+    return above, [max(0.0, end(level / len(ends))) for end in ends]
+
+
+def _above(found: _Evidence | ClaimInfo) -> End:
+    """Lower end of the lead beyond the claim's margin; any where nothing was measured."""
+    if isinstance(found, ClaimInfo):
+        return lambda level: -math.inf
+    return lambda level: found.low(level) - found.claim.margin
+
+
+def _below(found: _Evidence | ClaimInfo) -> End:
+    """Lower end of the margin beyond the lead, likewise."""
+    if isinstance(found, ClaimInfo):
+        return lambda level: -math.inf
+    return lambda level: found.claim.margin - found.high(level)
+
+
+def _evidence(claim: Claim, record: StudyRecord, cells: Sequence[Cell]) -> _Evidence | ClaimInfo:
+    """Leads that answer the claim, or the answer where a side has no result."""
     metric = claim.metric or record.metric
     direction = claim.direction or record.direction_of(metric)
-    better = _side(cells, claim.better, metric, direction)
-    than = _side(cells, claim.than, metric, direction)
-    if not better.measured or not than.measured:
-        missing = "better" if not better.measured else "than"
-        words = f"Undecided: no complete trial of '{missing}' has measured {metric_label(metric)}."
-        return ClaimInfo(claim.question, "undecided", words, metric)
-    (first, ours), (second, theirs) = better.measured[0], than.measured[0]
-    difference = paired_difference(ours, theirs)
-    low = _bound(
-        [_interval(ours, values, better.confidence) for _, values in than.measured], lower=True
+    sides = {"better": claim.better, "than": claim.than}
+    matched = [[cell for cell in cells if side.matches(cell.knobs)] for side in sides.values()]
+    ours, theirs = (_best_first(side, metric, direction) for side in matched)
+    if not ours or not theirs:
+        missing = "than" if ours else "better"
+        answer: Answer = "undecided" if record.complete else "interim"
+        lost = lost_text([cell for side in matched for cell in side])
+        words = (
+            f"{sentence_case(answer)}: no complete trial of '{missing}' has measured "
+            f"{metric_label(metric)}{f' ({lost})' if lost else ''}."
+        )
+        return ClaimInfo(claim.question, answer, words, metric, looks=record.looks)
+
+    def lead(first: Cell, second: Cell) -> Lead:
+        return Lead.of(first, second, metric, direction, record.seeds)
+
+    return _Evidence(
+        claim=claim,
+        metric=metric,
+        better=ours[0],
+        than=theirs[0],
+        lead=lead(ours[0], theirs[0]),
+        over_each=tuple(lead(ours[0], cell) for cell in theirs),
+        of_each=tuple(lead(cell, theirs[0]) for cell in ours),
+        picked_from=(len(matched[0]), len(matched[1])),
     )
-    high = _bound(
-        [_interval(values, theirs, than.confidence) for _, values in better.measured], lower=False
+
+
+def _best_first(cells: Sequence[Cell], metric: str, direction: Direction) -> list[Cell]:
+    """Cells with the metric: those with the most seeds first, then those with the best mean."""
+    return sorted(
+        (cell for cell in cells if metric in cell.values),
+        key=lambda cell: (
+            -len(cell.values[metric]),
+            -fmean(cell.signed(metric, direction).values()),
+        ),
     )
-    answer = _answer(low, high, claim.margin)
-    info = ClaimInfo(
-        question=claim.question,
+
+
+def _info(found: _Evidence, record: StudyRecord, answer: Answer) -> ClaimInfo:
+    return ClaimInfo(
+        question=found.claim.question,
         answer=answer,
         words="",
-        metric=metric,
-        better=first,
-        than=second,
-        difference=difference,
-        low=low,
-        high=high,
-        picked_from=(better.matched, than.matched),
-        more_seeds=_more_seeds(better, than, claim.margin) if answer == "undecided" else None,
+        metric=found.metric,
+        better=found.better.label,
+        than=found.than.label,
+        difference=found.lead.difference,
+        picked_from=found.picked_from,
+        looks=record.looks,
+        lacking=found.lead.lacking,
     )
-    return replace(info, words=_words(info, finished=record.finished))
 
 
-def _side(cells: Sequence[Cell], selector: Selector, metric: str, direction: Direction) -> _Side:
-    matched = [cell for cell in cells if selector.matches(cell.knobs)]
-    measured = [
-        (cell.label, cell.signed(metric, direction)) for cell in matched if metric in cell.values
+def _interim(found: _Evidence, record: StudyRecord) -> ClaimInfo:
+    """Lead so far, without an interval: looking at one at will would decide too much."""
+    info = _info(found, record, "interim")
+    planned = max(record.planned, len(record.trials))
+    spent = f"; {record.budget_spent}" if record.budget_spent else ""
+    return replace(
+        info,
+        words=(
+            f"Interim, {record.ended} of {count_text(planned, 'trial')} ended: "
+            f"{_lead_text(info)}. The answer waits for every planned trial{spent}."
+        ),
+    )
+
+
+def _answered(
+    found: _Evidence, record: StudyRecord, answer: Answer, joint: tuple[float, float]
+) -> ClaimInfo:
+    info = replace(
+        _info(found, record, answer),
+        low=_finite(found.low(ALPHA / 2)),
+        high=_finite(found.high(ALPHA / 2)),
+        joint_low=_finite(joint[0]),
+        joint_high=_finite(joint[1]),
+    )
+    if answer == "undecided" and info.difference is not None:
+        info = replace(info, new_study=new_study(found.lead.values, found.claim.margin))
+    sentences = [
+        f"{sentence_case(answer)} at the {ordinal(record.looks)} look: {_lead_text(info)}, "
+        f"{_interval_text(info)}.",
+        _together(info, len(record.claims)),
+        parts_text(info.difference.interval) if info.difference else "",
+        *(
+            _lacking(cell, lacking, record)
+            for cell, lacking in zip((found.better, found.than), info.lacking, strict=True)
+        ),
+        _outlook(info),
     ]
-    measured.sort(key=lambda labelled: -fmean(labelled[1].values()))
-    return _Side(len(matched), tuple(measured))
+    return replace(info, words=" ".join(filter(None, sentences)))
 
 
-def _interval(
-    first: Mapping[int, float], second: Mapping[int, float], confidence: float
-) -> Interval | None:
-    difference = paired_difference(first, second, partial(t_interval, confidence=confidence))
-    return difference.interval if difference else None
+def _finite(end: float) -> float | None:
+    return end if math.isfinite(end) else None
 
 
-def _bound(intervals: Sequence[Interval | None], *, lower: bool) -> float | None:
-    """The furthest of the lower (or upper) ends; None where one is missing: it may be anywhere."""
-    ends = [interval.low if lower else interval.high for interval in intervals if interval]
-    finite = [end for end in ends if end is not None]
-    if len(finite) < len(intervals):
-        return None
-    return min(finite) if lower else max(finite)
-
-
-def _answer(low: float | None, high: float | None, margin: float) -> Answer:
-    if low is not None and low > margin:
-        return "supported"
-    return "not supported" if high is not None and high < margin else "undecided"
-
-
-def _more_seeds(better: _Side, than: _Side, margin: float) -> int | None:
-    """Seeds to decide in the direction that the lead over the margin has now.
-
-    They are those against the hardest cell of the other side.
-    """
-    (_, ours), (_, theirs) = better.measured[0], than.measured[0]
-    ours = {seed: value - margin for seed, value in ours.items()}
-    if fmean(ours.values()) > fmean(theirs.values()):
-        confidence = better.confidence
-        leads = [paired_difference(ours, values) for _, values in than.measured]
-    else:
-        confidence = than.confidence
-        leads = [
-            paired_difference({seed: value - margin for seed, value in values.items()}, theirs)
-            for _, values in better.measured
-        ]
-    needed = [
-        more_seeds(lead.hedges_g, lead.interval.n, confidence)
-        for lead in leads
-        if lead is not None and lead.hedges_g is not None
-    ]
-    finite = [seeds for seeds in needed if seeds is not None]
-    return max(finite) if finite and len(finite) == len(needed) else None
-
-
-def _words(info: ClaimInfo, *, finished: bool) -> str:
-    so_far = "" if finished else " so far"
+def _lead_text(info: ClaimInfo) -> str:
     if info.difference is None:
-        return f"Undecided{so_far}: {info.better} and {info.than} share no seed."
+        return f"{info.better} and {info.than} share no seed"
     lead, n = info.difference.interval.mean, info.difference.interval.n
-    undecided = info.answer == "undecided"
-    verdict = f"{sentence_case(info.answer)}{so_far}" + (f" at n = {n}" if undecided else "")
-    ends = "which gives no interval"
-    if info.low is not None or info.high is not None:
-        ends = f"95 % interval {_ends(info.low, info.high)}"
-    found = (
+    return (
         f"{info.better} is {side(lead)} {info.than} by {number(abs(lead))} "
         f"in {metric_label(info.metric)} over {count_text(n, 'shared seed')}"
     )
-    sentence = f"{verdict}: {found}, {ends}{_allowance(*info.picked_from)}."
-    return f"{sentence} {_outlook(info.more_seeds, n)}" if undecided else sentence
 
 
-def _ends(low: float | None, high: float | None) -> str:
-    """The interval of a lead, of which positive means ahead."""
-    first = "(−∞" if low is None else f"[{number(low)}"
-    return f"{first}, " + ("∞)" if high is None else f"{number(high)}]")
-
-
-def _allowance(better: int, than: int) -> str:
-    sides = (("the first", better), ("the second", than))
+def _interval_text(info: ClaimInfo) -> str:
+    """The lead's own interval, with what it was widened for."""
+    if info.low is None and info.high is None:
+        return "which gives no interval"
+    sides = (("the first", info.picked_from[0]), ("the second", info.picked_from[1]))
     picked = [f"{side} from {cells}" for side, cells in sides if cells > 1]
-    return f" (widened for picking {' and '.join(picked)} settings)" if picked else ""
+    widened = f" (widened for picking {' and '.join(picked)} settings)" if picked else ""
+    return f"95 % interval {ends_text(info.low, info.high)}{widened}"
 
 
-def _outlook(more: int | None, n: int) -> str:
-    if more is not None:
-        return (
-            f"About {count_text(more, 'more seed')} would decide it, "
-            "if lead and spread are what these seeds show."
-        )
-    if n < FEWEST_TO_ESTIMATE:
-        return f"At least {FEWEST_TO_ESTIMATE} shared seeds are needed to say how many it takes."
-    return f"A lead this small beside its spread would not be significant with {MOST_SEEDS} seeds."
+def _together(info: ClaimInfo, claims: int) -> str:
+    """The interval that the answer was decided by."""
+    if info.joint_low is None and info.joint_high is None:
+        return ""
+    others = f"with the {count_text(claims - 1, 'other claim')} and " if claims > 1 else "with "
+    return f"Together {others}further looks: {ends_text(info.joint_low, info.joint_high)}."
+
+
+def _lacking(cell: Cell, lacking: int, record: StudyRecord) -> str:
+    if not lacking:
+        return ""
+    lost = lost_text([cell])
+    return (
+        f"{sentence_case(cell.label)} lacks {lacking} of {count_text(len(record.seeds), 'seed')}"
+        f"{f' ({lost})' if lost else ''}, which counts against it."
+    )
+
+
+def _outlook(info: ClaimInfo) -> str:
+    if info.answer != "undecided" or info.difference is None:
+        return ""
+    if info.new_study is not None:
+        return info.new_study.words
+    if info.difference.interval.n < FEWEST_SEEDS:
+        return f"An interval needs {FEWEST_SEEDS} shared seeds."
+    return ""

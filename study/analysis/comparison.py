@@ -1,23 +1,19 @@
-"""Paired comparison of two cells: better, worse, or undecided by these seeds."""
+"""Paired comparison of two cells: better, worse, undecided, or interim before the study's end."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
-from study.analysis.cells import Cell
-from study.analysis.labels import count_text, number
-from study.analysis.power import required_seeds
-from study.analysis.statistics import (
-    CONFIDENCE,
-    IntervalOf,
-    PairedDifference,
-    paired_difference,
-    t_interval,
-)
+from study.analysis.cells import Cell, score
+from study.analysis.labels import count_text, ends_text, number, side
+from study.analysis.leads import Lead, look_error, lost_text
+from study.analysis.power import NewStudy, new_study
+from study.analysis.statistics import IntervalOf, PairedDifference, t_interval
 from study.results.records import StudyRecord
 
-Verdict = Literal["better", "worse", "undecided"]
+Verdict = Literal["better", "worse", "undecided", "interim"]
 
 
 @dataclass(frozen=True)
@@ -30,22 +26,28 @@ class Comparison:
         metric: The metric.
         difference: Lead of `first` over shared seeds, positive meaning better in the metric's
             direction; None where no seed is shared.
+        low: Lower end of the lead, at the level of the decision and with the planned seeds that
+            `first` lacks counted against it; None where it may be anything, and before the study's
+            end.
+        high: Upper end, None likewise.
         overlap: True if the cells' own intervals share a point; None where one has no interval.
-        verdict: `better` or `worse` where the paired interval excludes zero, else `undecided`.
+        verdict: `better` or `worse` where [low, high] excludes zero, else `undecided`; `interim`
+            before every planned trial has ended.
         words: The finding as one clause.
-        more_seeds: Further shared seeds that would decide an undecided comparison, if its lead and
-            spread are what these seeds show; None where it is decided, below three seeds, and where
-            a thousand would not do.
+        new_study: Seeds that a new study would need for a lead like this; None where it is decided
+            or interim, and below three seeds.
     """
 
     first: str
     second: str
     metric: str
     difference: PairedDifference | None
+    low: float | None
+    high: float | None
     overlap: bool | None
     verdict: Verdict
     words: str
-    more_seeds: int | None
+    new_study: NewStudy | None
 
 
 def compare(
@@ -54,61 +56,81 @@ def compare(
     second: Cell,
     metric: str | None = None,
     interval_of: IntervalOf = t_interval,
+    among: int = 2,
 ) -> Comparison:
-    """Paired comparison of two cells by a metric that both have, the study's own by default."""
+    """Paired comparison of two cells by a metric that both have, the study's own by default.
+
+    Args:
+        record: Their study.
+        first: The cell in question.
+        second: The other one.
+        metric: What to compare by.
+        interval_of: Interval of the differences.
+        among: Cells of which `first` was picked as the best. The ends are Bonferroni's over them,
+            so that a best cell is called better than all others by chance in at most 5 % of
+            studies, over all looks (multiple comparisons with the best: Hsu, Annals of Statistics
+            9, 1981).
+    """
     name = metric or record.metric
-    direction = record.direction_of(name)
-    difference = paired_difference(
-        first.signed(name, direction), second.signed(name, direction), interval_of
-    )
-    verdict = _verdict(difference)
-    own, other = (interval_of(list(cell.values[name].values())) for cell in (first, second))
-    more = None
-    if difference is not None and difference.hedges_g is not None and verdict == "undecided":
-        more = more_seeds(difference.hedges_g, difference.interval.n)
+    lead = Lead.of(first, second, name, record.direction_of(name), record.seeds, interval_of)
+    level = look_error(record.looks) / among
+    low, high = (end if math.isfinite(end) else None for end in lead.ends(level))
+    verdict: Verdict = "undecided"
+    if not record.complete:
+        verdict, low, high = "interim", None, None
+    elif low is not None and low > 0:
+        verdict = "better"
+    elif high is not None and high < 0:
+        verdict = "worse"
+    own, other = (score(cell, name, interval_of) for cell in (first, second))
     return Comparison(
         first=first.label,
         second=second.label,
         metric=name,
-        difference=difference,
+        difference=lead.difference,
+        low=low,
+        high=high,
         overlap=own.overlaps(other),
         verdict=verdict,
-        words=_words(difference, second.label, verdict),
-        more_seeds=more,
+        words=_words(lead, (low, high), (first, second), verdict, 1 - 2 * level),
+        new_study=new_study(lead.values) if verdict == "undecided" else None,
     )
 
 
-def more_seeds(effect_size: float, n: int, confidence: float = CONFIDENCE) -> int | None:
-    """Seeds beyond n that an effect needs; at least one, because n did not do."""
-    required = required_seeds(effect_size, confidence)
-    return None if required is None else max(1, required - n)
+def _words(
+    lead: Lead,
+    ends: tuple[float | None, float | None],
+    cells: tuple[Cell, Cell],
+    verdict: Verdict,
+    confidence: float,
+) -> str:
+    if lead.difference is None:
+        return f"{verdict} against {cells[1].label}: no seed is shared"
+    mean, n = lead.difference.interval.mean, lead.difference.interval.n
+    seeds = "one seed" if n == 1 else count_text(n, "shared seed")
+    lost = [
+        f"{cell.label} lacks {count_text(lacking, 'seed')}"
+        + (f" ({lost})" if (lost := lost_text([cell])) else "")
+        for cell, lacking in zip(cells, lead.lacking, strict=True)
+        if lacking
+    ]
+    note = f"; {', '.join(lost)}" if lost else ""
+    span = f"{100 * confidence:.4g} % interval {ends_text(*_positive(mean, ends))}"
+    if verdict in ("better", "worse"):
+        return f"{verdict} than {cells[1].label} by {number(abs(mean))}, {span} over {seeds}{note}"
+    found = f"{verdict} at n = {n}: {side(mean)} {cells[1].label} by {number(abs(mean))}"
+    if verdict == "interim":
+        return f"{found} on {seeds}{note}"
+    if ends == (None, None):
+        return f"{found} on {seeds}, which gives no interval{note}"
+    return f"{found}, {span} over {seeds}{note}"
 
 
-def _verdict(difference: PairedDifference | None) -> Verdict:
-    if difference is None or difference.interval.low is None or difference.interval.high is None:
-        return "undecided"
-    if difference.interval.low > 0:
-        return "better"
-    return "worse" if difference.interval.high < 0 else "undecided"
-
-
-def _words(difference: PairedDifference | None, other: str, verdict: Verdict) -> str:
-    if difference is None:
-        return f"undecided against {other}: no seed is shared"
-    interval = difference.interval
-    lead = f"{side(interval.mean)} {other} by {number(abs(interval.mean))}"
-    if interval.low is None or interval.high is None:
-        seeds = "one seed" if interval.n == 1 else count_text(interval.n, "shared seed")
-        return f"undecided at n = {interval.n}: {lead} on {seeds}, which gives no interval"
-    low, high = (
-        (interval.low, interval.high) if interval.mean >= 0 else (-interval.high, -interval.low)
-    )
-    span = f"[{number(low)}, {number(high)}] over {count_text(interval.n, 'shared seed')}"
-    if verdict != "undecided":
-        return f"{verdict} than {other} by {number(abs(interval.mean))} {span}"
-    return f"undecided at n = {interval.n}: {lead} {span}"
-
-
-def side(mean: float) -> str:
-    """The side of the other cell that a lead is on, as text."""
-    return "ahead of" if mean >= 0 else "behind"
+def _positive(
+    mean: float, ends: tuple[float | None, float | None]
+) -> tuple[float | None, float | None]:
+    """The interval of the lead without its sign, which is in the words."""
+    low, high = ends
+    if mean >= 0:
+        return low, high
+    return None if high is None else -high, None if low is None else -low

@@ -123,6 +123,32 @@ def interval_text(interval: Interval) -> str:
     return f"{number(interval.mean)} [{number(interval.low)}, {number(interval.high)}]"
 
 
+def parts_text(interval: Interval) -> str:
+    """The shares of seeds and clips in an interval, as a sentence; empty without an interval."""
+    if interval.low is None:
+        return ""
+    if interval.clip_share is None:
+        return "The interval is over seeds alone: the held-out clips are held fixed."
+    clips = round(100 * interval.clip_share)
+    return f"Of its variance, {100 - clips} % is the seeds' and {clips} % the held-out clips'."
+
+
+def ends_text(low: float | None, high: float | None) -> str:
+    """`[0.441, 0.493]`, or `(−∞, 0.493]` where an end may be anything."""
+    first = "(−∞" if low is None else f"[{number(low)}"
+    return f"{first}, " + ("∞)" if high is None else f"{number(high)}]")
+
+
+def side(lead: float) -> str:
+    """The side of another cell that a lead is on, as text."""
+    return "ahead of" if lead >= 0 else "behind"
+
+
+def ordinal(count: int) -> str:
+    """`first`, `second`, `third`, `4th`."""
+    return {1: "first", 2: "second", 3: "third"}.get(count, f"{count}th")
+
+
 def count_text(count: int, noun: str) -> str:
     """`1 trial`, `3 trials`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

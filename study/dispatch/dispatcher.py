@@ -16,7 +16,7 @@ from search_spaces.samplers.replicate_mean import ReplicateMeanSampler
 from study.dispatch.enqueue import Enqueuer
 from study.dispatch.prepare import Preparation
 from study.dispatch.retry import retry_attributes
-from study.dispatch.reuse import TrialReuse
+from study.dispatch.reuse import TrialReuse, earlier_looks
 from study.dispatch.trial_index import ended, proposed, waits
 from study.dispatch.trial_recorder import TrialRecorder
 from study.dispatch.trial_spec import TrialSpec
@@ -112,6 +112,7 @@ class Dispatcher:
                         content = {
                             **collect(folder.path, spec.hash, corpus_hash, corpus_caption),
                             "study_id": uuid.uuid4().hex[:12],
+                            "earlier_looks": earlier_looks(folder, spec, corpus_hash),
                         }
                         folder.write_provenance(content)
                     folder.write_spec(spec)

@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cpc_core.config import CpcConfig, trajectory
+from cpc_core.errors import CpcError
 from cpc_core.report import Report
-from study.folders.study_folder import StudyFolder
+from study.folders.study_folder import SPEC, StudyFolder
 from study.folders.trial_folder import Identity, TrialFolder
+from study.spec.study_spec import StudySpec
 
 _TRIAL = re.compile(r"t\d+")
 
@@ -145,6 +147,45 @@ def forecast_reuse(
         if source is not None and source.folder.study != own.study
     ]
     return ReuseForecast(whole=sum(ended), begun=len(ended) - sum(ended))
+
+
+def earlier_looks(study: StudyFolder, spec: StudySpec, corpus_hash: str) -> dict[str, list[int]]:
+    """Studies in the same parent folder that have evaluated other sets of the study's seeds.
+
+    They ask for the same trials but for the seeds, some of which are the same. Theirs are counted
+    too: a study may extend one that was deleted since.
+
+    Args:
+        study: The study folder, which need not exist; in an object store nothing is searched.
+        spec: Its spec.
+        corpus_hash: Hash of its corpus manifest.
+
+    Returns:
+        Folder name → seeds.
+    """
+    looks: dict[str, list[int]] = {}
+    if not study.path.is_local:
+        return looks
+    own = Path(study.path)
+    for path in sorted(own.parent.glob(f"*/{SPEC}")):
+        other = StudyFolder(path.parent)
+        with suppress(CpcError, *_UNREADABLE, KeyError):
+            seeds, provenance = other.spec().seeds, other.provenance()
+            overlap = set(seeds) & set(spec.seeds)
+            if (
+                path.parent != own
+                and overlap
+                and set(seeds) != set(spec.seeds)
+                and _without_seeds(other.spec()) == _without_seeds(spec)
+                and provenance["corpus_hash"] == corpus_hash
+            ):
+                looks |= {**provenance.get("earlier_looks", {}), path.parent.name: list(seeds)}
+    return looks
+
+
+def _without_seeds(spec: StudySpec) -> str:
+    """Hash of the trials that a spec asks for, whatever their seeds."""
+    return spec.model_copy(update={"name": "study", "question": "", "seeds": (0,)}).hash
 
 
 def _folder(path: Path) -> TrialFolder:

@@ -10,10 +10,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+import pyarrow as pa
 from pydantic import ValidationError
 
 from cpc_core.config import PROBE_METRICS, CpcConfig, canonical_json
 from cpc_core.errors import CheckpointError
+from cpc_core.evaluation.clip_scores import ClipScores, MetricsByRecording, read_by_recording
 from cpc_core.report import Report
 from cpc_core.storage_path import StoragePath
 from study.folders.checkpoints import checkpoints
@@ -21,12 +23,13 @@ from study.folders.checkpoints import checkpoints
 CHECKPOINTS_KEPT = 2
 """Checkpoints of each trial: the newest, and the one before it."""
 
-CONFIG, LOG, IDENTITY, ORIGIN, PROVENANCE = (
+CONFIG, LOG, IDENTITY, ORIGIN, PROVENANCE, PROBE = (
     "config.json",
     "metrics.jsonl",
     "trial.json",
     "origin.json",
     "provenance.json",
+    "probe.parquet",
 )
 
 
@@ -75,6 +78,7 @@ class TrialFolder:
       provenance.json          code and machine of every attempt at it
       origin.json              the trial that trained its first steps, if another did
       metrics.jsonl            one line per report, appended
+      probe.parquet            the probe's scores by held-out clip, once it is complete
       checkpoint-000000240/    complete once it has this name, or in an object store its
                                `complete.json`; the newest two are kept
 
@@ -153,6 +157,8 @@ class TrialFolder:
         if (source.path / PROVENANCE).exists():
             (self.path / PROVENANCE).write_bytes((source.path / PROVENANCE).read_bytes())
         (self.path / LOG).write_text("".join(map(_line, entries)))
+        if ended and (source.path / PROBE).exists():
+            (self.path / PROBE).write_bytes((source.path / PROBE).read_bytes())
         if checkpoint is not None:
             weights = source.checkpoint_at(checkpoint)
             self.save_checkpoint(checkpoint, lambda folder: _link(weights, folder, config))
@@ -191,6 +197,27 @@ class TrialFolder:
         self._checkpoints.save(step, save)
         for old in self.steps()[:-CHECKPOINTS_KEPT]:
             self._checkpoints.drop(old)
+
+    def save_clip_scores(self, scores: ClipScores) -> None:
+        """Writes the probe's scores by clip."""
+        (self.path / PROBE).write_bytes(scores.to_parquet())
+
+    def metrics_by_recording(self) -> MetricsByRecording | None:
+        """The probe's metrics by recording; None where a trial of an older version kept none.
+
+        Raises:
+            CheckpointError: The file is damaged.
+        """
+        path = self.path / PROBE
+        try:
+            return read_by_recording(path)
+        except FileNotFoundError:
+            return None
+        except pa.ArrowException as error:
+            raise CheckpointError(
+                f"{path} cannot be read ({str(error).splitlines()[0]}): restore it, or remove it "
+                "to have intervals over seeds alone"
+            ) from error
 
     def trained_here(self) -> tuple[int, float]:
         """Steps and seconds of training in this study."""

@@ -50,6 +50,8 @@ def read_study(folder: StudyFolder) -> StudyRecord:
         prediction=prediction,
         accuracy=spec.accuracy,
         reference=spec.reference,
+        planned_seeds=spec.seeds,
+        looks=1 + len(provenance.get("earlier_looks", ())),
         wall_s=wall_s,
         budget_spent=_budget_spent(spec, trials, wall_s),
         retried=tuple(trial for trial in trials if trial.retried_as is not None),
@@ -101,6 +103,7 @@ def _record(folder: StudyFolder, trial: FrozenTrial, retried_as: int | None) -> 
         duration_s=log[-1].elapsed_s if log else 0.0,
         retried_as=retried_as,
         adopted_steps=origin.step if origin else 0,
+        clips=own.metrics_by_recording() if ending.outcome == "complete" else None,
     )
 
 

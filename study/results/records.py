@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cpc_core.config import Accuracy
+from cpc_core.evaluation.clip_scores import MetricsByRecording
 from cpc_core.report import Outcome, Report
 from study.errors import NotFoundError
 from study.folders.study_folder import Prediction
 from study.spec.claims import Claim
 from study.spec.objectives import ObjectiveSpec
+
+LOST: tuple[Outcome, ...] = ("diverged", "pruned", "failed", "cancelled")
+"""Outcomes of trials that ended without a result."""
 
 Direction = Literal["maximize", "minimize"]
 
@@ -37,6 +41,7 @@ class TrialRecord:
         duration_s: Seconds of training in this study, 0 where unknown.
         adopted_steps: Steps that were copied from another trial.
         retried_as: Number of the trial that replaced this one, None for a trial that counts.
+        clips: Its probe's metrics by recording; None where the trial kept none.
     """
 
     number: int
@@ -51,6 +56,7 @@ class TrialRecord:
     duration_s: float = 0.0
     adopted_steps: int = 0
     retried_as: int | None = None
+    clips: MetricsByRecording | None = field(default=None, compare=False, repr=False)
 
     @property
     def step(self) -> int:
@@ -84,6 +90,9 @@ class StudyRecord:
         accuracy: CPC accuracy that the trials share; see `StudySpec.accuracy`.
         reference: Knobs of a one-at-a-time grid's first cell, None for any other study.
         retried: Trials that no longer count, because a retry replaced them.
+        planned_seeds: The seeds of the spec; empty stands for those of the trials.
+        looks: Times that seeds of these cells have been evaluated, this study included: one more
+            for each study with other seeds whose trials it reuses.
     """
 
     name: str
@@ -102,6 +111,13 @@ class StudyRecord:
     accuracy: Accuracy = "accuracy"
     reference: Mapping[str, Any] | None = None
     retried: tuple[TrialRecord, ...] = ()
+    planned_seeds: tuple[int, ...] = ()
+    looks: int = 1
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Seeds that every cell is to have."""
+        return self.planned_seeds or tuple(sorted({trial.seed for trial in self.trials}))
 
     @property
     def every_trial(self) -> tuple[TrialRecord, ...]:
@@ -136,8 +152,13 @@ class StudyRecord:
         return sum(trial.ended for trial in self.trials)
 
     @property
+    def complete(self) -> bool:
+        """True if every planned trial has ended; before that no answer is final."""
+        return len(self.trials) >= self.planned and self.ended == len(self.trials)
+
+    @property
     def finished(self) -> bool:
         """True if every planned trial has ended, or the budget is spent and none is running."""
         if self.budget_spent is not None:
             return all(trial.outcome != "running" for trial in self.trials)
-        return len(self.trials) >= self.planned and self.ended == len(self.trials)
+        return self.complete

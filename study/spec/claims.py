@@ -1,4 +1,4 @@
-"""Claims of a study, answered by "supported", "not supported" or "undecided"."""
+"""Claims of a study, answered by "supported", "contradicted", "undecided" or "interim"."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import plotly.graph_objects as go
@@ -46,9 +47,13 @@ def test_axis_contains_intervals_of_about_the_span_of_the_seeds() -> None:
         assert low < point.interval.low and point.interval.high < high
 
 
-def test_axis_is_not_flattened_by_two_seeds() -> None:
-    low, high = value_range(panel([0.40, 0.45], [0.5, 0.501]))
-    # The interval of the first cell spans 0.64, the seeds 0.101.
+def test_axis_is_not_flattened_by_a_wide_interval() -> None:
+    drawn = panel([0.40, 0.45], [0.5, 0.501])
+    # Over few clips an interval is many times as wide as the spread of the seeds.
+    wide = Interval(0.425, 0.1, 0.75, 3)
+    first, second = drawn.points
+    series = replace(drawn.series[0], points=(replace(first, interval=wide), second))
+    low, high = value_range(replace(drawn, series=(series,)))
     assert high - low == pytest.approx(0.101 * (1 + 2 * REACH) * 1.14, rel=0.01)
 
 

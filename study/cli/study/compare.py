@@ -11,6 +11,7 @@ from study.analysis.claims import ClaimInfo, claim_infos
 from study.analysis.comparison import Comparison
 from study.analysis.comparison import compare as compared
 from study.analysis.labels import sentence_case
+from study.analysis.power import NewStudy
 from study.analysis.statistics import IntervalOf, bootstrap_interval, t_interval
 from study.cli.arguments import Interval, Study, study_folder
 from study.cli.output import Format, Output, message, next_steps, print_record, print_rows
@@ -59,11 +60,8 @@ def compare(
     comparison = compared(record, cells[0], cells[1], name, INTERVALS[interval])
     print_record(_row(comparison, cells[0], cells[1]), output)
     message(f"\n{sentence_case(comparison.first)}\n  {comparison.words}")
-    if comparison.more_seeds is not None:
-        message(
-            f"  about {comparison.more_seeds} more seeds would decide it, if the difference and "
-            "its spread are what these seeds show"
-        )
+    if comparison.new_study is not None:
+        message(f"  {comparison.new_study.words}")
     next_steps(f"cpc study best {study}", f"cpc dashboard {study}")
 
 
@@ -90,7 +88,22 @@ def _claim_row(info: ClaimInfo) -> dict[str, object]:
         "low": info.low,
         "high": info.high,
         "shared_seeds": difference.interval.n if difference else 0,
-        "more_seeds": info.more_seeds,
+        "joint_low": info.joint_low,
+        "joint_high": info.joint_high,
+        "better_lacks": info.lacking[0],
+        "than_lacks": info.lacking[1],
+        "clip_share": difference.interval.clip_share if difference else None,
+        "looks": info.looks,
+        **_new_study(info.new_study),
+    }
+
+
+def _new_study(planned: NewStudy | None) -> dict[str, object]:
+    """Seeds that a new study would need, with their interval."""
+    return {
+        "new_study_seeds": planned.seeds if planned else None,
+        "new_study_seeds_low": planned.fewest if planned else None,
+        "new_study_seeds_high": planned.most if planned else None,
     }
 
 
@@ -121,11 +134,12 @@ def _row(comparison: Comparison, first: Cell, second: Cell) -> dict[str, object]
         "first_mean": first.metrics[comparison.metric].mean,
         "second_mean": second.metrics[comparison.metric].mean,
         "better_by": interval.mean if interval else None,
-        "low": interval.low if interval else None,
-        "high": interval.high if interval else None,
+        "low": comparison.low,
+        "high": comparison.high,
         "effect_size_d_z": difference.effect_size if difference else None,
         "effect_size_hedges_g": difference.hedges_g if difference else None,
         "shared_seeds": interval.n if interval else 0,
         "verdict": comparison.verdict,
-        "more_seeds": comparison.more_seeds,
+        "clip_share": interval.clip_share if interval else None,
+        **_new_study(comparison.new_study),
     }

@@ -118,7 +118,9 @@ def test_comparison_is_paired_over_shared_seeds() -> None:
     comparison = compare(record, best, other)
     assert comparison.overlap is True
     assert comparison.verdict == "better"
-    assert comparison.words == "better than dot product by 0.023 [0.009, 0.038] over 3 shared seeds"
+    assert comparison.words == (
+        "better than dot product by 0.023, 97.5 % interval [0.003, 0.044] over 3 shared seeds"
+    )
 
 
 def test_comparison_flips_with_the_direction() -> None:
@@ -126,10 +128,10 @@ def test_comparison_flips_with_the_direction() -> None:
     best, other = ranked(record)
     assert best.label == "dot product"
     assert compare(record, best, other).words.startswith(
-        "better than nonlinear cosine by 0.023 [0.009, 0.038]"
+        "better than nonlinear cosine by 0.023, 97.5 % interval [0.003, 0.044]"
     )
     assert compare(record, other, best).words.startswith(
-        "worse than dot product by 0.023 [0.009, 0.038]"
+        "worse than dot product by 0.023, 97.5 % interval [0.003, 0.044]"
     )
 
 
@@ -167,11 +169,12 @@ def test_answer_of_a_decided_study() -> None:
     answer = answer_info(two_cells([0.10, 0.11, 0.12], [0.50, 0.52, 0.51]))
     assert (
         answer.headline
-        == "Best: nonlinear cosine. Its dev mAP is 0.510 [0.485, 0.535] over 3 seeds."
+        == "Best: nonlinear cosine. Its dev mAP is 0.510 [0.474, 0.546] over 3 seeds."
     )
     assert (
-        answer.detail
-        == "It is better than dot product by 0.400 [0.375, 0.425] over 3 shared seeds."
+        answer.detail == "The interval is over seeds alone: the held-out clips are held fixed. "
+        "It is better than dot product by 0.400, 97.5 % interval [0.364, 0.436] "
+        "over 3 shared seeds."
     )
     assert answer.undecided == ()
 
@@ -184,9 +187,11 @@ def test_answer_names_what_the_best_cell_lost() -> None:
             trial(5, {"similarity": "nonlinear_cosine"}, 2, "diverged", {"dev_map": 0.0}),
         ]
     )
-    assert answer_info(record).detail.endswith(
-        "Only its complete trials count; beside them 1 diverged."
-    )
+    answer = answer_info(record)
+    assert answer.headline.startswith("Ahead, but undecided: ")
+    assert answer.detail.endswith("no interval; nonlinear cosine lacks 1 seed (1 diverged).")
+    alone = study([each for each in record.trials if each.knobs["similarity"] != "dot"])
+    assert answer_info(alone).detail == "Only its complete trials count; beside them 1 diverged."
 
 
 def test_answers_of_studies_without_a_result() -> None:
@@ -201,7 +206,9 @@ def test_answers_of_studies_without_a_result() -> None:
 
 def test_answer_of_a_running_study_says_so() -> None:
     answer = answer_info(records.running_study())
-    assert answer.headline.startswith("Ahead so far, but undecided: ")
+    assert answer.headline.startswith("Interim, ahead so far: ")
+    assert answer.comparison is not None
+    assert (answer.comparison.verdict, answer.comparison.low) == ("interim", None)
     assert answer.state == "12 trials: 5 complete, 1 diverged, 1 running, 5 waiting"
 
 

@@ -11,8 +11,10 @@ from scipy import stats
 
 from study.analysis.statistics import (
     BOOTSTRAP_SEEDS,
+    ClipTable,
     Interval,
     bootstrap_interval,
+    mean_variance,
     paired_difference,
     t_interval,
 )
@@ -21,7 +23,7 @@ FINITE = st.integers(-(10**6), 10**6).map(lambda thousandths: thousandths / 1000
 
 
 @settings(deadline=None)
-@given(st.lists(FINITE, min_size=2, max_size=12, unique=True))
+@given(st.lists(FINITE, min_size=3, max_size=12, unique=True))
 def test_t_interval_is_scipys(values: list[float]) -> None:
     interval = t_interval(values)
     low, high = stats.t.interval(
@@ -33,19 +35,71 @@ def test_t_interval_is_scipys(values: list[float]) -> None:
     assert interval.n == len(values)
 
 
-def test_one_value_has_no_interval() -> None:
+def test_fewer_than_three_values_have_no_interval() -> None:
     assert t_interval([0.4]) == Interval(0.4, None, None, 1)
+    assert t_interval([0.4, 0.6]) == Interval(0.5, None, None, 2)
 
 
-def test_two_values_by_hand() -> None:
-    # t(0.975, 1) = 12.7062; s = 0.2 / √2, s / √2 = 0.1
-    interval = t_interval([0.4, 0.6])
+def test_three_values_by_hand() -> None:
+    # t(0.975, 2) = 4.302653; s = 0.1, s / √3 = 0.057735
+    interval = t_interval([0.4, 0.5, 0.6])
     assert (interval.low, interval.high) == pytest.approx(
-        (0.5 - 1.270620, 0.5 + 1.270620), abs=1e-6
+        (0.5 - 0.248414, 0.5 + 0.248414), abs=1e-6
     )
 
 
-@pytest.mark.parametrize("n", [2, 3, 5, 10])
+def test_equal_values_have_no_interval_of_zero_width() -> None:
+    assert t_interval([0.25] * 3) == Interval(0.25, None, None, 3)
+    # 0.54 − 0.5 and 0.3 − 0.26 differ by an ulp.
+    assert t_interval([0.54 - 0.5, 0.3 - 0.26, 0.04]).low is None
+
+
+def test_a_count_of_clips_is_known_to_one_clip() -> None:
+    counted = ClipTable(np.full((3, 25), 0.04), resolution=1 / 25)
+    interval = t_interval([0.04] * 3, counted)
+    assert (interval.low, interval.high) == pytest.approx((0.0, 0.08))
+    wide = ClipTable(np.full((3, 25), 0.04), resolution=1e-6)
+    assert t_interval([0.0, 0.04, 0.08], wide).high == t_interval([0.0, 0.04, 0.08]).high
+
+
+def test_intervals_stay_inside_the_range_of_the_metric() -> None:
+    interval = t_interval([0.90, 0.99, 0.98]).within(0.0, 1.0)
+    assert interval.high == 1.0
+    assert interval.low is not None and interval.low > 0
+    assert Interval(0.5, None, None, 1).within(0.0, 1.0) == Interval(0.5, None, None, 1)
+
+
+def test_variance_over_seeds_and_clips_is_anovas() -> None:
+    """By sums of squares of the two-way table, as in any textbook."""
+    table = np.random.default_rng(0).normal(0, 1, (4, 7)) + np.arange(7)
+    n, clips = table.shape
+    rows, columns, mean = table.mean(1), table.mean(0), table.mean()
+    seed_square = clips * ((rows - mean) ** 2).sum() / (n - 1)
+    clip_square = n * ((columns - mean) ** 2).sum() / (clips - 1)
+    total = ((table - mean) ** 2).sum()
+    residual = total - seed_square * (n - 1) - clip_square * (clips - 1)
+    residual /= (n - 1) * (clips - 1)
+    variance = mean_variance(rows.tolist(), ClipTable(table))
+    assert variance.seeds == pytest.approx(seed_square / (n * clips))
+    assert variance.clips == pytest.approx((clip_square - residual) / (n * clips))
+    a, b = variance.seeds, variance.clips
+    assert b is not None
+    assert variance.degrees == pytest.approx((a + b) ** 2 / (a**2 / (n - 1) + b**2 / (clips - 1)))
+
+
+def test_clips_that_all_agree_leave_the_seeds_interval() -> None:
+    values = [0.3, 0.35, 0.42, 0.31]
+    same = ClipTable(np.repeat(np.array(values)[:, None], 9, axis=1))
+    interval = t_interval(values, same)
+    assert (interval.low, interval.high) == pytest.approx(
+        (t_interval(values).low, t_interval(values).high)
+    )
+    assert interval.clip_share == 0.0
+    assert t_interval(values).clip_share is None
+    assert t_interval(values, ClipTable(same.values[:, :1])).clip_share is None
+
+
+@pytest.mark.parametrize("n", [3, 5, 10])
 def test_interval_covers_the_truth_in_95_percent(n: int) -> None:
     draws = np.random.default_rng(n).normal(0.3, 0.05, (4000, n))
     covered = [
@@ -99,12 +153,14 @@ def test_bootstrap_is_scipys_resampling_of_the_t_statistic() -> None:
 def test_few_or_equal_values_have_no_bootstrap() -> None:
     few = bootstrap_interval([0.1, 0.2, 0.3, 0.4])
     assert (few.low, few.high, few.n) == (None, None, 4)
-    assert bootstrap_interval([0.25] * 6) == Interval(0.25, 0.25, 0.25, 6)
+    assert bootstrap_interval([0.25] * 6) == Interval(0.25, None, None, 6)
+    counted = ClipTable(np.full((6, 20), 0.25), resolution=1 / 20)
+    assert bootstrap_interval([0.25] * 6, counted) == Interval(0.25, 0.2, 0.3, 6)
 
 
 def test_overlap_is_unknown_without_an_interval() -> None:
     assert t_interval([0.1]).overlaps(t_interval([0.1, 0.2])) is None
-    assert t_interval([0.1, 0.11]).overlaps(t_interval([9.0, 9.01])) is False
+    assert t_interval([0.1, 0.11, 0.12]).overlaps(t_interval([9.0, 9.01, 9.02])) is False
 
 
 @settings(deadline=None)
@@ -161,9 +217,9 @@ def test_no_shared_seed_gives_no_difference() -> None:
 
 
 def test_equal_differences_have_no_effect_size() -> None:
-    result = paired_difference({0: 1.5, 1: 2.5}, {0: 1.0, 1: 2.0})
+    result = paired_difference({0: 1.5, 1: 2.5, 2: 3.5}, {0: 1.0, 1: 2.0, 2: 3.0})
     assert result is not None
-    assert (result.interval.low, result.interval.high, result.effect_size) == (0.5, 0.5, None)
+    assert (result.interval.low, result.interval.high, result.effect_size) == (None, None, None)
 
 
 def test_pairing_removes_what_seeds_share() -> None:

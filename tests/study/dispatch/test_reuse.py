@@ -12,14 +12,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cpc_core.config import trajectory
-from cpc_core.errors import ConfigError
+from cpc_core.errors import CheckpointError, ConfigError
+from cpc_core.evaluation.clip_scores import ClipScores
 from cpc_core.report import Outcome, Report
 from cpc_core.storage_path import StoragePath
 from study.dispatch.dispatcher import Dispatcher
-from study.dispatch.reuse import ReuseForecast, TrialReuse, forecast_reuse
+from study.dispatch.reuse import ReuseForecast, TrialReuse, earlier_looks, forecast_reuse
 from study.dispatch.trial_spec import TrialSpec
 from study.folders.provenance import attempts
 from study.folders.study_folder import StudyFolder
@@ -411,3 +413,73 @@ def test_more_steps_in_the_same_folder_are_refused(
     with pytest.raises(ConfigError) as other:
         opened(tmp_path, spec(40, decay=decay, seeds=[8]))
     assert "checkpoint" not in str(other.value)
+
+
+def test_seeds_added_beside_a_study_are_a_further_look(tmp_path: Path) -> None:
+    for name, seeds in (("three", (0, 1, 2)), ("five", (0, 1, 2, 3, 4)), ("ten", tuple(range(10)))):
+        opened(tmp_path / name, spec(seeds=seeds, name=name, question=name)).close()
+    record = read_study(StudyFolder(tmp_path / "ten"))
+    assert record.provenance["earlier_looks"] == {"five": [0, 1, 2, 3, 4], "three": [0, 1, 2]}
+    assert (record.looks, record.seeds) == (3, tuple(range(10)))
+    assert read_study(StudyFolder(tmp_path / "three")).looks == 1
+    # A look that was recorded stays one when its folder has gone.
+    shutil.rmtree(tmp_path / "three")
+    more = spec(seeds=tuple(range(12)))
+    assert set(earlier_looks(StudyFolder(tmp_path / "more"), more, CORPUS)) == {
+        "five",
+        "three",
+        "ten",
+    }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"seeds": (0, 1)}, {"seeds": (7, 8)}, {"seeds": (0, 1, 2), "steps": 40}],
+    ids=["the same seeds", "other seeds", "another training"],
+)
+def test_what_evaluates_no_other_set_of_seeds_is_no_look(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    opened(tmp_path / "first", spec(seeds=(0, 1))).close()
+    assert earlier_looks(StudyFolder(tmp_path / "second"), spec(**changes), CORPUS) == {}
+
+
+def test_a_study_of_another_corpus_or_a_damaged_one_is_no_look(tmp_path: Path) -> None:
+    opened(tmp_path / "first", spec(seeds=(0,))).close()
+    wider = spec(seeds=(0, 1))
+    assert earlier_looks(StudyFolder(tmp_path / "second"), wider, "d" * 64) == {}
+    assert earlier_looks(StudyFolder("s3://bucket/second"), wider, CORPUS) == {}
+    (tmp_path / "first" / "provenance.json").write_text("{")
+    assert earlier_looks(StudyFolder(tmp_path / "second"), wider, CORPUS) == {}
+
+
+SCORES = ClipScores(
+    clip_ids=np.arange(4),
+    groups=("a", "b", "b", "c"),
+    labels=("one",),
+    scores=np.zeros((4, 1), dtype=np.float32),
+    predicted=("one",) * 4,
+    values={"dev_map": np.array([0.25, 0.5, 0.5, 0.75])},
+)
+
+
+def test_scores_by_clip_are_read_and_taken_over_with_the_trial(tmp_path: Path) -> None:
+    trained(tmp_path / "first", spec(), 10, 20, 30)
+    source = TrialFolder(tmp_path / "first", 0)
+    assert source.metrics_by_recording() is None
+    source.save_clip_scores(SCORES)
+    left, trial = asked(tmp_path / "second", spec())
+    assert left is None
+    assert trial.clips is not None
+    assert trial.clips.recordings == ("a", "b", "c")
+    # Longer training has other scores.
+    longer = spec(steps=40)
+    assert asked(tmp_path / "third", longer)[0] is not None
+    assert TrialFolder(tmp_path / "third", 0).metrics_by_recording() is None
+
+
+def test_damaged_scores_by_clip_are_named(tmp_path: Path) -> None:
+    trained(tmp_path / "first", spec(), 10, 20, 30)
+    (tmp_path / "first/trials/t00000/probe.parquet").write_bytes(b"PAR1 no more")
+    with pytest.raises(CheckpointError, match=r"probe\.parquet cannot be read .* remove it"):
+        read_study(StudyFolder(tmp_path / "first"))

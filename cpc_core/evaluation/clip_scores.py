@@ -1,0 +1,185 @@
+"""Scores of a probe by clip, from which the part of the clips in an interval is computed.
+
+A metric of N clips is a mean of N pseudo-values, one a clip: the metric, plus N times its
+derivative by the clip's weight (the infinitesimal jackknife of Efron, The Jackknife, the Bootstrap
+and Other Resampling Plans, 1982, section 6.3). For an accuracy that is 1 for a correct clip and 0
+for any other. Their variance over recordings is that of the metric over sets of recordings.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cpc_core.storage_path import StoragePath
+
+_VALUE = "value:"
+"""Prefix of the columns that hold pseudo-values, before the metric's name."""
+
+
+@dataclass(frozen=True, eq=False)
+class MetricsByRecording:
+    """Metrics of one trial by recording: all that an interval over clips needs.
+
+    Attributes:
+        recordings: The held-out recordings, sorted.
+        classified: Number of clips that the linear classifier labelled: its accuracies count them.
+        values: Metric → `[G]`, whose mean is the metric.
+    """
+
+    recordings: tuple[str, ...]
+    classified: int
+    values: Mapping[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True, eq=False)
+class ClipScores:
+    """Scores of a probe on each held-out clip.
+
+    Attributes:
+        clip_ids: `[N]` int64.
+        groups: Recording of each clip.
+        labels: The K labels that are scored.
+        scores: `[N, K]`, higher where the label is likelier.
+        predicted: The linear classifier's label for each clip, empty where it was not asked.
+        values: Metric → `[N]` pseudo-values, whose mean is the metric.
+    """
+
+    clip_ids: NDArray[np.int64]
+    groups: tuple[str, ...]
+    labels: tuple[str, ...]
+    scores: NDArray[np.float32]
+    predicted: tuple[str, ...]
+    values: Mapping[str, NDArray[np.float64]]
+
+    def to_parquet(self) -> bytes:
+        """A row per clip; scores with half precision, and the labels in the schema's metadata."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        scores = pa.array(self.scores.astype(np.float16).ravel())
+        columns = {
+            "clip_id": pa.array(self.clip_ids),
+            "group": pa.array(self.groups).dictionary_encode(),
+            "scores": pa.FixedSizeListArray.from_arrays(scores, len(self.labels)),
+            "predicted": pa.array(self.predicted).dictionary_encode(),
+            **{
+                f"{_VALUE}{name}": pa.array(values.astype(np.float32))
+                for name, values in self.values.items()
+            },
+        }
+        table = pa.table(columns).replace_schema_metadata({"labels": "\n".join(self.labels)})
+        buffer = io.BytesIO()
+        pq.write_table(table, buffer, compression="zstd")
+        return buffer.getvalue()
+
+
+def read_by_recording(path: StoragePath) -> MetricsByRecording:
+    """Metrics by recording from a file of `ClipScores.to_parquet`, whose scores are not read.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        pyarrow.ArrowException: It is another or a damaged one.
+    """
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path.path, filesystem=path.filesystem) as file:
+        metrics = [name for name in file.schema_arrow.names if name.startswith(_VALUE)]
+        table = file.read(columns=["group", "predicted", *metrics])
+    return by_recording(
+        table["group"].to_pylist(),
+        table["predicted"].to_pylist(),
+        {name.removeprefix(_VALUE): table[name].to_numpy().astype(float) for name in metrics},
+    )
+
+
+def by_recording(
+    groups: Sequence[str], predicted: Sequence[str], values: Mapping[str, NDArray[np.float64]]
+) -> MetricsByRecording:
+    """Pseudo-values of recordings from those of clips; a long recording has more weight.
+
+    Args:
+        groups: Recording of each of the N clips.
+        predicted: The linear classifier's label for each clip, empty where it was not asked.
+        values: Metric → `[N]` pseudo-values of the clips.
+    """
+    recordings, place = np.unique(np.asarray(groups), return_inverse=True)
+    scale = len(recordings) / len(groups)
+    return MetricsByRecording(
+        recordings=tuple(map(str, recordings)),
+        classified=sum(map(bool, predicted)),
+        values={
+            name: clips.mean()
+            + scale * np.bincount(place, clips - clips.mean(), minlength=len(recordings))
+            for name, clips in values.items()
+        },
+    )
+
+
+def mean_average_precision_values(
+    targets: NDArray[np.bool_], scores: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Pseudo-values `[N]` of the macro mean over labels of the average precision.
+
+    Args:
+        targets: `[N, K]`, true where a clip carries a label; each label has at least one clip.
+        scores: `[N, K]`.
+    """
+    each = [
+        average_precision_values(targets[:, column], scores[:, column])
+        for column in range(targets.shape[1])
+    ]
+    values: NDArray[np.float64] = np.mean(each, axis=0)
+    return values
+
+
+def average_precision_values(
+    target: NDArray[np.bool_], scores: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Pseudo-values `[N]` of the average precision of one label.
+
+    With weights w of the clips, AP = Σ w y P / Σ w y, where P is the precision among the clips that
+    score at least as high.
+    """
+    clips = len(target)
+    order = np.argsort(-scores, kind="stable")
+    positive, sorted_scores = target[order].astype(float), scores[order]
+    # Clips of equal scores pass the threshold together.
+    last = np.append(np.flatnonzero(np.diff(sorted_scores)), clips - 1)
+    tie = np.searchsorted(last, np.arange(clips))
+    above = last + 1.0
+    found = np.cumsum(positive)[last]
+    precision, gained = found / above, np.diff(found, prepend=0.0)
+    positives = positive.sum()
+    average = (gained * precision).sum() / positives
+    # A clip's weight counts in the precision at its own score and at all lower ones.
+    raised = np.cumsum((gained / above)[::-1])[::-1][tie]
+    lowered = np.cumsum((gained * precision / above)[::-1])[::-1][tie]
+    derivative = (positive * (precision[tie] - average + raised) - lowered) / positives
+    values = np.empty(clips)
+    values[order] = average + clips * derivative
+    return values
+
+
+def accuracy_values(correct: NDArray[np.bool_], asked: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Pseudo-values `[N]` of the accuracy among the clips that were asked."""
+    accuracy = correct[asked].mean()
+    return np.asarray(
+        accuracy + np.where(asked, (correct - accuracy) * len(asked) / asked.sum(), 0.0)
+    )
+
+
+def balanced_accuracy_values(
+    correct: NDArray[np.bool_], classes: Sequence[str], asked: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Pseudo-values `[N]` of the mean over the asked clips' classes of their accuracies."""
+    of_clip = np.asarray(classes)
+    each = [
+        accuracy_values(correct, asked & (of_clip == name)) for name in np.unique(of_clip[asked])
+    ]
+    values: NDArray[np.float64] = np.mean(each, axis=0)
+    return values
