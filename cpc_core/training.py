@@ -23,7 +23,7 @@ from cpc_core.evaluation.probe import probe
 from cpc_core.geometry import SAMPLE_RATE_HZ
 from cpc_core.model.initialise import initialise
 from cpc_core.objective.objective import constant_answer_loss
-from cpc_core.report import Report
+from cpc_core.report import Outcome, Report
 from cpc_core.step import StepMetrics, TrainState, learning_rate, train_step
 
 CONSTANT_MARGIN = 0.01
@@ -135,6 +135,7 @@ def _report(
     metrics = running.metrics()
     metrics["learning_rate"] = learning_rate(config.optimizer, state.step - 1, config.decay_steps)
     reason = history.collapse(state.step, metrics)
+    clip_scores = None
     finished = state.step == config.training.steps
     if world()[0] == 0:
         measured = evaluate(state.model, config, held_out, crop_samples)
@@ -163,9 +164,9 @@ def _report(
                 "dev_labels_scored": scores.labels_scored,
                 "dev_labels_left_out": scores.labels_left_out,
             }
-    return Report(
-        state.step, metrics, "diverged" if reason else "complete" if finished else "running", reason
-    )
+            clip_scores = scores.by_clip
+    outcome: Outcome = "diverged" if reason else "complete" if finished else "running"
+    return Report(state.step, metrics, outcome, reason, clip_scores=clip_scores)
 
 
 class _MetricMeans:

@@ -44,7 +44,7 @@ class ClipScores:
         clip_ids: `[N]` int64.
         groups: Recording of each clip.
         labels: The K labels that are scored.
-        scores: `[N, K]`, higher where the label is likelier.
+        scores: `[N, K]` with half precision, higher where the label is likelier.
         predicted: The linear classifier's label for each clip, empty where it was not asked.
         values: Metric → `[N]` pseudo-values, whose mean is the metric.
     """
@@ -52,16 +52,16 @@ class ClipScores:
     clip_ids: NDArray[np.int64]
     groups: tuple[str, ...]
     labels: tuple[str, ...]
-    scores: NDArray[np.float32]
+    scores: NDArray[np.float16]
     predicted: tuple[str, ...]
     values: Mapping[str, NDArray[np.float64]]
 
     def to_parquet(self) -> bytes:
-        """A row per clip; scores with half precision, and the labels in the schema's metadata."""
+        """A row per clip; the labels are in the schema's metadata."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        scores = pa.array(self.scores.astype(np.float16).ravel())
+        scores = pa.array(self.scores.ravel())
         columns = {
             "clip_id": pa.array(self.clip_ids),
             "group": pa.array(self.groups).dictionary_encode(),
@@ -120,23 +120,6 @@ def by_recording(
     )
 
 
-def mean_average_precision_values(
-    targets: NDArray[np.bool_], scores: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    """Pseudo-values `[N]` of the macro mean over labels of the average precision.
-
-    Args:
-        targets: `[N, K]`, true where a clip carries a label; each label has at least one clip.
-        scores: `[N, K]`.
-    """
-    each = [
-        average_precision_values(targets[:, column], scores[:, column])
-        for column in range(targets.shape[1])
-    ]
-    values: NDArray[np.float64] = np.mean(each, axis=0)
-    return values
-
-
 def average_precision_values(
     target: NDArray[np.bool_], scores: NDArray[np.float32]
 ) -> NDArray[np.float64]:
@@ -144,6 +127,10 @@ def average_precision_values(
 
     With weights w of the clips, AP = Σ w y P / Σ w y, where P is the precision among the clips that
     score at least as high.
+
+    Args:
+        target: `[N]`, true where a clip carries the label, as at least one does.
+        scores: `[N]`.
     """
     clips = len(target)
     order = np.argsort(-scores, kind="stable")
@@ -174,12 +161,9 @@ def accuracy_values(correct: NDArray[np.bool_], asked: NDArray[np.bool_]) -> NDA
 
 
 def balanced_accuracy_values(
-    correct: NDArray[np.bool_], classes: Sequence[str], asked: NDArray[np.bool_]
+    correct: NDArray[np.bool_], classes: NDArray[np.int64], asked: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """Pseudo-values `[N]` of the mean over the asked clips' classes of their accuracies."""
-    of_clip = np.asarray(classes)
-    each = [
-        accuracy_values(correct, asked & (of_clip == name)) for name in np.unique(of_clip[asked])
-    ]
+    each = [accuracy_values(correct, asked & (classes == one)) for one in np.unique(classes[asked])]
     values: NDArray[np.float64] = np.mean(each, axis=0)
     return values

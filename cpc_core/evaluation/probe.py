@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,6 +18,7 @@ from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -25,6 +26,12 @@ from cpc_core.config import ProbeConfig
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.manifest import Split
 from cpc_core.errors import CorpusError
+from cpc_core.evaluation.clip_scores import (
+    ClipScores,
+    accuracy_values,
+    average_precision_values,
+    balanced_accuracy_values,
+)
 from cpc_core.model.cpc_model import CpcModel
 from cpc_core.objective.lengths import mean_own
 
@@ -52,6 +59,7 @@ class ProbeScores:
         classes: Primary labels of the linear classifier.
         train_clips: Number of training clips.
         scored_clips: Number of held-out clips.
+        by_clip: Scores of each held-out clip.
     """
 
     mean_average_precision: float
@@ -62,6 +70,7 @@ class ProbeScores:
     classes: int
     train_clips: int
     scored_clips: int
+    by_clip: ClipScores
 
 
 def probe(
@@ -106,7 +115,8 @@ def probe(
             average_precision(held_out.targets[:, label], score)
             for label, score in zip(labels, scores, strict=True)
         ]
-        accuracy, balanced, classes = _linear_accuracy(train, held_out, config, device)
+        answers, classes = _linear_answers(train, held_out, config, device)
+        accuracy, balanced = _accuracies(held_out.primary, answers)
         return ProbeScores(
             mean_average_precision=fmean(precisions),
             accuracy=accuracy,
@@ -116,6 +126,7 @@ def probe(
             classes=classes,
             train_clips=len(train),
             scored_clips=len(held_out),
+            by_clip=_by_clip(held_out, labels, scores, answers, corpus.manifest.label_names),
         )
 
 
@@ -196,11 +207,15 @@ class _EmbeddedClips:
         features: `[N, D]` float32.
         targets: `[N, K]` uint8, 1 where a clip carries a label of the corpus.
         primary: `[N]` int64, column of the primary label, −1 where a clip has none.
+        clip_ids: `[N]` int64.
+        groups: Recording of each clip.
     """
 
     features: Tensor
     targets: Tensor
     primary: Tensor
+    clip_ids: Tensor
+    groups: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.features)
@@ -213,6 +228,8 @@ class _EmbeddedClips:
         column = {name: index for index, name in enumerate(corpus.manifest.label_names)}
         features, targets = folder / f"{split}.features", folder / f"{split}.targets"
         primary: list[int] = []
+        clip_ids: list[Tensor] = []
+        groups: list[str] = []
         with features.open("wb") as features_file, targets.open("wb") as targets_file:
             for clips in corpus.stream_split(split):
                 features_of_clips = clip_features(
@@ -221,10 +238,14 @@ class _EmbeddedClips:
                 features_of_clips.numpy().tofile(features_file)
                 clips.multi_hot().byte().numpy().tofile(targets_file)
                 primary += [column.get(label, -1) for label in clips.labels]
+                clip_ids.append(clips.clip_ids)
+                groups += clips.groups
         return cls(
             _mapped(features, torch.float32, len(primary)),
             _mapped(targets, torch.uint8, len(primary)),
             torch.tensor(primary),
+            torch.cat(clip_ids),
+            tuple(groups),
         )
 
 
@@ -267,18 +288,16 @@ def _fit_mlp(
     return network
 
 
-def _linear_accuracy(
+def _linear_answers(
     train: _EmbeddedClips, held_out: _EmbeddedClips, config: ProbeConfig, device: torch.device
-) -> tuple[float, float, int]:
-    """Accuracy, balanced accuracy and number of classes of a penalised logistic regression.
+) -> tuple[Tensor, int]:
+    """Primary labels `[N]` by a penalised logistic regression, and the number of its classes.
 
-    Clips whose primary label is not in both sets are left out.
+    Clips whose primary label is not in both sets are left out, with −1 for an answer.
     """
-    from sklearn.metrics import accuracy_score, balanced_accuracy_score
-
     classes = sorted({*train.primary.tolist()} & {*held_out.primary.tolist()} - {-1})
     if len(classes) < 2:
-        return math.nan, math.nan, len(classes)
+        return torch.full_like(held_out.primary, -1), len(classes)
     column = torch.full((train.targets.shape[1] + 1,), -1)  # The last one is of no label, −1.
     column[classes] = torch.arange(len(classes))
     targets, truth = column[train.primary], column[held_out.primary]
@@ -300,12 +319,53 @@ def _linear_accuracy(
     optimizer = torch.optim.Adam(groups, lr=LINEAR_LEARNING_RATE)
     _fit(optimizer, loss, used, config)
     outputs = torch.cat([logits.argmax(dim=1) for _, logits in _logits(network, held_out, config)])
-    scored = truth >= 0
-    answers = truth[scored].numpy(), outputs[scored].numpy()
-    return (
-        float(accuracy_score(*answers)),
-        float(balanced_accuracy_score(*answers)),
-        len(classes),
+    return torch.where(truth >= 0, torch.tensor(classes)[outputs], -1), len(classes)
+
+
+def _accuracies(truth: Tensor, answers: Tensor) -> tuple[float, float]:
+    """Accuracy and balanced accuracy of the clips that have an answer; NaN without any."""
+    from sklearn.metrics import accuracy_score, balanced_accuracy_score
+
+    scored = answers >= 0
+    if not scored.any():
+        return math.nan, math.nan
+    both = truth[scored].numpy(), answers[scored].numpy()
+    return float(accuracy_score(*both)), float(balanced_accuracy_score(*both))
+
+
+def _by_clip(
+    held_out: _EmbeddedClips,
+    labels: list[int],
+    scores: Tensor,
+    answers: Tensor,
+    names: Sequence[str],
+) -> ClipScores:
+    """Scores of the held-out clips, with what each contributes to the probe's metrics.
+
+    Args:
+        held_out: The clips.
+        labels: Columns of the K labels that are scored.
+        scores: `[K, N]`.
+        answers: `[N]`, column of the linear classifier's label, or −1.
+        names: The corpus's labels.
+    """
+    of_each_label = (
+        average_precision_values(held_out.targets[:, label].numpy() == 1, score.numpy())
+        for label, score in zip(labels, scores, strict=True)
+    )
+    values = {"dev_map": sum(of_each_label, np.zeros(len(held_out))) / len(labels)}
+    asked, truth = (answers >= 0).numpy(), held_out.primary.numpy()
+    if asked.any():
+        correct = answers.numpy() == truth
+        values["dev_probe_accuracy"] = accuracy_values(correct, asked)
+        values["dev_probe_balanced_accuracy"] = balanced_accuracy_values(correct, truth, asked)
+    return ClipScores(
+        clip_ids=held_out.clip_ids.numpy(),
+        groups=held_out.groups,
+        labels=tuple(names[label] for label in labels),
+        scores=scores.T.half().numpy(),
+        predicted=tuple("" if answer < 0 else names[answer] for answer in answers.tolist()),
+        values=values,
     )
 
 

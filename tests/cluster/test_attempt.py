@@ -46,6 +46,21 @@ def test_reports_are_logged_and_the_newest_two_have_checkpoints(whole: Path) -> 
     assert checkpoints(trial) == [8, 12]
 
 
+def test_the_probes_scores_by_clip_are_in_the_trials_folder(
+    tmp_path: Path, corpus: Corpus, whole: Path
+) -> None:
+    trial = TrialFolder(whole, 0)
+    kept = trial.metrics_by_recording()
+    assert kept is not None
+    final = trial.log()[-1].metrics
+    assert len(kept.recordings) == 8
+    for name, values in kept.values.items():
+        assert values.mean() == pytest.approx(final[name], abs=1e-6)
+    stopped = new_trial(tmp_path)
+    attempt(stopped, corpus, reports=2)
+    assert stopped.metrics_by_recording() is None
+
+
 @pytest.mark.parametrize("reports", [0, 1, 2])
 def test_attempt_ended_between_reports_is_resumed_bit_for_bit(
     tmp_path: Path, corpus: Corpus, whole: Path, reports: int

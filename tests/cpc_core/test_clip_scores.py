@@ -16,7 +16,6 @@ from cpc_core.evaluation.clip_scores import (
     average_precision_values,
     balanced_accuracy_values,
     by_recording,
-    mean_average_precision_values,
     read_by_recording,
 )
 from cpc_core.storage_path import StoragePath
@@ -44,14 +43,6 @@ def test_average_precision_by_clip_is_its_derivative(clips: list[tuple[bool, int
         assert derivative == pytest.approx((moved - whole) / STEP, abs=1e-4)
 
 
-def test_map_by_clip_is_the_mean_over_labels() -> None:
-    random = np.random.default_rng(0)
-    targets, scores = random.random((40, 3)) < 0.4, random.random((40, 3)).astype(np.float32)
-    values = mean_average_precision_values(targets, scores)
-    assert values.shape == (40,)
-    assert values.mean() == pytest.approx(average_precision_score(targets, scores))
-
-
 def test_accuracies_by_clip_are_scikit_learns() -> None:
     truth = ["a", "a", "a", "b", "b", "c", "other"]
     predicted = ["a", "b", "a", "b", "a", "c", ""]
@@ -59,7 +50,8 @@ def test_accuracies_by_clip_are_scikit_learns() -> None:
     correct = np.array([one == other for one, other in zip(truth, predicted, strict=True)])
     plain = accuracy_values(correct, asked)
     assert plain.mean() == pytest.approx(accuracy_score(truth[:6], predicted[:6]))
-    balanced = balanced_accuracy_values(correct, truth, asked)
+    classes = np.array([ord(name[0]) for name in truth])
+    balanced = balanced_accuracy_values(correct, classes, asked)
     assert balanced.mean() == pytest.approx(balanced_accuracy_score(truth[:6], predicted[:6]))
     every = np.ones(4, dtype=bool)
     right = np.array([True, False, True, True])
@@ -76,7 +68,7 @@ def test_a_recording_counts_with_all_of_its_clips() -> None:
 
 
 def test_scores_survive_the_file(tmp_path: Path) -> None:
-    scores = np.array([[0.5, -1.25], [2.0, 0.0], [1.0, 3.0]], dtype=np.float32)
+    scores = np.array([[0.5, -1.25], [2.0, 0.0], [1.0, 3.0]], dtype=np.float16)
     kept = ClipScores(
         clip_ids=np.array([7, -3, 2**62]),
         groups=("one", "two", "one"),

@@ -136,6 +136,47 @@ def test_one_batch_is_the_full_batch_probe(model: CpcModel, tmp_path: Path) -> N
     assert (found.train_clips, found.scored_clips) == (48, 24)
 
 
+def test_scores_by_clip_have_the_probes_metrics_as_means(model: CpcModel, tmp_path: Path) -> None:
+    corpus = tones(tmp_path, train=48, dev=24)
+    found = probe(model, corpus, "dev", ProbeConfig(hidden=16, steps=60))
+    clips, kept = corpus.read_split("dev"), found.by_clip
+    assert {name: values.mean() for name, values in kept.values.items()} == pytest.approx(
+        {
+            "dev_map": found.mean_average_precision,
+            "dev_probe_accuracy": found.accuracy,
+            "dev_probe_balanced_accuracy": found.balanced_accuracy,
+        }
+    )
+    assert kept.clip_ids.tolist() == clips.clip_ids.tolist()
+    assert kept.groups == clips.groups
+    assert balanced_accuracy_score(clips.labels, kept.predicted) == pytest.approx(
+        found.balanced_accuracy
+    )
+    targets = clips.multi_hot()
+    precisions = [
+        counted_average_precision(
+            targets[:, clips.label_names.index(label)].tolist(), kept.scores[:, column].tolist()
+        )
+        for column, label in enumerate(kept.labels)
+    ]
+    # Scores with half precision may tie two clips.
+    assert np.mean(precisions) == pytest.approx(found.mean_average_precision, abs=0.01)
+
+
+def test_without_two_primary_labels_none_is_predicted(model: CpcModel, tmp_path: Path) -> None:
+    rows = [
+        {"path": f"{index}.wav", "label": "one", "split": split}
+        for index, split in enumerate(("train", "train", "dev", "dev"))
+    ]
+    for row in rows:
+        write_recording(tmp_path / row["path"], noise(0.1, int(row["path"][0])))
+    write_labels(tmp_path, rows)
+    corpus = import_folder(tmp_path, tmp_path / "corpus", ImportOptions(clip_s=0.1)).corpus
+    found = probe(model, corpus, "dev", ProbeConfig(hidden=2, steps=1, epochs=1))
+    assert np.isnan(found.accuracy)
+    assert (set(found.by_clip.values), found.by_clip.predicted) == ({"dev_map"}, ("", ""))
+
+
 def test_batches_train_as_well_as_the_full_batch(model: CpcModel, tmp_path: Path) -> None:
     corpus = tones(tmp_path, train=48, dev=24)
     whole = probe(model, corpus, "dev", ProbeConfig(hidden=16, steps=200))

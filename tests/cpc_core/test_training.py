@@ -100,6 +100,10 @@ def test_a_run_reports_and_ends_with_the_probe(corpus: Corpus, tmp_path: Path) -
     assert {"dev_attacked_clean_accuracy", "dev_fgsm_accuracy", "dev_attack_accuracy"} <= set(final)
     assert 0.9 <= final["dev_map"] <= 1.0
     assert final["dev_probe_accuracy"] == 1.0
+    assert log.reports[0].clip_scores is None
+    kept = log.reports[1].clip_scores
+    assert kept is not None
+    assert kept.values["dev_map"].mean() == pytest.approx(final["dev_map"])
 
 
 @pytest.mark.parametrize(

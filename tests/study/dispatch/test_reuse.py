@@ -457,7 +457,7 @@ SCORES = ClipScores(
     clip_ids=np.arange(4),
     groups=("a", "b", "b", "c"),
     labels=("one",),
-    scores=np.zeros((4, 1), dtype=np.float32),
+    scores=np.zeros((4, 1), dtype=np.float16),
     predicted=("one",) * 4,
     values={"dev_map": np.array([0.25, 0.5, 0.5, 0.75])},
 )
