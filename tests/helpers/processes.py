@@ -71,7 +71,7 @@ class Marked:
         return [
             int(entry.name)
             for entry in found
-            if waiting or not any(title in _read(entry / "cmdline") for title in WAITING)
+            if waiting or not _waits(entry)
         ]
 
     def commands(self) -> list[str]:
@@ -154,6 +154,12 @@ class Driver:
         """Exit code, and the text on stderr."""
         _, errors = self.process.communicate(timeout=300)
         return self.process.returncode, errors
+
+
+def _waits(process: Path) -> bool:
+    """True for one of `WAITING`. A raylet has the command of its workers as one of its arguments."""
+    arguments = _read(process / "cmdline").split(b"\0")
+    return any(argument.endswith(WAITING) for argument in arguments)
 
 
 def _read(file: Path) -> bytes:

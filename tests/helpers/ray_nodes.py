@@ -25,7 +25,7 @@ QUIET_S = 60.0
 
 HEAD_CPUS, SECOND_CPUS = 1, 4
 """CPUs of the two nodes. Reservations are counted, not measured: the machine may have fewer. The
-head is too small for a study, so that the second node always has a part of it.
+head is too small for two workers of 0.75 CPUs, so that the second node always has a part of a study.
 """
 
 
@@ -47,10 +47,11 @@ _ENVIRONMENT = {
 
 
 _DEAD_NODES_SOON = {
-    # A dead node is noticed in seconds, not in half a minute.
+    # A dead node is noticed in seconds, not in half a minute: its port refuses at once. One that is
+    # only slow, on a busy machine, is given longer.
     "RAY_health_check_initial_delay_ms": "1000",
     "RAY_health_check_period_ms": "500",
-    "RAY_health_check_timeout_ms": "3000",
+    "RAY_health_check_timeout_ms": "10000",
     "RAY_health_check_failure_threshold": "3",
 }
 

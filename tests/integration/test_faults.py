@@ -43,7 +43,7 @@ NESTED: StudySpec = tiny_spec(
     resources={
         "concurrent_trials": 1,
         "workers": 2,
-        "cpus_per_worker": 0.5,
+        "cpus_per_worker": 0.75,
         "max_failures": NEVER_FAILED,
     },
 )
