@@ -68,11 +68,7 @@ class Marked:
             for entry in Path("/proc").iterdir()
             if entry.name.isdigit() and wanted in _read(entry / "environ")
         ]
-        return [
-            int(entry.name)
-            for entry in found
-            if waiting or not _waits(entry)
-        ]
+        return [int(entry.name) for entry in found if waiting or not _waits(entry)]
 
     def commands(self) -> list[str]:
         """Command lines of the living processes."""
@@ -157,7 +153,7 @@ class Driver:
 
 
 def _waits(process: Path) -> bool:
-    """True for one of `WAITING`. A raylet has the command of its workers as one of its arguments."""
+    """True for one of `WAITING`. A raylet is none, though an argument of it names one."""
     arguments = _read(process / "cmdline").split(b"\0")
     return any(argument.endswith(WAITING) for argument in arguments)
 

@@ -25,7 +25,7 @@ QUIET_S = 60.0
 
 HEAD_CPUS, SECOND_CPUS = 1, 4
 """CPUs of the two nodes. Reservations are counted, not measured: the machine may have fewer. The
-head is too small for two workers of 0.75 CPUs, so that the second node always has a part of a study.
+head is too small for two workers of 0.75 CPUs: the second node always has a part of a study.
 """
 
 
