@@ -18,7 +18,12 @@ from cpc_core.corpus.corpus import Clips, Corpus
 from cpc_core.corpus.reading.batches import Batch, crop
 from cpc_core.distributed import mean_over_workers, world
 from cpc_core.errors import ConfigError, NonFiniteError
-from cpc_core.evaluation.held_out import evaluate, evaluate_attacked, measurable_clips
+from cpc_core.evaluation.held_out import (
+    evaluate,
+    evaluate_attacked,
+    held_out_pool,
+    measurable_clips,
+)
 from cpc_core.evaluation.probe import probe
 from cpc_core.geometry import SAMPLE_RATE_HZ
 from cpc_core.model.initialise import initialise
@@ -146,6 +151,7 @@ def _report(
             "dev_ranking_accuracy": measured.ranking_accuracy,
             "latent_spread": measured.latent_spread,
             "pool_clips": config.pool_clips,
+            "dev_pool_clips": held_out_pool(config, len(held_out)),
         }
         if config.training.attacked_clips:
             attacked = evaluate_attacked(state.model, config, held_out, crop_samples)

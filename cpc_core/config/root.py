@@ -60,10 +60,13 @@ class CpcConfig(Section):
 
     @property
     def pool_clips(self) -> int:
-        """Clips that a negative comes from: `negatives.pool_clips`, or the batch if it is
-        smaller.
+        """Clips that a negative comes from: `negatives.pool_clips`, or the batch if it is smaller.
+
+        Held-out clips that are fewer lower it in training, too, to a size that fills the batch.
         """
-        return min(self.negatives.pool_clips, self.data.batch_size)
+        batch, held_out = self.data.batch_size, self.training.dev_clips
+        pool = min(self.negatives.pool_clips, batch)
+        return pool if pool <= held_out else _largest_divisor(batch, held_out)
 
     @property
     def batches(self) -> int:
@@ -121,7 +124,8 @@ class CpcConfig(Section):
 
     @model_validator(mode="after")
     def _pools_fill_batches(self) -> CpcConfig:
-        pool, batch, held_out = self.pool_clips, self.data.batch_size, self.training.dev_clips
+        batch = self.data.batch_size
+        pool = min(self.negatives.pool_clips, batch)
         if left := batch % pool:
             divisors = [size for size in range(1, batch + 1) if batch % size == 0]
             smaller = max(size for size in divisors if size < pool)
@@ -129,11 +133,6 @@ class CpcConfig(Section):
             raise ValueError(
                 f"data.batch_size {batch} is no multiple of negatives.pool_clips {pool}: make it "
                 f"{batch - left} or {batch - left + pool}, or pool_clips {smaller} or {larger}"
-            )
-        if held_out < pool:
-            raise ValueError(
-                f"training.dev_clips {held_out} do not fill one pool of "
-                f"{pool} clips (negatives.pool_clips): make them at least as many"
             )
         return self
 
@@ -203,3 +202,7 @@ def trajectory(config: CpcConfig, corpus_hash: str) -> str:
 def _digest(config: dict[str, Any], corpus_hash: str) -> str:
     content = {"schema": CONFIG_SCHEMA, "corpus": corpus_hash, "config": config}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _largest_divisor(number: int, limit: int) -> int:
+    return max(size for size in range(1, limit + 1) if number % size == 0)

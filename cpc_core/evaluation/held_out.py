@@ -78,18 +78,24 @@ def measurable_clips(config: CpcConfig, clips: Clips, crop_samples: int) -> Clip
     """Those of the clips whose crops are long enough for a prediction, in full pools.
 
     Raises:
-        ConfigError: They do not fill one pool.
+        ConfigError: There is none, or just one where negatives come from other clips.
     """
     frames = own_frames(config.geometry, clips.num_samples.clamp_max(crop_samples))
     rows = (frames > config.objective.first_step).nonzero().squeeze(1)
-    pool = config.pool_clips
-    if len(rows) < pool:
+    needed = 2 if config.negatives.sampling == "exclusive" else 1
+    if len(rows) < needed:
         raise ConfigError(
             f"{len(rows)} held-out clip(s) of {len(clips)} are long enough for a prediction, and "
-            f"do not fill a pool of {pool}: lower negatives.pool_clips or hold out more clips"
+            f"{needed} are needed: hold out more clips, or longer ones"
         )
+    pool = held_out_pool(config, len(rows))
     kept = rows[: len(rows) // pool * pool]
     return clips if len(kept) == len(clips) else clips.select(kept)
+
+
+def held_out_pool(config: CpcConfig, clips: int) -> int:
+    """Clips of a pool on held-out clips: training's number, or all if there are fewer."""
+    return min(config.pool_clips, clips)
 
 
 @torch.no_grad()
@@ -106,7 +112,7 @@ def evaluate(model: CpcModel, config: CpcConfig, clips: Clips, crop_samples: int
         crop_samples: Samples of a crop.
 
     Raises:
-        ConfigError: The clips do not fill one pool.
+        ConfigError: Too few clips are long enough, as in `measurable_clips`.
     """
     rows, means, weights = [], [], []
     with precision(config.compute, _device(model)):
@@ -162,7 +168,8 @@ def _clean_passes(
 
     The audio requires a gradient where gradients are enabled.
     """
-    clips, pool = measurable_clips(config, clips, crop_samples), config.pool_clips
+    clips = measurable_clips(config, clips, crop_samples)
+    pool = held_out_pool(config, len(clips))
     count = min(-(-count // pool) * pool, len(clips))
     begin = (clips.num_samples[:count] - crop_samples).clamp_min(0) // 2
     crops = clips.audio[:count].unfold(1, crop_samples, 1)[torch.arange(count), begin]

@@ -75,7 +75,6 @@ def test_a_configuration_is_read_without_torch(module: str) -> None:
             {"data": {"batch_size": 12}},
             "no multiple of negatives.pool_clips 8: make it 8 or 16, or pool_clips 6 or 12",
         ),
-        ({"training": {"dev_clips": 7}}, "7 do not fill one pool of 8 clips"),
         ({"data": {"crop_s": 0.1}}, r"at least 0\.22 s are needed"),
         (
             {"encoder": {"kernels": [10, 1], "strides": [5, 2]}},
@@ -144,3 +143,15 @@ def test_decibels_are_below_full_scale() -> None:
     config = CpcConfig.model_validate({"adversary": {"kind": "fgsm", "epsilon_db": -55}})
     assert isinstance(config.adversary, Fgsm)
     assert config.adversary.epsilon == pytest.approx(1.78e-3, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("batch", "dev", "expected"), [(16, 256, 8), (8, 4, 4), (4, 4, 4), (16, 6, 4), (16, 3, 2)]
+)
+def test_few_held_out_clips_lower_the_pool_of_training_to_a_size_that_fills_its_batch(
+    batch: int, dev: int, expected: int
+) -> None:
+    config = CpcConfig.model_validate(
+        {"data": {"batch_size": batch}, "training": {"dev_clips": dev, "attacked_clips": 0}}
+    )
+    assert config.pool_clips == expected

@@ -188,14 +188,23 @@ def test_clips_that_are_too_short_are_refused_before_training(
         train(CpcConfig.model_validate({"data": {"batch_size": 4}}), corpus, tmp_path)
 
 
-def test_too_few_held_out_clips_for_a_pool_are_refused(corpus: Corpus, tmp_path: Path) -> None:
-    dev = corpus.rows("dev")
-    config = tiny_config(
-        data={"batch_size": 24},
-        negatives={"pool_clips": dev + 4},
-        training={"steps": 8, "report_every": 4, "dev_clips": 16},
-    )
-    with pytest.raises(ConfigError, match=f"{dev} held-out clip.* a pool of {dev + 4}"):
+def test_a_corpus_with_few_held_out_clips_has_one_smaller_pool(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = corpus.draw_clips("dev", 8).select(torch.arange(3))
+    monkeypatch.setattr(Corpus, "draw_clips", lambda *_: clips)
+    final = train(tiny_config(), corpus, tmp_path).reports[-1].metrics
+    assert (final["pool_clips"], final["dev_pool_clips"]) == (4, 3)
+
+
+@pytest.mark.parametrize(("sampling", "needed"), [("cross", 1), ("exclusive", 2)])
+def test_held_out_clips_without_a_negative_are_refused_before_training(
+    sampling: str, needed: int, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = corpus.draw_clips("dev", 8).select(torch.arange(needed - 1))
+    monkeypatch.setattr(Corpus, "draw_clips", lambda *_: clips)
+    config = tiny_config(data={"batch_size": 4}, negatives={"sampling": sampling})
+    with pytest.raises(ConfigError, match=f"{needed - 1} held-out clip.* {needed} are needed"):
         train(config, corpus, tmp_path, on_step=lambda *_: pytest.fail("a step was taken"))
 
 
