@@ -1,1 +1,5 @@
 """Studies on Ray: Tune is the engine, Train runs the workers, Data imports, Jobs submits."""
+
+from cluster.environment import prepare
+
+prepare()

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import requests
-from ray.exceptions import RayError, RpcError
+from ray.exceptions import AuthenticationError, RayError, RpcError
 from ray.job_submission import JobDetails, JobSubmissionClient
 
+from cluster.environment import only_address, require_listener, token_refused
 from cluster.kinds.capacity import ClusterError
 from cpc_core.corpus.sample import SAMPLE_NAME
 from cpc_core.storage_path import StoragePath
@@ -35,6 +36,9 @@ POLL_S = 1.0
 STOP_TIMEOUT_S = 30.0
 
 
+ANSWER_S = 10.0
+
+
 AGENT_START_S = 60.0
 """Longest wait of a submission for a node that has only just started."""
 
@@ -43,6 +47,16 @@ _PACKAGES = ("cpc_core", "search_spaces", "study", "cluster", "dashboards")
 
 
 _FOLDER = "study_folder"
+
+
+_RAYS_PYTHON = (
+    r"""PATH="$(sed -n 's|^.* \(/.*\)/lib/python3[^/]*/site-packages/ray/.*|\1|p' """
+    """/proc/$PPID/maps | head -n 1)/bin:$PATH" python"""
+)
+"""Shell command that starts the Python of the cluster's Ray, which need not be on the `PATH`.
+
+It is the Python of the process that starts the job, which has Ray's libraries loaded.
+"""
 
 
 _CHATTY = (
@@ -121,7 +135,7 @@ def submit(spec: StudySpec, folder: StudyFolder, *, address: str) -> Submission:
         (Path(working_dir) / "spec.yaml").write_text(spec.to_yaml(), encoding="utf-8")
         job_id = _once_ready(
             client.submit_job,
-            entrypoint="python -m study.cli study run spec.yaml "
+            entrypoint=f"{_RAYS_PYTHON} -m study.cli study run spec.yaml "
             f"-o {shlex.quote(str(folder))} --address auto",
             submission_id=_next_id(base, [job.job_id for job in earlier]),
             runtime_env={
@@ -217,15 +231,40 @@ def await_end(job_id: str, *, address: str, timeout_s: float) -> None:
 def _client(address: str) -> Iterator[JobSubmissionClient]:
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    require_listener(address)
     try:
-        yield JobSubmissionClient(address)
+        with only_address(address):
+            client = JobSubmissionClient(_with_scheme(address))
+        yield client
     except (ConnectionError, requests.exceptions.ConnectionError, RpcError) as error:
         raise UnreachableError(
             f"no Ray cluster answers at {address}: start one with `ray start --head`, or give the "
             "address of its dashboard, for example --address http://127.0.0.1:8265"
         ) from error
+    except AuthenticationError as error:
+        raise token_refused(address) from error
+    except (ValueError, requests.exceptions.RequestException) as error:
+        raise UnreachableError(
+            f"{address} is no job server of a Ray cluster ({error}): give the address of its "
+            "dashboard, for example --address http://127.0.0.1:8265"
+        ) from error
     except (RuntimeError, RayError) as error:
         raise ClusterError(f"the cluster at {address} refused: {error}") from error
+
+
+def _with_scheme(address: str) -> str:
+    """`http://` before a HOST:PORT at which a job server answers.
+
+    Ray takes HOST:PORT for the port of its control store.
+    """
+    if "://" in address or address == "auto":
+        return address
+    url = f"http://{address}"
+    try:
+        requests.get(f"{url}/api/version", timeout=ANSWER_S)
+    except requests.exceptions.RequestException:
+        return address
+    return url
 
 
 def _once_ready(submit: Callable[..., str], **job: Any) -> str:
@@ -263,7 +302,8 @@ def _job(details: JobDetails) -> Job:
     return Job(
         job_id=cast(str, details.submission_id),
         status=details.status.value,
-        message=details.message or "",
+        # Ray appends the end of the job's output.
+        message=(details.message or "").partition(", last available logs")[0],
         folder=(details.metadata or {})[_FOLDER],
         start_s=(details.start_time or 0) / 1000,
         end_s=(details.end_time or 0) / 1000,

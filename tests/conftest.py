@@ -31,6 +31,7 @@ RAY_MODULES = {
         "stops",
         "stores",
         "study_run",
+        "token",
     )
 }
 """Modules in it whose tests start Ray."""

@@ -40,14 +40,6 @@ SETTINGS = {
 """Environment of the driver and of every process of a study."""
 
 
-API_SERVER = "RAY_API_SERVER_ADDRESS"
-"""Variable with the address of the dashboard.
-
-Ray Train frees the workers of a trial whose process died through it, and must use the right one
-where several Rays run.
-"""
-
-
 class ClusterKind(Protocol):
     """Ray to run on.
 

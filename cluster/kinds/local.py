@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +13,18 @@ from typing import ClassVar
 
 import ray
 
-from cluster.kinds.base import API_SERVER, ray_settings
+from cluster.environment import API_SERVER, AUTH_TOKEN, has_token, only_address
+from cluster.kinds.base import ray_settings
 from cluster.kinds.capacity import Capacity
 from cluster.kinds.processes import Process, await_end, descendants
 from study.spec.resources import Resources
 
 OBJECT_STORE_BYTES = 1000 * 2**20
 """Shared memory. It holds the windows that are being read, not the corpus: some tens of MB each."""
+
+
+TOKEN = secrets.token_hex(16)
+"""Token of every Ray that this process starts, which reads its token once."""
 
 
 class LocalRay:
@@ -45,9 +51,12 @@ class LocalRay:
         # The path of a socket in it has at most 107 characters.
         with TemporaryDirectory(prefix="cpc-", ignore_cleanup_errors=True) as temporary:
             settings = {API_SERVER: f"http://127.0.0.1:{port}", "RAY_TMPDIR": temporary}
+            if not has_token():
+                # Ray would write one into the home folder, and `ray start` would ask for it then.
+                settings[AUTH_TOKEN] = TOKEN
             own: list[Process] = []
             try:
-                with ray_settings(settings):
+                with only_address("local"), ray_settings(settings):
                     try:
                         self._start(capacity, resources, port)
                         yield

@@ -11,7 +11,8 @@ import ray
 from ray.exceptions import RayError
 from ray.job_submission import JobSubmissionClient
 
-from cluster.kinds.base import API_SERVER, SETTINGS, ray_settings
+from cluster.environment import API_SERVER, only_address, require_listener, token_refused
+from cluster.kinds.base import SETTINGS, ray_settings
 from cluster.kinds.capacity import Capacity
 from study.errors import UnreachableError
 from study.spec.resources import Resources
@@ -37,7 +38,8 @@ class RunningRay:
     @contextmanager
     def connect(self, resources: Resources | None) -> Iterator[None]:
         """Joins the cluster for the length of the block."""
-        with ray_settings({}):
+        require_listener(self._address)
+        with only_address(self._address), ray_settings({}):
             try:
                 ray.init(
                     address=self._address,
@@ -46,6 +48,8 @@ class RunningRay:
                     runtime_env={"env_vars": {**SETTINGS, **self._dashboard()}},
                 )
             except (ConnectionError, ValueError, RuntimeError, RayError) as error:
+                if "InvalidAuthToken" in str(error):
+                    raise token_refused(self._address) from error
                 raise UnreachableError(
                     f"no Ray cluster answers at {self._address} ({error}): start one with "
                     "`ray start --head`, or give another --address"

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from study.cli import main
+import sys
+
+try:
+    from study.cli import main
+except ModuleNotFoundError as error:
+    sys.exit(f"{sys.executable} lacks the package {error.name}: install cpc-study's dependencies")
 
 if __name__ == "__main__":
     main()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from search_spaces.fields import nearest
+from study.cli.output import message
 from study.errors import NotFoundError
 from study.folders.study_folder import SPEC, StudyFolder
 from study.storage.backends import storage_errors
@@ -42,6 +44,18 @@ Out = Annotated[
 ]
 
 
+RAY_ADDRESSES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
+"""Variables in which Ray's own clients look for a cluster."""
+
+
+JobServer = Annotated[
+    str,
+    Parameter(
+        env_var=list(RAY_ADDRESSES), help="The cluster's job server, its dashboard's address."
+    ),
+]
+
+
 Address = Annotated[
     str | None,
     Parameter(help="A running Ray cluster; without one, Ray is started on this machine."),
@@ -52,6 +66,15 @@ Interval = Annotated[
     Literal["t", "bootstrap"],
     Parameter(help="Student's interval, or the studentised bootstrap's, which needs five seeds."),
 ]
+
+
+def say_what_is_ignored(address: str | None) -> None:
+    """Says that an address that was typed is used, where the environment names another cluster."""
+    named = {name: os.environ[name] for name in RAY_ADDRESSES if os.environ.get(name)}
+    if address in (None, "auto", *named.values()):
+        return
+    for name, value in named.items():
+        message(f"{name}={value} is ignored: --address {address} was given")
 
 
 def study_folder(name_or_path: str) -> StudyFolder:

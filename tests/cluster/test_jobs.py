@@ -24,6 +24,7 @@ def test_address_where_no_cluster_answers_is_named(monkeypatch: pytest.MonkeyPat
     def unreachable(address: str) -> None:
         raise RpcError("Timed out while waiting for GCS to become available.")
 
+    monkeypatch.setattr("cluster.jobs.require_listener", lambda address: None)
     monkeypatch.setattr("cluster.jobs.JobSubmissionClient", unreachable)
-    with pytest.raises(UnreachableError, match="no Ray cluster answers at nowhere:6379"):
-        jobs(address="nowhere:6379")
+    with pytest.raises(UnreachableError, match="no Ray cluster answers at http://nowhere:6379"):
+        jobs(address="http://nowhere:6379")

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from ray.exceptions import RpcError
 
-from cluster.kinds.base import API_SERVER, ray_settings
+from cluster.environment import API_SERVER
+from cluster.kinds.base import ray_settings
 from cluster.kinds.local import LocalRay
 from cluster.kinds.running import RunningRay
 from study.errors import UnreachableError
@@ -53,6 +54,7 @@ def test_processes_of_a_local_ray_are_awaited_after_an_interrupt(
 def test_cluster_is_joined_without_its_dashboard(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dashboard that `ray start --head` starts answers on the head node alone."""
     joined: list[dict[str, Any]] = []
+    monkeypatch.setattr("cluster.kinds.running.require_listener", lambda address: None)
     monkeypatch.setattr("ray.init", lambda **settings: joined.append(settings))
     monkeypatch.setattr("cluster.kinds.running.JobSubmissionClient", failing(ConnectionError()))
     with RunningRay("head:6379").connect(None):
@@ -64,6 +66,7 @@ def test_cluster_is_joined_without_its_dashboard(monkeypatch: pytest.MonkeyPatch
 
 def test_cluster_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     error = RpcError("Timed out while waiting for GCS to become available.")
+    monkeypatch.setattr("cluster.kinds.running.require_listener", lambda address: None)
     monkeypatch.setattr("cluster.kinds.running.JobSubmissionClient", failing(error))
     with (
         pytest.raises(

@@ -148,9 +148,7 @@ def test_decibels_are_below_full_scale() -> None:
 @pytest.mark.parametrize(
     ("batch", "dev", "expected"), [(16, 256, 8), (8, 4, 4), (4, 4, 4), (16, 6, 4), (16, 3, 2)]
 )
-def test_few_held_out_clips_lower_the_pool_of_training_to_a_size_that_fills_its_batch(
-    batch: int, dev: int, expected: int
-) -> None:
+def test_few_held_out_clips_lower_the_pool_of_training(batch: int, dev: int, expected: int) -> None:
     config = CpcConfig.model_validate(
         {"data": {"batch_size": batch}, "training": {"dev_clips": dev, "attacked_clips": 0}}
     )

@@ -198,7 +198,7 @@ def test_a_corpus_with_few_held_out_clips_has_one_smaller_pool(
 
 
 @pytest.mark.parametrize(("sampling", "needed"), [("cross", 1), ("exclusive", 2)])
-def test_held_out_clips_without_a_negative_are_refused_before_training(
+def test_held_out_clips_without_a_negative_are_refused(
     sampling: str, needed: int, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clips = corpus.draw_clips("dev", 8).select(torch.arange(needed - 1))

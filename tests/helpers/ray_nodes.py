@@ -62,6 +62,16 @@ _NODE = (
 )
 
 
+TOKEN = Path(".ray") / "auth_token"
+"""File in a user's home folder that Ray reads."""
+
+
+def as_user(environment: dict[str, str], home: Path) -> dict[str, str]:
+    """An environment in which nothing but a home folder speaks of Ray."""
+    kept = {name: value for name, value in environment.items() if not name.startswith("RAY_AUTH")}
+    return {**kept, "HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0"}
+
+
 class RunningRay:
     """A cluster of one node.
 
@@ -69,15 +79,17 @@ class RunningRay:
         cache: Folder that the bundled corpus is imported to.
         log: File for what its nodes print.
         cpus: Of the node.
+        home: Home folder of a user with a token, for a cluster that asks for it; started without an
+            activated environment.
 
     Attributes:
         address: For drivers.
         dashboard: Address of its job server.
     """
 
-    def __init__(self, cache: Path, log: Path, cpus: int = 2) -> None:
+    def __init__(self, cache: Path, log: Path, cpus: int = 2, home: Path | None = None) -> None:
         self._head = Marked(cache)
-        self._log, self._cpus = log, cpus
+        self._log, self._cpus, self._home = log, cpus, home
         self._starts: list[subprocess.Popen[str]] = []
         port, dashboard, client = free_ports(3)
         self.address, self.dashboard = f"127.0.0.1:{port}", f"http://127.0.0.1:{dashboard}"
@@ -87,6 +99,8 @@ class RunningRay:
 
     def environment(self, marked: Marked) -> dict[str, str]:
         """Environment of a process that talks to it."""
+        if self._home is not None:
+            return {**as_user(marked.environment, self._home), "PATH": os.defpath}
         binaries = Path(sys.executable).parent
         path = f"{binaries}{os.pathsep}{marked.environment['PATH']}"
         return {**marked.environment, **_ENVIRONMENT, "PATH": path}
@@ -136,7 +150,11 @@ class RunningRay:
 
     def _answers(self) -> bool:
         try:
-            return requests.get(f"{self.dashboard}/api/version", timeout=5).ok
+            # Where it asks for a token it has answered, too.
+            return requests.get(f"{self.dashboard}/api/version", timeout=5).status_code in (
+                200,
+                401,
+            )
         except requests.exceptions.RequestException:
             return False
 

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from cpc_core.errors import ConfigError
 from study.analysis.labels import cell_name, count_text
-from study.cli.arguments import Study, study_folder
+from study.cli.arguments import Study, say_what_is_ignored, study_folder
 from study.cli.output import Format, Output, message, next_steps, print_rows, state_text
 from study.control.apply import apply_and_wait
 from study.control.requests import ControlRequests, request
@@ -151,6 +151,7 @@ def _print_trials(
 def _stop_job(job_id: str, address: str, grace_s: float) -> None:
     from cluster import jobs
 
+    say_what_is_ignored(address)
     job = jobs.status(job_id, address=address)
     folder = StudyFolder(job.folder)
     if not job.ended and folder.holds_study() and driver_of(folder) is not None:

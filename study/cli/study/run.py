@@ -10,6 +10,7 @@ from study.cli.arguments import (
     Scale,
     Spec,
     Study,
+    say_what_is_ignored,
     study_folder,
     target_path,
 )
@@ -70,6 +71,7 @@ def _run(folder: StudyFolder, spec: StudySpec, address: str | None) -> None:
     from cluster.study_run import run_study
     from study.cli.progress import StudyProgress
 
+    say_what_is_ignored(address)
     with storage_errors(folder, storage_of(folder, spec)):
         ended = read_study(folder).ended if folder.holds_study() else 0
     already = f", {ended} already ended" if ended else ""
