@@ -62,6 +62,11 @@ def expected(corpus: Corpus, start: int, rank: int = 0, world: int = 1) -> list[
     ]
 
 
+def clips(ids: list[int], own_samples: list[int]) -> list[tuple[int, int]]:
+    """The clips of a step and their own samples, in an order that all streams share."""
+    return sorted(zip(ids, own_samples, strict=True))
+
+
 @pytest.fixture(scope="module")
 def damaged(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     """The same clips with a flipped bit in a row group of the first epoch's last window."""
@@ -117,7 +122,7 @@ def test_a_killed_stream_goes_on_with_the_very_next_clips(
     assert before + rest == expected(corpus, 0)
     for epoch in range(STEPS * BATCH_SIZE // CLIPS):
         steps = (before + rest)[32 * epoch : 32 * (epoch + 1)]
-        ids = [clip_id for _, clip_ids, _ in steps for clip_id in clip_ids]
+        ids = [clip_id for _, clip_ids, *_ in steps for clip_id in clip_ids]
         assert len(set(ids)) == len(ids) == CLIPS
 
 
@@ -127,9 +132,10 @@ def test_two_workers_see_the_clips_of_one_in_every_step(
     (alone, first, second, _), _ = after
     assert [first, second] == [expected(corpus, KILLED_AFTER, rank, 2) for rank in range(2)]
     joined = [
-        (left[0], sorted(left[1] + right[1])) for left, right in zip(first, second, strict=True)
+        (left[0], clips([*left[1], *right[1]], [*left[3], *right[3]]))
+        for left, right in zip(first, second, strict=True)
     ]
-    assert joined == [(step, sorted(clip_ids)) for step, clip_ids, _ in alone]
+    assert joined == [(step, clips(clip_ids, own)) for step, clip_ids, _, own in alone]
 
 
 def test_a_flipped_byte_ends_the_stream_and_is_located(

@@ -76,12 +76,12 @@ def test_dashboard_renders_follows_the_study_and_stays_at_home(
     # Seven curves, and an end mark for the diverged and for the running one.
     assert watched.lines("history-dev_accuracy") == 9
 
-    study.becomes(records.temperature_study((1.0, 0.2, 0.05), 2))
-    page.wait_for_selector("text=12 of 12", timeout=WAIT_MS)
+    study.becomes(records.temperature_study((1.0, 0.2, 0.05), 3))
+    page.wait_for_selector("text=18 of 18", timeout=WAIT_MS)
     # Two lines of means, and seeds and interval for each of six cells, with an arrow head where an
     # interval is cut.
     page.wait_for_function(
-        "document.querySelectorAll('#history-dev_accuracy .scatterlayer .trace').length === 12",
+        "document.querySelectorAll('#history-dev_accuracy .scatterlayer .trace').length === 18",
         timeout=WAIT_MS,
     )
     cuts = page.evaluate(
@@ -89,7 +89,7 @@ def test_dashboard_renders_follows_the_study_and_stays_at_home(
         ".data.filter(trace => trace.meta === 'cut').length"
     )
     assert watched.lines("temperature-figure") == 2 + 6 + 6 + cuts
-    assert page.locator("table.trials tbody tr").count() == 12
+    assert page.locator("table.trials tbody tr").count() == 18
 
     requests = len(watched.requests)
     page.wait_for_timeout(2 * dashboards.app.POLL_MS)

@@ -278,19 +278,20 @@ def test_one_epsilon_beside_a_reference_is_worth_a_figure() -> None:
     assert [panel.metric for panel in info.published] == ["dev_map"]
 
 
-def test_several_references_of_a_kind_are_told_apart() -> None:
+def test_noise_of_several_strengths_is_a_line_beside_the_attack() -> None:
     cells: list[dict[str, Any]] = [
-        {"adversary": "gaussian", "epsilon_db": db} for db in (-55.0, -45.0)
+        {"adversary": kind, "epsilon_db": db}
+        for kind in ("gaussian", "fgsm")
+        for db in (-55.0, -45.0)
     ]
-    cells += [{"adversary": "fgsm", "epsilon_db": db} for db in (-55.0, -45.0)]
     info = epsilon.FIGURE.info(
         study([trial(index, cell, 0, metrics={"dev_map": 0.1}) for index, cell in enumerate(cells)])
     )
     assert isinstance(info, TablePanels)
-    assert [level.x for level in info.panels[0].levels] == [
-        "Gaussian noise, ε = −55 dB",
-        "Gaussian noise, ε = −45 dB",
-    ]
+    (panel,) = info.panels
+    assert panel.levels == ()
+    lines = {series.key: [point.x for point in series.points] for series in panel.series}
+    assert lines == {"gaussian": [-55.0, -45.0], "fgsm": [-55.0, -45.0]}
 
 
 def test_sampling_panels_stand_beside_table_2_in_its_order() -> None:
