@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,6 +17,7 @@ from cpc_core.corpus.corpus import Clips, Corpus
 from cpc_core.corpus.reading.batches import Batch, crop
 from cpc_core.distributed import mean_over_workers, world
 from cpc_core.errors import ConfigError, NonFiniteError
+from cpc_core.evaluation.collapse import CollapseDetector, chance_margin
 from cpc_core.evaluation.held_out import (
     evaluate,
     evaluate_attacked,
@@ -27,22 +27,11 @@ from cpc_core.evaluation.held_out import (
 from cpc_core.evaluation.probe import probe
 from cpc_core.geometry import SAMPLE_RATE_HZ
 from cpc_core.model.initialise import initialise
-from cpc_core.objective.objective import constant_answer_loss
 from cpc_core.report import Outcome, Report
 from cpc_core.step import StepMetrics, TrainState, learning_rate, train_step
 
-CONSTANT_MARGIN = 0.01
-"""Largest relative distance of a collapsed model's loss from that of the constant output.
+RANKING_COLUMN = [field.name for field in fields(StepMetrics)].index("ranking_accuracy")
 
-A loss far above is a model that has not learnt yet, not one that has collapsed.
-"""
-
-RANKING_MARGIN = 0.03
-"""Largest ranking accuracy above chance of a collapsed model.
-
-A cosine at τ = 1 can rank well long before any of its logits crosses zero, with the loss and the
-accuracy of a constant output.
-"""
 
 Batches = Callable[[int], Iterator[Batch]]
 """Batches of this worker from the one with that number on. A batch serves
@@ -88,7 +77,7 @@ def training_reports(
     )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     state = TrainState.create(config, device)
-    history = _CollapseDetector(config)
+    history = CollapseDetector(config)
     if resume is not None:
         history.streak = load_checkpoint(state, resume)["collapsed_reports"]
 
@@ -130,7 +119,7 @@ def _report(
     held_out: Clips,
     crop_samples: int,
     running: _MetricMeans,
-    history: _CollapseDetector,
+    history: CollapseDetector,
 ) -> Report:
     """Measures the held-out metrics, and the probe's at the end.
 
@@ -139,7 +128,7 @@ def _report(
     config = state.config
     metrics = running.metrics()
     metrics["learning_rate"] = learning_rate(config.optimizer, state.step - 1, config.decay_steps)
-    reason = history.collapse(state.step, metrics)
+    reason = history.collapse(state.step, metrics, running.ranking_margin())
     clip_scores = None
     finished = state.step == config.training.steps
     if world()[0] == 0:
@@ -207,53 +196,10 @@ class _MetricMeans:
             "clips_per_s": self.clips * world()[1] / (time.monotonic() - self.started),
         }
 
-
-@dataclass
-class _CollapseDetector:
-    """Counter of consecutive reports at which the model is collapsed."""
-
-    config: CpcConfig
-    streak: int = 0
-
-    def saved(self) -> dict[str, Any]:
-        return {"collapsed_reports": self.streak}
-
-    def collapse(self, step: int, metrics: dict[str, float]) -> str:
-        """Reason why the model counts as collapsed, empty if it does not.
-
-        It counts after `collapse_window` such reports in a row, or where the training ends at one.
-        """
-        symptom = self._symptom(metrics)
-        self.streak = self.streak + 1 if symptom else 0
-        training = self.config.training
-        if self.streak >= training.collapse_window or (self.streak and step == training.steps):
-            return f"collapsed: {self.streak} report(s) in a row up to step {step} {symptom}"
-        return ""
-
-    def _symptom(self, metrics: dict[str, float]) -> str:
-        constant = constant_answer_loss(self.config.objective, self.config.negatives.count)
-        loss, spread, limit = (
-            metrics["train_loss"],
-            metrics["train_latent_spread"],
-            self.config.training.collapse_spread,
-        )
-        if spread < limit:
-            return (
-                f"with latents all alike: relative spread {spread:.2g}, "
-                f"below training.collapse_spread {limit:g}"
-            )
-        chance = 1 / (self.config.negatives.count + 1)
-        unranked = metrics["train_ranking_accuracy"] < chance + RANKING_MARGIN
-        if (
-            abs(loss / constant - 1) < CONSTANT_MARGIN
-            and metrics["train_balanced_accuracy"] < 0.51
-            and unranked
-        ):
-            return (
-                f"at the constant answer: loss {loss:.3f}, "
-                f"where ignoring the audio has {constant:.3f}"
-            )
-        return ""
+    def ranking_margin(self) -> float:
+        """Distance from chance that the ranking since the last report may have by chance."""
+        steps = mean_over_workers(torch.stack(self.steps)[:, RANKING_COLUMN])
+        return chance_margin(steps, self.clips * world()[1])
 
 
 def _crop_samples(config: CpcConfig, corpus: Corpus) -> int:

@@ -9,9 +9,9 @@ from pydantic import ConfigDict, Field, model_validator
 from cpc_core.section import Section
 
 Norm = Literal["channels", "channels_and_time"]
-"""Axes that a LayerNorm averages over. `channels` keeps every frame to itself. `channels_and_time`
-mixes the whole clip, its future included, into each frame, so the predictive task leaks; it is
-there to measure the effect of that.
+"""Axes that a LayerNorm averages over; the paper names none. `channels` keeps every frame to
+itself. `channels_and_time`, the default of Sonnet 1, mixes the whole clip, its future included, into
+each frame, so the predictive task leaks; it is there to measure the effect of that.
 """
 
 _STRIDES = (5, 2, 2, 2, 2, 2, 2, 1, 1)
@@ -110,8 +110,9 @@ class ContextConfig(Section):
     connections: Literal["none", "residual", "dense", "dense_concat", "dense_concat_bottleneck"] = (
         "dense"
     )
-    """`dense` feeds each layer the sum of all earlier outputs over √n. It is the reading of the
-    paper's "dense connections" with a plausible 47.2 M parameters. `dense_concat` concatenates them
+    """`dense` feeds each layer the sum of all earlier outputs over √n, as the "dense residual
+    connections" of the authors' reference [21]. It is the reading of the paper's "dense
+    connections" with a plausible 47.2 M parameters. `dense_concat` concatenates them
     instead (381 M where each layer adds the full width), and `dense_concat_bottleneck` narrows the
     concatenation by a 1×1 convolution first (88 M). `residual` adds only the last one.
     """
@@ -131,18 +132,22 @@ class ContextConfig(Section):
 
 
 class InitialisationConfig(Section):
-    """First weights. PyTorch's defaults collapse to the constant answer at small width."""
+    """First weights. Trials of one seed share those of the parts that they have in common."""
 
-    data_dependent: bool = True
-    """Set norms, projection and predictors from the first batch (`cpc_core/model/initialise.py`).
-    Otherwise all latents share one large component, every similarity is alike, and shrinking it
-    wins.
+    kind: Literal["plain", "pytorch", "standardised", "regression"] = "standardised"
+    """`plain`: weights from a normal distribution of variance 1 / fan-in, cut at two deviations,
+    and no biases, as TensorFlow 1 and Sonnet 1 have them. `pytorch`: that library's. From there,
+    `standardised` lets the first batch set the mean and variance of every layer, a white projection
+    and predictions around zero. `regression` also fits the predictors to the first batch and scales
+    the logits, so that similarities start from different answers (`cpc_core/model/initialise.py`).
     """
 
     ridge: float = Field(default=1.0, gt=0)
-    """Penalty of the regression that the predictors start from, relative to the contexts' mean
-    variance. With much less, the predictors overfit the first batch.
+    """Penalty of `regression`, relative to the contexts' mean variance. With much less, the
+    predictors overfit the first batch.
     """
 
     logit_deviation: float = Field(default=0.5, gt=0)
-    """Standard deviation of the first logits sim/τ. Cosines at a large τ stay below it."""
+    """Standard deviation of the first logits sim/τ under `regression`. Cosines at a large τ stay
+    below it.
+    """

@@ -47,9 +47,10 @@ class OptimizerConfig(Section):
     that a longer training resumes from the end of a shorter one.
     """
 
-    warmup_steps: int = Field(default=50, ge=0)
-    """Linear warm-up. The paper names none; Adam's first steps are as long as its later ones,
-    whatever the gradient, and would undo the first weights before its averages have settled.
+    warmup_steps: int = Field(default=0, ge=0)
+    """Linear warm-up. The paper has none ("starting with a learning rate of 1e-4"); at larger rates
+    Adam's first steps, which are as long as its later ones whatever the gradient, would undo the
+    first weights before its averages have settled.
     """
 
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (

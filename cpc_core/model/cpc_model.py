@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from cpc_core.config import CpcConfig
 from cpc_core.model.context import build_context
 from cpc_core.model.encoder import Encoder
-from cpc_core.model.layers import run, run_checkpointed, run_in_chunks
+from cpc_core.model.layers import draw_plain, run, run_checkpointed, run_in_chunks
 from cpc_core.objective.lengths import keep_own, own_frames, reverse
 from cpc_core.objective.objective import Objective
 
@@ -59,6 +59,16 @@ class CpcModel(nn.Module):
             self.objective = Objective(
                 config.context.channels(width), width, similarity, config.objective
             )
+            if config.initialisation.kind == "plain":
+                drawn = (
+                    self.encoder,
+                    self.future_context,
+                    self.past_context,
+                    similarity,
+                    self.objective.predictors,
+                )
+                for part, _ in zip(drawn, _seeded_parts(config.seed), strict=False):
+                    draw_plain(part)
 
     def encode(self, audio: Tensor, samples: Tensor | None = None) -> Tensor:
         """Latents `[B, T, C]` of audio `[B, L]` in [-1, 1] at 16 kHz.

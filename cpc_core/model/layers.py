@@ -153,3 +153,16 @@ def run_in_chunks(
 
 def _inputs(x: Tensor, lengths: Tensor | None) -> tuple[Tensor, ...]:
     return (x,) if lengths is None else (x, lengths)
+
+
+def draw_plain(part: nn.Module) -> None:
+    """Draws the weights of convolutions and linear maps anew, as Sonnet 1 does; biases are 0.
+
+    They are normal with variance 1 / fan-in, and drawn again beyond two deviations.
+    """
+    for module in part.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            deviation = module.weight[0].numel() ** -0.5
+            nn.init.trunc_normal_(module.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

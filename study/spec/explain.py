@@ -213,8 +213,10 @@ def _descend(holder: Node, section: Node, path: Sequence[str]) -> Iterator[_Foun
 def _explanation(setting: str, path: str, found: tuple[_Found, ...]) -> Explanation:
     first = found[0]
     inside = _sections(first.field)
-    kinds = [_kind(each.owner) for each in found if "kind" in each.owner["properties"]]
-    if first.name == "kind":
+    kinds = [
+        _kind(each.owner) for each in found if "const" in each.owner["properties"].get("kind", {})
+    ]
+    if first.name == "kind" and kinds:
         sentences = (_first_paragraph(each.owner) for each in found)
         meaning = " ".join(f"{kind}: {text}" for kind, text in zip(kinds, sentences, strict=True))
         within = ""

@@ -55,6 +55,11 @@ class StudySpec(Section):
     added later.
     """
 
+    readings: tuple[str, ...] = ()
+    """Sentences that say which of the settings are the paper's, and which are readings of it.
+    `cpc study plan` prints them; they change no trial.
+    """
+
     scales: dict[str, dict[str, Any]] = Field(default={})
     """Settings for the same question at another size, which replace the common ones. `--scale NAME`
     chooses a scale; without it the first is taken. Empty once the file has been read.
@@ -182,10 +187,10 @@ class StudySpec(Section):
     def hash(self) -> str:
         """Twelve hex digits over the settings that change results.
 
-        `resources`, `store`, `budget`, `claims` and `scales` do not, nor does the place of the
+        `resources`, `store`, `budget`, `claims`, `readings` and `scales` do not, nor does the place of the
         corpus, which counts by its content.
         """
-        unhashed = {"resources", "store", "budget", "claims", "scales", "corpus"}
+        unhashed = {"resources", "store", "budget", "claims", "readings", "scales", "corpus"}
         content = json.dumps(self.model_dump(mode="json", exclude=unhashed), sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 

@@ -106,7 +106,7 @@ def test_a_configuration_is_read_without_torch(module: str) -> None:
         ({"objective": {"temperature": float("nan")}}, "finite number"),
         ({"optimizer": {"learning_rate": 1e-7}}, "exceeds"),
         (
-            {"optimizer": {"decay_steps": 50}},
+            {"optimizer": {"decay_steps": 50, "warmup_steps": 50}},
             "decay_steps 50 leaves nothing after optimizer.warmup_steps 50",
         ),
     ],

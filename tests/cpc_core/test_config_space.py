@@ -110,7 +110,9 @@ configurations = st.fixed_dictionaries(
             }
         ),
         "adversary": adversaries,
-        "initialisation": st.fixed_dictionaries({"data_dependent": st.booleans()}),
+        "initialisation": st.fixed_dictionaries(
+            {"kind": st.sampled_from(["plain", "pytorch", "standardised", "regression"])}
+        ),
         "compute": st.fixed_dictionaries(
             {
                 "precision": st.sampled_from(["float32", "bfloat16"]),

@@ -33,6 +33,8 @@ CASES: dict[str, dict[str, Any]] = {
         "negatives": {"sampling": "local"},
         "objective": {"temperature": 1.0},
     },
+    "plain": {"initialisation": {"kind": "plain"}},
+    "standardised": {"initialisation": {"kind": "standardised"}},
 }
 
 
@@ -57,6 +59,7 @@ def losses(case: str) -> list[float]:
         {
             "data": {"batch_size": CLIPS},
             "encoder": {"width": 12},
+            "initialisation": {"kind": "regression"},
             "optimizer": {"learning_rate": 1e-3, "warmup_steps": 20},
             "training": {"steps": STEPS, "report_every": STEPS},
             **CASES[case],

@@ -238,7 +238,7 @@ def test_a_clip_without_a_prediction_is_skipped_and_counted() -> None:
 
 @pytest.mark.parametrize("sampling", ["local", "cross", "exclusive"])
 def test_a_batch_without_a_prediction_moves_no_weight(sampling: str) -> None:
-    config = config_of(negatives={"sampling": sampling}, initialisation={"data_dependent": False})
+    config = config_of(negatives={"sampling": sampling}, initialisation={"kind": "pytorch"})
     state, batch = TrainState.create(config, CPU), batch_of((9, 12, 18, 5, 18, 9, 3, 1))
     state.model.double()
     before = {name: weight.clone() for name, weight in state.model.named_parameters()}

@@ -129,7 +129,7 @@ def test_a_collapse_is_an_ending_of_its_own(corpus: Corpus, tmp_path: Path) -> N
         similarity={"kind": "dot"},
         objective={"first_step": 3, "n_steps": 2, "temperature": 1e6, "loss": "infonce"},
         optimizer=frozen,
-        initialisation={"data_dependent": False},
+        initialisation={"kind": "pytorch"},
         training={"steps": 40, "report_every": 4, "collapse_window": 3},
     )
     log = train(config, corpus, tmp_path)

@@ -53,6 +53,8 @@ def plan(
             message(f"{reuse.words}: resources.share=false would train them again")
     if loaded.budget.words:
         message(f"budget: at most {loaded.budget.words}")
+    for reading in loaded.readings:
+        message(f"• {reading}")
     next_steps(f"cpc study run {spec}{f' --scale {scale}' if scale else ''}")
 
 

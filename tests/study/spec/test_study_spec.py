@@ -367,7 +367,11 @@ def test_the_ablation_changes_one_choice_of_the_best_model() -> None:
     spec = StudySpec.load("ablation", scale="paper")
     reference = spec.config(spec.reference or {}, 0)
     best = CpcConfig.model_validate(
-        {"adversary": {"kind": "fgsm", "epsilon_db": -55}, "training": {"report_every": 5000}}
+        {
+            "adversary": {"kind": "fgsm", "epsilon_db": -55},
+            "initialisation": {"kind": "plain"},
+            "training": {"report_every": 5000},
+        }
     )
     assert reference == best
     for sample in list(spec.probe_samples)[1:]:
