@@ -27,6 +27,7 @@ from cpc_core.evaluation.held_out import (
 from cpc_core.evaluation.probe import probe
 from cpc_core.geometry import SAMPLE_RATE_HZ
 from cpc_core.model.initialise import initialise
+from cpc_core.objective.lengths import own_frames
 from cpc_core.report import Outcome, Report
 from cpc_core.step import StepMetrics, TrainState, learning_rate, train_step
 
@@ -72,8 +73,9 @@ def training_reports(
         CheckpointError: The checkpoint cannot be read.
     """
     crop_samples = _crop_samples(config, corpus)
+    shortest = config.geometry.samples(config.objective.first_step + 1)
     held_out = measurable_clips(
-        config, corpus.draw_clips("dev", config.training.dev_clips), crop_samples
+        config, corpus.draw_clips("dev", config.training.dev_clips, shortest), crop_samples
     )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     state = TrainState.create(config, device)
@@ -89,6 +91,7 @@ def training_reports(
     for stored in (batch for batch in batches(state.step // replays) for _ in range(replays)):
         batch = _prepared(stored, crop_samples, config.seed, device)
         if state.step == 0:
+            _require_predictions(config, batch)
             initialise(
                 state.model,
                 batch.audio,
@@ -212,6 +215,19 @@ def _crop_samples(config: CpcConfig, corpus: Corpus) -> int:
             f"for whole clips; it is {config.data.crop_s}"
         )
     return wanted
+
+
+def _require_predictions(config: CpcConfig, batch: Batch) -> None:
+    """Raises ConfigError if no clip of a step is long enough for a prediction."""
+    if batch.num_samples is None:
+        return
+    usable = (own_frames(config.geometry, batch.num_samples) > config.objective.first_step).sum()
+    if mean_over_workers(usable.double().to(batch.audio.device)) == 0:
+        needed = config.geometry.samples(config.objective.first_step + 1) / SAMPLE_RATE_HZ
+        raise ConfigError(
+            f"none of the first step's {config.data.batch_size} clips has the {needed:g} s that a "
+            "prediction needs: import longer recordings"
+        )
 
 
 def _prepared(batch: Batch, crop_samples: int, seed: int, device: torch.device) -> Batch:

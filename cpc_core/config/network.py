@@ -10,8 +10,8 @@ from cpc_core.section import Section
 
 Norm = Literal["channels", "channels_and_time"]
 """Axes that a LayerNorm averages over; the paper names none. `channels` keeps every frame to
-itself. `channels_and_time`, the default of Sonnet 1, mixes the whole clip, its future included, into
-each frame, so the predictive task leaks; it is there to measure the effect of that.
+itself. `channels_and_time`, the default of Sonnet 1, mixes the whole clip, its future included,
+into each frame, so the predictive task leaks; it is there to measure the effect of that.
 """
 
 _STRIDES = (5, 2, 2, 2, 2, 2, 2, 1, 1)

@@ -158,8 +158,10 @@ class Corpus:
         """
         return self._clips([read_row_group(group, _CLIP_COLUMNS) for group in self._groups(split)])
 
-    def draw_clips(self, split: Split, count: int) -> Clips:
+    def draw_clips(self, split: Split, count: int, shortest: int = 0) -> Clips:
         """Draws `count` (at least 1) clips of a split, or all, always the same in the same order.
+
+        Clips with fewer than `shortest` samples of their own come after all others.
 
         Neighbours in a corpus may be pieces of one recording, so the order is that of a hash of the
         clip ids. Clips come from as many row groups as training shuffles together, or as hold
@@ -177,18 +179,24 @@ class Corpus:
                 break
             groups.append(every[position])
             rows += every[position].rows
-        ids = [read_row_group(group, ["clip_id"])["clip_id"].to_pylist() for group in groups]
+        tables = [read_row_group(group, ["clip_id", "num_samples"]) for group in groups]
         drawn = sorted(
-            (hashed, group, row)
-            for group, of_group in enumerate(ids)
-            for row, hashed in enumerate(_hashes(of_group))
+            (own < shortest, hashed, group, row)
+            for group, table in enumerate(tables)
+            for row, (own, hashed) in enumerate(
+                zip(
+                    table["num_samples"].to_pylist(),
+                    _hashes(table["clip_id"].to_pylist()),
+                    strict=True,
+                )
+            )
         )[:count]
         parts = {}
-        for group in sorted({group for _, group, _ in drawn}):
-            own = [row for _, at, row in drawn if at == group]
+        for group in sorted({group for *_, group, _ in drawn}):
+            own = [row for *_, at, row in drawn if at == group]
             kept = read_row_group(groups[group], _CLIP_COLUMNS).take(own)  # frees the other rows
             parts[group] = iter(kept.to_batches(1))
-        return self._clips([pa.Table.from_batches([next(parts[at])]) for _, at, _ in drawn])
+        return self._clips([pa.Table.from_batches([next(parts[at])]) for *_, at, _ in drawn])
 
     def stream_split(self, split: Split) -> Iterator[Clips]:
         """Reads a split a row group at a time, and keeps none of them.

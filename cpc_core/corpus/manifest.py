@@ -92,14 +92,15 @@ class ImportOptions(_Frozen):
     long_files: Literal["split", "crop"] = "split"
     """`split` cuts a longer recording into consecutive clips, `crop` keeps its beginning."""
 
-    padding: Literal["loop", "zero"] = "loop"
-    """Filling of a clip that is longer than its recording. `loop` repeats the recording. `zero`
-    appends silence, whose latents are all identical: a negative drawn there equals its positive.
+    padding: Literal["zero", "repeat", "loop"] = "zero"
+    """Filling of a clip that is longer than its recording. `zero` appends silence, which takes part
+    in no number. `repeat` plays the recording again and counts it as audio: a model can then copy
+    what it has heard before. `loop` is `repeat` in older corpora, where it takes part in none.
     """
 
     shortest_s: float = Field(default=0.05, gt=0)
     """Shortest recording, and shortest remainder after splitting; others are refused or dropped.
-    One patch of the encoder is 0.06 s, and looping less than that adds a buzz.
+    One patch of the encoder is 0.06 s.
     """
 
     dev_fraction: float = Field(default=0.05, ge=0, lt=1)

@@ -187,8 +187,8 @@ class StudySpec(Section):
     def hash(self) -> str:
         """Twelve hex digits over the settings that change results.
 
-        `resources`, `store`, `budget`, `claims`, `readings` and `scales` do not, nor does the place of the
-        corpus, which counts by its content.
+        `resources`, `store`, `budget`, `claims`, `readings` and `scales` do not, nor does the place
+        of the corpus, which counts by its content.
         """
         unhashed = {"resources", "store", "budget", "claims", "readings", "scales", "corpus"}
         content = json.dumps(self.model_dump(mode="json", exclude=unhashed), sort_keys=True)

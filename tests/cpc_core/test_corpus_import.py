@@ -163,16 +163,22 @@ def test_impossible_options_are_refused(options: dict[str, float], message: str)
         ImportOptions.model_validate(options)
 
 
-def test_loop_padding_repeats_the_recording(tmp_path: Path) -> None:
+def test_a_short_recording_is_filled_with_silence(tmp_path: Path) -> None:
     (row,) = one_recording(tmp_path, 0.2, SHORT)
     assert row["num_samples"] == 3200
-    assert np.array_equal(pcm(row), np.concatenate([pcm(row)[:3200]] * 3)[:8000])
-
-
-def test_zero_padding_appends_silence(tmp_path: Path) -> None:
-    (row,) = one_recording(tmp_path, 0.2, ImportOptions(clip_s=0.5, padding="zero"))
     assert pcm(row)[:3200].any()
     assert not pcm(row)[3200:].any()
+
+
+@pytest.mark.parametrize(("padding", "own"), [("repeat", 8000), ("loop", 3200)])
+def test_repetition_counts_as_audio_if_it_is_asked_for(
+    padding: str, own: int, tmp_path: Path
+) -> None:
+    """Older corpora have it as padding."""
+    options = ImportOptions.model_validate({"clip_s": 0.5, "padding": padding})
+    (row,) = one_recording(tmp_path, 0.2, options)
+    assert row["num_samples"] == own
+    assert np.array_equal(pcm(row), np.concatenate([pcm(row)[:3200]] * 3)[:8000])
 
 
 def test_parts_of_a_recording_are_clips_of_their_own(tmp_path: Path) -> None:

@@ -62,6 +62,20 @@ def test_a_split_is_read_as_its_recordings(corpus: Corpus, tmp_path: Path) -> No
     )
 
 
+def test_short_clips_are_drawn_after_all_others(tmp_path: Path) -> None:
+    for index in range(12):
+        write_recording(
+            tmp_path / "src" / "a" / f"{index}.wav", noise(0.1 if index % 3 else 0.5, index)
+        )
+    options = ImportOptions(clip_s=0.5, dev_fraction=0)
+    import_folder(tmp_path / "src", tmp_path / "corpus", options)
+    corpus = Corpus.open(tmp_path / "corpus")
+    assert corpus.draw_clips("train", 4, shortest=8000).num_samples.tolist() == [8000] * 4
+    drawn = corpus.draw_clips("train", 12, shortest=8000).num_samples.tolist()
+    assert drawn == [8000] * 4 + [1600] * 8
+    assert corpus.draw_clips("train", 12).num_samples.tolist() != drawn
+
+
 @pytest.mark.parametrize("count", [1, 16, 18, 99])
 def test_drawn_clips_are_clips_of_the_split(corpus: Corpus, count: int) -> None:
     whole, drawn = corpus.read_split("train"), corpus.draw_clips("train", count)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,26 @@ def test_held_out_clips_without_a_negative_are_refused(
     config = tiny_config(data={"batch_size": 4}, negatives={"sampling": sampling})
     with pytest.raises(ConfigError, match=f"{needed - 1} held-out clip.* {needed} are needed"):
         train(config, corpus, tmp_path, on_step=lambda *_: pytest.fail("a step was taken"))
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_training_clips_that_are_all_too_short_are_refused(
+    share: float, corpus: Corpus, tmp_path: Path
+) -> None:
+    """Of some it learns from the others, and counts them."""
+
+    def shortened(start: int) -> Iterator[Batch]:
+        for batch in batches_in_process(corpus, 0, 4, start, 8):
+            assert batch.num_samples is not None
+            batch.num_samples[: round(4 * share)] = 12
+            yield batch
+
+    if share == 1.0:
+        with pytest.raises(ConfigError, match=r"none of the first step's 4 clips has the \S+ s"):
+            list(training_reports(tiny_config(), corpus, shortened))
+    else:
+        *_, (last, _) = training_reports(tiny_config(), corpus, shortened)
+        assert last.metrics["train_skipped_clips"] == 0.5
 
 
 def test_an_export_gives_the_same_features(corpus: Corpus, tmp_path: Path) -> None:

@@ -65,8 +65,10 @@ def cut_clips(source: Path, entry: Entry, options: ImportOptions) -> Iterator[Cl
         name = identity + f"@{round(start_s * SAMPLE_RATE_HZ)}".encode()
         digest = hashlib.blake2b(name, digest_size=8).digest()
         clip_id = int.from_bytes(digest, "little", signed=True)
-        pcm = quantise(_padded(samples, length, options))
-        yield Clip(clip_id, pcm, len(samples), start_s, notes + _level_notes(samples))
+        filled = samples if options.padding == "zero" else np.resize(samples, length)
+        own = filled if options.padding == "repeat" else samples
+        pcm = quantise(np.pad(filled, (0, length - len(filled))))
+        yield Clip(clip_id, pcm, len(own), start_s, notes + _level_notes(samples))
         begin += length
 
 
@@ -101,14 +103,6 @@ def _level_notes(samples: NDArray[np.float32]) -> tuple[str, ...]:
     if peak > 1:
         return (f"{peak:.4g} times full scale was clipped",)
     return ("has a clip of digital silence",) if peak == 0 else ()
-
-
-def _padded(
-    samples: NDArray[np.float32], length: int, options: ImportOptions
-) -> NDArray[np.float32]:
-    if options.padding == "loop":
-        return np.resize(samples, length)
-    return np.pad(samples, (0, length - len(samples)))
 
 
 @lru_cache(maxsize=1)

@@ -31,7 +31,7 @@ def import_(
     kind: str = "auto",
     clip_s: float = 10.0,
     long: Literal["split", "crop"] = "split",
-    pad: Literal["loop", "zero"] = "loop",
+    pad: Literal["zero", "repeat", "loop"] = "zero",
     dev_fraction: float = 0.05,
     seed: int = 0,
     tasks: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
@@ -57,7 +57,8 @@ def import_(
     long
         Clips of longer recordings: consecutive ones, or the first one alone.
     pad
-        Filling of shorter recordings: repetition, or zeros.
+        Filling of shorter recordings: zeros, which take part in no number, or the recording again,
+        counted as audio. loop is an older name of repeat.
     dev_fraction
         Share of recordings held out for development where the source names no splits.
     seed
@@ -80,7 +81,11 @@ def import_(
     from cpc_core.errors import RejectedError
 
     options = import_options(
-        clip_s=clip_s, long_files=long, padding=pad, dev_fraction=dev_fraction, seed=seed
+        clip_s=clip_s,
+        long_files=long,
+        padding="repeat" if pad == "loop" else pad,
+        dev_fraction=dev_fraction,
+        seed=seed,
     )
     opened = open_source(source, None if kind == "auto" else kind)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
