@@ -7,7 +7,7 @@ import types
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from cpc_core.config import CpcConfig
@@ -63,6 +63,22 @@ def is_numeric(name: str) -> bool:
     return all(
         {int, float} & {field.annotation, *get_args(field.annotation)} for field in fields_at(name)
     )
+
+
+def read_value(name: str, value: Any) -> Any:
+    """Value of a field of numbers or of truth values in the one form that equal values share.
+
+    `"8"` and `8.0` are 8, `yes` is true; any other value, and one that the field does not take, is
+    unchanged.
+    """
+    try:
+        if all(field.annotation is bool for field in fields_at(name)):
+            return TypeAdapter(bool).validate_python(value)
+        if isinstance(value, str) and is_numeric(name):
+            value = float(value)
+    except (ConfigError, ValueError):
+        return value
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def allowed_values(name: str) -> tuple[Any, ...] | None:

@@ -15,7 +15,14 @@ from pydantic import Discriminator, Field, RootModel, Tag, field_validator, mode
 
 from cpc_core.config import CpcConfig, Section
 from cpc_core.errors import ConfigError
-from search_spaces.fields import allowed_values, is_integer, is_numeric, nearest, sections
+from search_spaces.fields import (
+    allowed_values,
+    is_integer,
+    is_numeric,
+    nearest,
+    read_value,
+    sections,
+)
 from search_spaces.knobs import resolve
 
 Value = bool | int | float | str | None
@@ -80,6 +87,16 @@ class Range(Section):
         return self
 
 
+def _with_values(name: str, dimension: Any) -> Any:
+    """Dimension as a mapping, its values as the knob's field reads them."""
+    if isinstance(dimension, list | tuple):
+        dimension = {"values": dimension}
+    if isinstance(dimension, Mapping) and isinstance(dimension.get("values"), list | tuple):
+        read = [read_value(str(name), value) for value in dimension["values"]]
+        return {**dimension, "values": read}
+    return dimension
+
+
 def _kind(dimension: Any) -> str:
     """Tag of a dimension by its keys, so that an error is about that kind alone."""
     return (
@@ -106,10 +123,7 @@ class SearchSpace(RootModel[dict[str, Dimension]]):
     def _lists_are_values(cls, data: Any) -> Any:
         if not isinstance(data, Mapping):
             return data
-        return {
-            name: {"values": dimension} if isinstance(dimension, list | tuple) else dimension
-            for name, dimension in data.items()
-        }
+        return {name: _with_values(name, dimension) for name, dimension in data.items()}
 
     @property
     def knobs(self) -> tuple[str, ...]:

@@ -85,15 +85,10 @@ def state_text(state: State, study: object) -> str:
 
 
 def _print_document(content: Any, output: Literal["json", "yaml"]) -> None:
-    import yaml
-
     from study.analysis.export import json_text
+    from study.spec.yaml_document import dump
 
-    text = (
-        json_text(content)
-        if output == "json"
-        else yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-    )
+    text = json_text(content) if output == "json" else dump(content)
     print(text, end="")  # noqa: T201
 
 

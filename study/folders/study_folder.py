@@ -15,6 +15,7 @@ from cpc_core.errors import ConfigError
 from cpc_core.storage_path import StoragePath
 from study.folders.trial_folder import TrialFolder
 from study.spec.study_spec import StudySpec
+from study.spec.yaml_document import load
 
 SPEC, PROVENANCE, PREDICTION = "spec.yaml", "provenance.json", "prediction.json"
 CONTROL, JOURNAL = "control.json", "journal.log"
@@ -83,7 +84,7 @@ class StudyFolder:
         """
         path = self.path / SPEC
         try:
-            return StudySpec.model_validate(yaml.safe_load(path.read_bytes()))
+            return StudySpec.model_validate(load(path.read_bytes()))
         except FileNotFoundError as error:
             raise ConfigError(
                 f"{self} holds no study: it has no {SPEC}; "

@@ -86,7 +86,12 @@ def sentence(detail: Any) -> str:
         valid = [name.strip("' ") for name in context["expected_tags"].split(",")]
         hint = nearest(str(context["tag"]), valid)
         return f"'{context['tag']}' is not one of {', '.join(valid)}{hint}"
-    return f"{message[0].lower()}{message[1:]}, not {detail['input']!r}"
+    given = detail["input"]
+    # A dimension of a space that is neither a list nor a section is tried as a range.
+    needs_list = detail["type"] in ("tuple_type", "list_type") or detail["loc"][-1:] == ("<range>",)
+    if needs_list and isinstance(given, bool | int | float | str):
+        return f"a list is needed: write [{given}]"
+    return f"{message[0].lower()}{message[1:]}, not {given!r}"
 
 
 def _at(data: Any, path: Location) -> Any:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
-import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from cpc_core.config import Accuracy, CpcConfig, Section, TrainingConfig
@@ -24,7 +23,7 @@ from study.spec.presets import source_text
 from study.spec.resources import Resources
 from study.spec.stores import check_store
 from study.spec.validation import base_problems, cell_problems, metric_problems, space_problems
-from study.spec.yaml_document import parse
+from study.spec.yaml_document import dump, parse
 
 
 class StudySpec(Section):
@@ -78,6 +77,16 @@ class StudySpec(Section):
     URL has no password: set `PGPASSWORD`, or list it in `~/.pgpass`. It cannot be changed later,
     but `spec.yaml` in the study folder may be edited where the database has moved.
     """
+
+    @field_validator("base")
+    @classmethod
+    def _by_its_fields(cls, base: dict[str, Any]) -> dict[str, Any]:
+        """Values as their fields read them, so that `8`, `8.0` and `"8"` are one spec."""
+        try:
+            read = CpcConfig.model_validate(base).model_dump(mode="json")
+        except ValidationError:
+            return base  # What is wrong in it is found with its lines.
+        return cast(dict[str, Any], _as_read(base, read))
 
     @field_validator("store")
     @classmethod
@@ -196,9 +205,7 @@ class StudySpec(Section):
 
     def to_yaml(self) -> str:
         """Resolved spec as YAML."""
-        return yaml.safe_dump(
-            self.model_dump(mode="json", exclude={"scales"}), sort_keys=False, allow_unicode=True
-        )
+        return dump(self.model_dump(mode="json", exclude={"scales"}))
 
     @classmethod
     def load(
@@ -237,6 +244,13 @@ class StudySpec(Section):
                     return spec
                 return spec.model_copy(update={"corpus": str(Path(spec.corpus).absolute())})
         raise SpecError(document.name, sorted(problems, key=line))
+
+
+def _as_read(written: Any, read: Any) -> Any:
+    """The settings that were written, with the values that were read from them."""
+    if isinstance(written, Mapping) and isinstance(read, Mapping):
+        return {name: _as_read(value, read.get(name, value)) for name, value in written.items()}
+    return read
 
 
 def planned_pairs(spec: StudySpec) -> list[tuple[Sample, int]]:

@@ -15,27 +15,52 @@ Path = tuple[Hashable, ...]
 """Keys and indices from the root of a document to a value."""
 
 
+_NUMBER = list("-+.0123456789")
+_SCALARS = (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?[0-9]+(?:_[0-9]+)*|0o[0-7]+|0x[0-9a-fA-F]+", _NUMBER),
+    (
+        "float",
+        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)"
+        r"|\.(?:nan|NaN|NAN)",
+        _NUMBER,
+    ),
+)
+"""Plain scalars of YAML 1.2's core schema (10.3.2): tag, form and first characters.
+
+Beyond it, `_` may group the digits of a whole number: `400_000`.
+"""
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's plain scalars: `1e-4` is a number, `no` is a word."""
+    """YAML 1.2's plain scalars: `1e-4` and `0100` are numbers; `no`, `1:30` and dates are words."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML reads the table from the class
-        first: [
-            (tag, pattern)
-            for tag, pattern in resolvers
-            if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:float")
-        ]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        "<": yaml.SafeLoader.yaml_implicit_resolvers["<"]
     }
 
 
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
+class _Dumper(yaml.SafeDumper):
+    """Writer of what `_Loader` reads: words that it or YAML 1.1 take for more are quoted."""
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][-+]?\d+)?$"),
-    list("-+.0123456789"),
-)
+for _tag, _form, _first in _SCALARS:
+    for _class in (_Loader, _Dumper):
+        _pattern = re.compile(rf"^(?:{_form})$")
+        _class.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _pattern, _first)
+
+
+def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
+    """Whole number; one that begins with a zero is decimal, where YAML 1.1 takes it for octal."""
+    text = str(loader.construct_scalar(node))
+    try:
+        return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+    except ValueError as error:  # of more digits than Python converts
+        raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from error
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 
 
 @dataclass(frozen=True)
@@ -144,6 +169,20 @@ def value_of(text: str, place: str) -> Any:
         return yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise ConfigError(f"{place}: the value is not YAML ({_problem(error)})") from None
+
+
+def load(text: str | bytes) -> Any:
+    """Content of a YAML document.
+
+    Raises:
+        yaml.YAMLError: It is none.
+    """
+    return yaml.load(text, _Loader)
+
+
+def dump(content: Any) -> str:
+    """Writes plain values as YAML that `load`, and readers of YAML 1.1, read back unchanged."""
+    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 def parse(text: str, name: str) -> Document:

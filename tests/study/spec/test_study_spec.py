@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from cpc_core.adversary.base import SizedAdversary
 from cpc_core.adversary.fgsm import Fgsm
@@ -14,7 +15,7 @@ from study.analysis.published import TABLE_1
 from study.spec.messages import SpecError
 from study.spec.presets import preset_names, scales
 from study.spec.study_spec import StudySpec
-from study.spec.yaml_document import parse
+from study.spec.yaml_document import dump, load, parse
 from tests.helpers.specs import problems, written
 
 
@@ -123,18 +124,95 @@ def test_a_missing_file_proposes_the_nearest_preset() -> None:
         StudySpec.load("dem")
 
 
-def test_numbers_and_words_are_those_of_yaml_1_2() -> None:
-    data = parse("a: 1e-4\nb: no\nc: 2E5\nd: true\ne: .5\nf: 12\ng: none\nh: 0x10\n", "x").data
-    assert data == {
-        "a": 1e-4,
-        "b": "no",
-        "c": 2e5,
-        "d": True,
-        "e": 0.5,
-        "f": 12,
-        "g": "none",
-        "h": 16,
-    }
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-4", 1e-4),
+        ("2E5", 2e5),
+        (".5", 0.5),
+        ("0x10", 16),
+        ("0o17", 15),
+        ("0100", 100),
+        ("-08", -8),
+        ("True", True),
+        ("no", "no"),
+        ("On", "On"),
+        ("none", "none"),
+        ("~", None),
+        ("1:30", "1:30"),
+        ("190:20:30.15", "190:20:30.15"),
+        ("1_000", 1000),
+        ("0b11", "0b11"),
+        ("2024-01-01", "2024-01-01"),
+        ("2001-12-14t21:59:43.10-05:00", "2001-12-14t21:59:43.10-05:00"),
+        ("=", "="),
+    ],
+)
+def test_plain_scalars_are_those_of_yaml_1_2(text: str, value: object) -> None:
+    (read,) = parse(f"a: {text}\n", "x").data.values()
+    assert (read, type(read)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    "value", ["1e5", "0o17", "0100", "1:30", "no", "2024-01-01", "~", "", "1_000", 8, 8.0, 1e-5]
+)
+def test_what_is_written_is_read_back_by_readers_of_both_versions(value: object) -> None:
+    for read in (load(dump({"a": value})), yaml.safe_load(dump({"a": value}))):
+        assert (read["a"], type(read["a"])) == (value, type(value))
+
+
+def test_a_name_that_looks_like_a_number_survives_the_study_folder(tmp_path: Path) -> None:
+    spec = StudySpec.load(written(tmp_path, "name: 2024-01-01\nquestion: '1e5'\n"))
+    assert (spec.name, spec.question) == ("2024-01-01", "1e5")
+    assert StudySpec.load(written(tmp_path, spec.to_yaml())) == spec
+
+
+@pytest.mark.parametrize(
+    "forms",
+    [
+        ["base: {data: {batch_size: 8}}", "base: {data: {batch_size: 8.0}}"],
+        ["base: {data: {batch_size: 8}}", "base: {data: {batch_size: '8'}}"],
+        ["base: {objective: {temperature: 1}}", "base: {objective: {temperature: '1.0'}}"],
+        ["base: {negatives: {share_over_k: true}}", "base: {negatives: {share_over_k: yes}}"],
+        ["space: {batch_size: [8, 16]}", "space: {batch_size: ['8', 16.0]}"],
+        ["space: {temperature: [0.1, 1]}", "space: {temperature: ['0.1', 1.0]}"],
+        ["space: {share_over_k: [true, false]}", "space: {share_over_k: [on, off]}"],
+        ["seeds: [1]", "seeds: ['1']"],
+    ],
+)
+def test_one_value_is_one_hash_in_every_form(tmp_path: Path, forms: list[str]) -> None:
+    one, other = (StudySpec.load(written(tmp_path, f"name: a\n{form}\n")) for form in forms)
+    assert one.hash == other.hash
+    assert one.to_yaml() == other.to_yaml()
+    changed = StudySpec.load(written(tmp_path, "name: a\nbase: {data: {batch_size: 4}}\n"))
+    assert changed.hash != one.hash
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seeds: 3", "my.yaml:2: seeds: a list is needed: write [3]"),
+        (
+            "space: {temperature: 0.5}",
+            "my.yaml:2: space.temperature: a list is needed: write [0.5]",
+        ),
+        ("space: {loss: bce}", "my.yaml:2: space.loss: a list is needed: write [bce]"),
+        (
+            "space: {batch_size: [8, '8']}",
+            "my.yaml:2: space.batch_size: a value is listed twice: [8, 8]",
+        ),
+        ("space: {5: [1]}", "my.yaml:2: space.5: input should be a valid string, not 5"),
+    ],
+)
+def test_a_value_of_the_wrong_form_is_told_with_the_right_one(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    assert problems(tmp_path, f"name: a\n{text}\n") == [message]
+
+
+def test_a_number_of_too_many_digits_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"my\.yaml: not YAML: line 2, column 9"):
+        StudySpec.load(written(tmp_path, f"name: a\nseeds: [{'9' * 5000}]\n"))
 
 
 def test_a_pruner_needs_something_to_judge_before_the_end(tmp_path: Path) -> None:
