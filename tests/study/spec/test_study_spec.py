@@ -156,12 +156,12 @@ def test_plain_scalars_are_those_of_yaml_1_2(text: str, value: object) -> None:
 @pytest.mark.parametrize(
     "value", ["1e5", "0o17", "0100", "1:30", "no", "2024-01-01", "~", "", "1_000", 8, 8.0, 1e-5]
 )
-def test_what_is_written_is_read_back_by_readers_of_both_versions(value: object) -> None:
+def test_readers_of_both_versions_read_back_what_is_written(value: object) -> None:
     for read in (load(dump({"a": value})), yaml.safe_load(dump({"a": value}))):
         assert (read["a"], type(read["a"])) == (value, type(value))
 
 
-def test_a_name_that_looks_like_a_number_survives_the_study_folder(tmp_path: Path) -> None:
+def test_a_name_like_a_date_survives_being_written(tmp_path: Path) -> None:
     spec = StudySpec.load(written(tmp_path, "name: 2024-01-01\nquestion: '1e5'\n"))
     assert (spec.name, spec.question) == ("2024-01-01", "1e5")
     assert StudySpec.load(written(tmp_path, spec.to_yaml())) == spec
