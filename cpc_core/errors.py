@@ -36,6 +36,12 @@ class CorpusError(CpcError):
     exit_code = 3
 
 
+class TableError(CorpusError):
+    """A table or a folder of recordings that cannot be understood."""
+
+    exit_code = 2
+
+
 class StorageError(CorpusError):
     """A path that cannot be written, or whose file system does not answer."""
 

@@ -4,7 +4,8 @@ corpus/
   manifest.json            a `Manifest`; its hash is part of every trial's identity
   train-00000.parquet …    row groups of `ROW_GROUP_CLIPS` clips, one split a shard
   dev-00000.parquet …
-  rejected.csv, notes.csv  recordings that the import refused, and those that it repaired
+  rejected.csv, notes.csv  recordings that the import refused, and those that it repaired or read
+                           in another way than they are written
 
 The audio is int16 PCM, uncompressed, in a binary column (Parquet would store int16 lists as int32).
 Measured on 93 minutes of speech, music and sounds as 561 clips of 10 s, one core, from the file to
@@ -70,6 +71,9 @@ CLIP_SCHEMA = pa.schema(
         _column("source", pa.string(), "where it came from, in the words of labels.csv"),
         _column("license", pa.string()),
         _column("start_s", pa.float64(), "where the clip begins in its recording"),
+        _column("fold", pa.string(), "of a published cross-validation, empty without one"),
+        _column("task", pa.string(), "task of the label, empty where there is one task"),
+        _column("target", pa.string(), "value to predict, as the table writes it"),
     ]
 )
 """Columns of a shard. Their texts are stored in every shard, so they are part of its hash."""
@@ -165,6 +169,9 @@ class Manifest(_Frozen):
 
     shards: tuple[Shard, ...]
 
+    ignored: dict[str, int] = Field(default={})
+    """Files below the source that no entry names, by their ending: no part of the corpus."""
+
     @property
     def label_names(self) -> tuple[str, ...]:
         """Every label of the corpus, sorted: the columns of a probe's targets."""
@@ -172,11 +179,13 @@ class Manifest(_Frozen):
 
     @property
     def hash(self) -> str:
-        """SHA-256 over the canonical JSON without the name.
+        """SHA-256 over the canonical JSON without the name and what was ignored.
 
         It covers the shards' own hashes, so it identifies the content to the byte.
         """
         content = json.dumps(
-            self.model_dump(mode="json", exclude={"name"}), sort_keys=True, separators=(",", ":")
+            self.model_dump(mode="json", exclude={"name", "ignored"}),
+            sort_keys=True,
+            separators=(",", ":"),
         )
         return hashlib.sha256(content.encode()).hexdigest()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.importing.run import import_folder
-from cpc_core.corpus.manifest import CORPUS_SCHEMA, MANIFEST_NAME, ImportOptions
+from cpc_core.corpus.manifest import CLIP_SCHEMA, CORPUS_SCHEMA, MANIFEST_NAME, ImportOptions
 from cpc_core.errors import CorpusError, StorageError
 
 SAMPLE_NAME = "sample"
@@ -71,7 +71,8 @@ def _cache() -> Path:
 
 
 def _content_hash() -> str:
-    digest = hashlib.sha256(f"{CORPUS_SCHEMA} {SAMPLE_OPTIONS.model_dump_json()}".encode())
+    columns = f"{CORPUS_SCHEMA} {CLIP_SCHEMA.names}"
+    digest = hashlib.sha256(f"{columns} {SAMPLE_OPTIONS.model_dump_json()}".encode())
     for path in sorted(path for path in SAMPLE_FOLDER.rglob("*") if path.is_file()):
         digest.update(path.relative_to(SAMPLE_FOLDER).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:12]

@@ -29,6 +29,7 @@ from cpc_core.corpus.importing.splits import with_splits
 from cpc_core.corpus.manifest import SHARD_BYTES, ImportOptions
 from cpc_core.corpus.pcm import BYTES_PER_SAMPLE
 from cpc_core.corpus.sources.detect import open_source
+from tests.helpers.recordings import recordings
 
 RATE, CLIP_S = 44_100, 10
 
@@ -161,7 +162,7 @@ def on_all_cpus(folder: Path) -> None:
 
 
 def _require_parts(source: Path, parts: int) -> None:
-    entries = with_splits(list(open_source(source).entries()), OPTIONS.dev_fraction, OPTIONS.seed)
+    entries = with_splits(recordings(source), OPTIONS.dev_fraction, OPTIONS.seed)
     if (planned := len(list(plan_parts(source, entries, OPTIONS)))) != parts:
         raise RuntimeError(f"{source} is divided into {planned} parts, {parts} were to be measured")
 

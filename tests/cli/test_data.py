@@ -71,15 +71,15 @@ def test_groups_in_several_splits_are_reported(home: Path) -> None:
 @pytest.mark.parametrize(
     ("labels", "arguments", "code", "message"),
     [
-        (None, "--kind labels", 3, "has no labels.csv or labels.parquet"),
-        ("path,name\ndog/0.wav,dog\n", "", 3, "has neither a column label nor a column tags"),
+        (None, "--kind labels", 3, "has no labels.csv or labels.tsv or labels.parquet"),
+        ("path,name\ndog/0.wav,dog\n", "", 2, "has neither a column label nor a column tags"),
         (
             "path,label,split\ndog/0.wav,dog,validation\n",
             "",
-            3,
+            2,
             "line 2: unknown split 'validation': use one of train, dev, test",
         ),
-        (None, "--kind fsd50k", 2, "fsd50k"),
+        (None, "--kind gtzan", 2, "gtzan"),
         (None, "--clip-s 0.01", 2, "clip_s 0.01: Input should be greater than or equal to 0.06"),
         (None, "--dev-fraction 1", 2, "dev_fraction 1.0: Input should be less than 1"),
         (None, "--tasks -1", 2, "--tasks"),
@@ -104,3 +104,37 @@ def test_an_impossible_import_is_one_sentence(
     assert message in " ".join(result.err.split())
     assert "Traceback" not in result.err
     assert sorted(path.name for path in home.iterdir()) == ["occupied", "s"]
+
+
+@pytest.mark.parametrize(
+    ("source", "out", "message"),
+    [
+        ("", "c", "source is empty: name a folder"),
+        (" ", "c", "source is empty: name a folder"),
+        ("s", "", "--out is empty: name a folder"),
+    ],
+)
+def test_an_empty_argument_is_wrong_usage(home: Path, source: str, out: str, message: str) -> None:
+    """A script with a variable that is not set would import the current folder."""
+    result = cpc("data", "import", source, "--out", out, cwd=home, code=2)
+    assert message in result.err
+    assert sorted(path.name for path in home.iterdir()) == ["s"]
+
+
+def test_a_table_that_is_wrong_is_wrong_input(home: Path) -> None:
+    (home / "s" / "labels.csv").write_text("path,label\ndog/0.wav,Child speech, kid speaking\n")
+    result = cpc("data", "import", "s", "--out", "c", cwd=home, code=2)
+    assert "line 2: 3 fields where the header has 2: put quotes around" in result.err
+
+
+def test_an_import_says_what_it_left_out_and_reads_so(home: Path) -> None:
+    (home / "s" / "dog" / "about.txt").touch()
+    (home / "s" / "cat.csv").touch()
+    result = cpc("data", "import", "s", "--out", "c", "--clip-s", "0.5", cwd=home)
+    for sentence in (
+        "files left out by their endings: 1 .csv, 1 .txt",
+        "tables that were not used: cat.csv",
+        "every recording has the label 'dog'",
+    ):
+        assert sentence in result.err
+    assert "left out: 1 .csv, 1 .txt" in cpc("data", "info", "c", cwd=home).err

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 import os
 import shutil
 from pathlib import Path
@@ -19,7 +18,13 @@ from cpc_core.corpus.manifest import CLIP_SCHEMA, ImportOptions, Totals
 from cpc_core.corpus.sources.detect import open_source
 from cpc_core.errors import CorpusError
 from cpc_core.storage_path import StoragePath
-from tests.helpers.recordings import awkward_recordings, noise, write_labels, write_recording
+from tests.helpers.recordings import (
+    awkward_recordings,
+    listed,
+    noise,
+    write_labels,
+    write_recording,
+)
 
 SHORT = ImportOptions(clip_s=0.5)
 
@@ -30,11 +35,6 @@ def rows_of(corpus: Path | StoragePath) -> list[dict[str, object]]:
         for shard in sorted(Path(corpus).glob("*.parquet"))
         for row in pq.read_table(shard).to_pylist()
     ]
-
-
-def listed(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def one_recording(
@@ -59,6 +59,9 @@ def test_a_row_has_the_recording_and_its_row_of_labels_csv(tmp_path: Path) -> No
         "split": "test",
         "group": "kit 1",
         "source": "a shelf",
+        "fold": "2",
+        "task": "drums",
+        "target": "36",
     }
     write_labels(tmp_path / "s", [label | {"license": "CC0-1.0", "unknown": "ignored"}])
     summary = import_folder(tmp_path / "s", tmp_path / "c", SHORT)
@@ -75,8 +78,16 @@ def test_a_row_has_the_recording_and_its_row_of_labels_csv(tmp_path: Path) -> No
         "source": "a shelf",
         "license": "CC0-1.0",
         "start_s": 0.0,
+        "fold": "2",
+        "task": "drums",
+        "target": "36",
     }
-    assert summary == ImportSummary(Corpus.open(tmp_path / "c"), kept=0, divided_groups=0)
+    assert summary == ImportSummary(
+        Corpus.open(tmp_path / "c"),
+        kept=0,
+        divided_groups=0,
+        remarks=("no training clips came out: the corpus can be probed, not trained on",),
+    )
     assert summary.corpus.manifest.totals == Totals(recordings=1, rejected=0, noted=0, audio_s=0.5)
     assert summary.corpus.manifest.rows == {"test": 1}
 

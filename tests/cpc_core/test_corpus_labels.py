@@ -5,13 +5,9 @@ from pathlib import Path
 import pytest
 
 from cpc_core.corpus.importing.splits import with_splits
-from cpc_core.corpus.sources.detect import open_source
 from cpc_core.corpus.sources.entry import Entry
 from cpc_core.errors import CorpusError
-
-
-def entries_of(path: Path) -> list[Entry]:
-    return list(open_source(path).entries())
+from tests.helpers.recordings import recordings
 
 
 def write(folder: Path, text: str) -> Path:
@@ -20,14 +16,14 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_a_row_with_only_a_path_and_tags(tmp_path: Path) -> None:
-    (entry,) = entries_of(write(tmp_path, "path,tags\nx/a.wav,b| a |b|\n"))
+    (entry,) = recordings(write(tmp_path, "path,tags\nx/a.wav,b| a |b|\n"))
     assert entry == Entry(
         path=Path("x/a.wav"), label="", tags=("a", "b"), split=None, group="x/a.wav"
     )
 
 
 def test_a_byte_order_mark_and_quotes_are_understood(tmp_path: Path) -> None:
-    (entry,) = entries_of(write(tmp_path, '\ufeffpath,label\n"a, b.wav","say ""hi"""\n'))
+    (entry,) = recordings(write(tmp_path, '\ufeffpath,label\n"a, b.wav","say ""hi"""\n'))
     assert (entry.path, entry.label) == (Path("a, b.wav"), 'say "hi"')
 
 
@@ -47,7 +43,7 @@ def test_a_byte_order_mark_and_quotes_are_understood(tmp_path: Path) -> None:
         ("path,label\n/etc/a.wav,x\n", "line 2: path '/etc/a.wav' is not a path below"),
         ("path,label\n,x\n", "line 2: path '' is not a path below"),
         ("path,label,start_s\na.wav,x,1:30\n", "line 2: start_s '1:30' is not a number of seconds"),
-        ("path,label,end_s\na.wav,x,nan\n", "line 2: end_s 'nan' is not a number of seconds"),
+        ("path,label,end_s\na.wav,x,inf\n", "line 2: end_s 'inf' is not a number of seconds"),
         ("path,label,start_s,end_s\na.wav,x,3,2\n", "line 2: end_s 2 is not after start_s 3"),
     ],
 )
@@ -55,7 +51,7 @@ def test_an_unusable_labels_csv_is_one_sentence_with_its_place(
     tmp_path: Path, text: str, message: str
 ) -> None:
     with pytest.raises(CorpusError) as error:
-        entries_of(write(tmp_path, text))
+        recordings(write(tmp_path, text))
     assert message in str(error.value)
     assert str(tmp_path / "labels.csv") in str(error.value)
 
@@ -63,14 +59,14 @@ def test_an_unusable_labels_csv_is_one_sentence_with_its_place(
 def test_a_labels_csv_that_is_not_utf_8_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_bytes(b"path,label\n\xff\xfe.wav,x\n")
     with pytest.raises(CorpusError, match="cannot be read as UTF-8 CSV"):
-        entries_of(tmp_path)
+        recordings(tmp_path)
 
 
 def test_a_missing_and_an_empty_folder_are_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="there is no folder"):
-        entries_of(tmp_path / "missing")
+        recordings(tmp_path / "missing")
     with pytest.raises(CorpusError, match=r"has neither a labels\.csv nor audio files"):
-        entries_of(tmp_path)
+        recordings(tmp_path)
 
 
 def entries(groups: list[str]) -> list[Entry]:

@@ -21,7 +21,7 @@ from cpc_core.corpus.importing.run import import_source, in_this_process
 from cpc_core.corpus.importing.workspace import Workspace
 from cpc_core.corpus.manifest import ImportOptions
 from cpc_core.corpus.sources.detect import open_source
-from cpc_core.corpus.sources.entry import Entry
+from cpc_core.corpus.sources.entry import Entry, Remark
 from cpc_core.errors import CorpusError, StorageError
 from tests.helpers.imports import OPTIONS, SMALL_SHARDS, content, imported
 from tests.helpers.recordings import noise, write_recording
@@ -145,7 +145,7 @@ class Overtaken:
     folder: Path
     out: Path
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[Entry | Remark]:
         import_source(open_source(self.folder), self.out, ImportOptions(clip_s=0.08))
         return open_source(self.folder).entries()
 

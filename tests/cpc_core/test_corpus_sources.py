@@ -19,7 +19,7 @@ from cpc_core.corpus.sources.esc50 import Esc50
 from cpc_core.corpus.sources.folder import ClassFolders
 from cpc_core.corpus.sources.table import LabelTable
 from cpc_core.errors import ConfigError, CorpusError
-from tests.helpers.recordings import noise, write_recording
+from tests.helpers.recordings import noise, recordings, write_recording
 
 CLASSES = """index,mid,display_name
 0,/m/09x0r,"Speech"
@@ -45,7 +45,7 @@ def audioset(folder: Path, train: str = TRAIN, evaluation: str = "") -> Path:
 
 
 def entries_of(path: Path) -> dict[str, Entry]:
-    return {entry.group: entry for entry in open_source(path).entries()}
+    return {entry.group: entry for entry in recordings(path)}
 
 
 def test_an_audioset_segment_has_class_names_and_a_group(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ ESC50 = """filename,fold,target,category,esc10,src_file,take
 def test_esc50_is_read_from_its_own_table(tmp_path: Path) -> None:
     (tmp_path / "meta").mkdir()
     (tmp_path / "meta" / "esc50.csv").write_text(ESC50)
-    dog, cow = open_source(tmp_path).entries()
+    dog, cow = recordings(tmp_path)
     assert dog == Entry(
         path=Path("audio/1-100032-A-0.wav"),
         label="dog",
@@ -153,12 +153,12 @@ def test_esc50_is_read_from_its_own_table(tmp_path: Path) -> None:
         group="freesound 100032",
         source="ESC-50 fold 1, freesound 100032",
         license="CC-BY-NC-3.0",
+        fold="1",
+        target="0",
     )
-    assert cow.tags == ("cow",)
+    assert (cow.tags, cow.fold, cow.split) == (("cow",), "5", "test")
     (tmp_path / "meta" / "esc50.csv").write_text("filename,fold\na.wav,1\n")
-    with pytest.raises(
-        CorpusError, match=r"esc50\.csv has no column category, only filename, fold"
-    ):
+    with pytest.raises(CorpusError, match=r"esc50\.csv has no column target, only filename, fold"):
         entries_of(tmp_path)
 
 
@@ -179,12 +179,8 @@ def test_a_parquet_table_equals_a_csv(tmp_path: Path) -> None:
         Entry(Path("x.wav"), "", ("a", "b"), "train", "x.wav", 0.5, 2.0),
         Entry(Path("y.wav"), "", ("c",), "test", "y.wav"),
     ]
-    assert (
-        list(open_source(csv.parent).entries())
-        == list(open_source(parquet.parent).entries())
-        == expected
-    )
-    assert list(open_source(parquet).entries()) == expected
+    assert recordings(csv.parent) == recordings(parquet.parent) == expected
+    assert recordings(parquet) == expected
 
 
 def test_a_table_that_is_no_parquet_is_one_sentence(tmp_path: Path) -> None:
@@ -239,15 +235,15 @@ def test_a_new_format_is_one_class_and_one_line(
 
 def test_an_unknown_kind_is_an_error_with_the_kinds(tmp_path: Path) -> None:
     with pytest.raises(
-        ConfigError, match="unknown kind of source 'fsd50k': use one of labels, audioset, esc50"
+        ConfigError, match="unknown kind of source 'gtzan': use one of labels, audioset, esc50"
     ):
-        open_source(tmp_path, "fsd50k")
+        open_source(tmp_path, "gtzan")
 
 
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("labels", "has no labels.csv or labels.parquet: add one"),
+        ("labels", "has no labels.csv or labels.tsv or labels.parquet: add one"),
         ("audioset", r"there is no file .*class_labels_indices\.csv"),
         ("esc50", r"there is no file .*esc50\.csv"),
     ],

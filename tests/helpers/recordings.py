@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.importing.run import import_folder
 from cpc_core.corpus.manifest import ImportOptions
+from cpc_core.corpus.sources.detect import open_source
+from cpc_core.corpus.sources.entry import Entry
 from tests.helpers.shared_data import shared_file
 
 
@@ -22,6 +24,11 @@ def awkward_recordings(folder: Path) -> Path:
     with tarfile.open(shared_file("data/nasty.tar.gz")) as archive:
         archive.extractall(folder, filter="data")
     return folder / "nasty"
+
+
+def recordings(path: Path) -> list[Entry]:
+    """Entries of the source at a path, without its remarks."""
+    return [entry for entry in open_source(path).entries() if isinstance(entry, Entry)]
 
 
 def noise(seconds: float, seed: int = 0, rate: int = 16_000) -> NDArray[np.float32]:
@@ -85,3 +92,9 @@ def noise_corpus(
     write_labels(folder / "source", rows)
     summary = import_folder(folder / "source", folder / "corpus", ImportOptions(clip_s=clip_s))
     return summary.corpus
+
+
+def listed(path: Path) -> list[dict[str, str]]:
+    """Rows of rejected.csv or notes.csv."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))

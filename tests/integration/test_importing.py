@@ -12,11 +12,10 @@ from cpc_core.corpus.importing.parts import plan_parts
 from cpc_core.corpus.importing.run import import_folder
 from cpc_core.corpus.importing.splits import with_splits
 from cpc_core.corpus.importing.workspace import Workspace
-from cpc_core.corpus.sources.detect import open_source
 from cpc_core.storage_path import StoragePath
 from tests.helpers.imports import OPTIONS, content, imported
 from tests.helpers.processes import Marked
-from tests.helpers.recordings import noise, write_recording
+from tests.helpers.recordings import noise, recordings, write_recording
 
 RECORDINGS = 24
 
@@ -71,7 +70,7 @@ def test_an_import_killed_on_ray_resumes(
 
 def test_a_task_that_cannot_write_says_so_instead_of_failing(tmp_path: Path, source: Path) -> None:
     work = Workspace(StoragePath.of(tmp_path / "c"))
-    entries = with_splits(list(open_source(source).entries()), 0.0, 0)
+    entries = with_splits(recordings(source), 0.0, 0)
     (part,) = plan_parts(source, entries, OPTIONS)
     work.add(part)
     (tmp_path / ".c.importing" / "corpus").write_text("in the way")

@@ -82,7 +82,7 @@ class _PartWriter:
     def add(self, entry: Entry) -> None:
         """Writes the clips of one entry, or records the reason for its rejection."""
         path = printable(entry.path)
-        notes: dict[str, None] = {}
+        notes = dict.fromkeys([entry.note] if entry.note else ())
         end_s = None
         try:
             for clip in cut_clips(self.part.folder, entry, self.part.options):
@@ -99,6 +99,8 @@ class _PartWriter:
             )
             if end_s is None:
                 cause = error.__cause__ if error.__cause__ is not None else error
+                reason = "; ".join((reason, *notes))
+                notes.clear()
                 self.rejected.append(
                     Rejection(path=path, reason=reason, exception=type(cause).__name__)
                 )
@@ -122,6 +124,9 @@ class _PartWriter:
                 "source": entry.source,
                 "license": entry.license,
                 "start_s": clip.start_s,
+                "fold": entry.fold,
+                "task": entry.task,
+                "target": entry.target,
             }
         )
         self.label_rows.update(entry.tags)

@@ -12,9 +12,10 @@ from typing import TypeAlias
 
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.importing.clips import clip_samples
+from cpc_core.corpus.importing.listing import Listing
 from cpc_core.corpus.importing.part_import import import_part
 from cpc_core.corpus.importing.parts import plan_parts
-from cpc_core.corpus.importing.splits import groups_in_several_splits, with_splits
+from cpc_core.corpus.importing.splits import groups_in_several_splits
 from cpc_core.corpus.importing.workspace import PartResult, Workspace, storage_errors
 from cpc_core.corpus.manifest import MANIFEST_NAME, SPLITS, ImportOptions, Manifest, Totals
 from cpc_core.corpus.sources.detect import open_source
@@ -49,11 +50,13 @@ class ImportSummary:
         corpus: The imported corpus.
         kept: Entries that an earlier, interrupted import had finished.
         divided_groups: Groups in more than one split, because the source names the splits so.
+        remarks: What the user should know of the source, one sentence each.
     """
 
     corpus: Corpus
     kept: int
     divided_groups: int
+    remarks: tuple[str, ...]
 
 
 def import_folder(
@@ -92,7 +95,8 @@ def import_source(
     work = Workspace(StoragePath.of(out))
     with storage_errors(work.target):
         _require_new_target(work, overwrite)
-    entries = with_splits(list(source.entries()), options.dev_fraction, options.seed)
+    listing = Listing.of(source, options, work)
+    entries = listing.entries
     total, divided = len(entries), groups_in_several_splits(entries)
     done = 0
 
@@ -107,14 +111,15 @@ def import_source(
         keys = {part.name: work.add(part) for part in plan_parts(source.folder, entries, options)}
         # Two million of them are gigabytes, and by now they are on the disk.
         del entries
+        listing.entries.clear()
         earlier = [result for name, key in keys.items() if (result := work.result(name, key))]
         kept = sum(result.recordings for result in earlier)
         run(work, list(keys), count)
         results = _collect(work, keys)
-        manifest = _manifest(source.folder.name, options, results)
+        manifest = _manifest(source.folder.name, options, results, listing.ignored)
         _require_clips(work, results)
-        _publish(work, manifest, results)
-    return ImportSummary(Corpus(work.target, manifest), kept, divided)
+        _publish(work, manifest, results, listing.notes)
+    return ImportSummary(Corpus(work.target, manifest), kept, divided, listing.remarks(manifest))
 
 
 def _require_new_target(work: Workspace, overwrite: bool) -> None:
@@ -145,7 +150,12 @@ def _collect(work: Workspace, keys: Mapping[str, str]) -> list[PartResult]:
     return results
 
 
-def _manifest(name: str, options: ImportOptions, results: Sequence[PartResult]) -> Manifest:
+def _manifest(
+    name: str,
+    options: ImportOptions,
+    results: Sequence[PartResult],
+    ignored: Mapping[str, int],
+) -> Manifest:
     shards = tuple(shard for result in results for shard in result.shards)
     rows = {split: sum(shard.rows for shard in shards if shard.split == split) for split in SPLITS}
     label_rows: Counter[str] = Counter()
@@ -165,6 +175,7 @@ def _manifest(name: str, options: ImportOptions, results: Sequence[PartResult]) 
         label_rows=dict(sorted(label_rows.items())),
         rows={split: count for split, count in rows.items() if count},
         shards=shards,
+        ignored=dict(ignored),
     )
 
 
@@ -179,11 +190,17 @@ def _require_clips(work: Workspace, results: Sequence[PartResult]) -> None:
     )
 
 
-def _publish(work: Workspace, manifest: Manifest, results: Sequence[PartResult]) -> None:
+def _publish(
+    work: Workspace,
+    manifest: Manifest,
+    results: Sequence[PartResult],
+    of_source: Sequence[tuple[str, str]],
+) -> None:
     rejected = sorted(
         (row.path, row.reason, row.exception) for result in results for row in result.rejected
     )
-    notes = sorted((row.path, row.note) for result in results for row in result.notes)
+    of_recordings = ((row.path, row.note) for result in results for row in result.notes)
+    notes = sorted((*of_source, *of_recordings))
     files = {
         MANIFEST_NAME: manifest.model_dump_json(indent=1).encode() + b"\n",
         REJECTED_NAME: _csv(("path", "reason", "exception"), rejected),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cpc_core.audio import duration_s
-from cpc_core.corpus.sources.entry import Entry
+from cpc_core.corpus.sources.entry import Entry, Remark
 from cpc_core.corpus.sources.folder import audio_files
 from cpc_core.corpus.sources.rows import read_rows, require_columns
 from cpc_core.errors import AudioError, CorpusError
@@ -54,13 +54,14 @@ class AudioSet:
         """All segment tables of a folder, or one of them."""
         return cls(path) if path.is_dir() else cls(path.parent, (path,))
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[Entry | Remark]:
         """See `Source`.
 
         Raises:
             CorpusError: Also if there is no segment table.
         """
         names = _class_names(self.folder / CLASSES_NAME)
+        yield Remark(Path(CLASSES_NAME))
         tables = self.tables or tuple(sorted(self.folder.glob(SEGMENTS_PATTERN)))
         if not tables:
             raise CorpusError(
@@ -71,6 +72,7 @@ class AudioSet:
         for path in audio_files(self.folder):
             files[path.stem].append(path)
         for table in tables:
+            yield Remark(table.relative_to(self.folder))
             for line, row in _segments(table):
                 yield self._entry(table, line, row, names, files)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cpc_core.corpus.sources.audioset import AudioSet
-from cpc_core.corpus.sources.entry import Source, SourceFormat
+from cpc_core.corpus.sources.entry import Entry, Remark, Source, SourceFormat
 from cpc_core.corpus.sources.esc50 import Esc50
+from cpc_core.corpus.sources.files import walk
 from cpc_core.corpus.sources.folder import ClassFolders
+from cpc_core.corpus.sources.published import AcousticScenes, Fsd50k, UrbanSound8K
 from cpc_core.corpus.sources.table import LabelTable
 from cpc_core.errors import ConfigError, CorpusError
 
@@ -15,6 +19,9 @@ SOURCES: dict[str, type[SourceFormat]] = {
     "labels": LabelTable,
     "audioset": AudioSet,
     "esc50": Esc50,
+    "urbansound8k": UrbanSound8K,
+    "fsd50k": Fsd50k,
+    "scenes": AcousticScenes,
     "folder": ClassFolders,
 }
 """Formats by their kind; the first that recognises a path is its own."""
@@ -24,8 +31,8 @@ def open_source(path: Path, kind: str | None = None) -> Source:
     """Opens the source at `path`: a folder, or one of the tables in it.
 
     Args:
-        path: A folder of audio, of AudioSet or of ESC-50, or one with labels.csv or labels.parquet;
-            or such a table.
+        path: A folder of audio, of a published data set, or one with labels.csv or labels.parquet;
+            or such a table. A folder around one of these and no other audio is the same.
         kind: Key of `SOURCES`; None to recognise it by its files. A table of no other format is a
             label table.
 
@@ -38,6 +45,38 @@ def open_source(path: Path, kind: str | None = None) -> Source:
         raise CorpusError(f"there is no folder or table {path}: name a folder of recordings")
     if kind is None:
         kind = next((kind for kind in SOURCES if SOURCES[kind].recognises(path)), "labels")
+        if kind == "folder" and (inner := _inner(path)) is not None:
+            return inner
     if kind not in SOURCES:
         raise ConfigError(f"unknown kind of source {kind!r}: use one of {', '.join(SOURCES)}")
     return SOURCES[kind].at(path)
+
+
+@dataclass(frozen=True)
+class Wrapped:
+    """Source in a folder that holds it and no other audio, as archives unpack.
+
+    Attributes:
+        folder: The outer folder.
+        inner: The source.
+    """
+
+    folder: Path
+    inner: Source
+
+    def entries(self) -> Iterator[Entry | Remark]:
+        """See `Source`."""
+        within = self.inner.folder.relative_to(self.folder)
+        for entry in self.inner.entries():
+            yield replace(entry, path=within / entry.path)
+
+
+def _inner(path: Path) -> Wrapped | None:
+    """The source in the only folder of audio below a folder, if its files say what it is."""
+    inner = {found.path.parts[0] for found in walk(path) if found.is_audio}
+    if len(inner) != 1 or not (folder := path / inner.pop()).is_dir():
+        return None
+    for kind, source in SOURCES.items():
+        if kind != "folder" and source.recognises(folder):
+            return Wrapped(path, source.at(folder))
+    return None

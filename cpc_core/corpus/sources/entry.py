@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from cpc_core.corpus.manifest import Split
 class Entry:
     """One recording to import, or one part of a recording.
 
+    Labels are in composed Unicode form (NFC): what looks alike is one label.
+
     Attributes:
         path: Relative to the source's folder.
         label: Primary label, empty where there is none.
@@ -24,6 +27,11 @@ class Entry:
         end_s: End of the part; None for the end of the recording.
         source: Origin of the recording, as text.
         license: Its licence.
+        fold: Fold of a published cross-validation.
+        task: Task that the label belongs to, where a data set has several.
+        target: Value to predict, as its table writes it: a class's number or a quantity.
+        note: A reading that the user should know of; it stands in notes.csv, or behind the reason
+            of a rejection.
     """
 
     path: Path
@@ -35,6 +43,28 @@ class Entry:
     end_s: float | None = None
     source: str = ""
     license: str = ""
+    fold: str = ""
+    task: str = ""
+    target: str = ""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", unicodedata.normalize("NFC", self.label))
+        tags = {unicodedata.normalize("NFC", tag) for tag in self.tags}
+        object.__setattr__(self, "tags", tuple(sorted(tags)))
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """File or folder that says something about the recordings, and is none itself.
+
+    Attributes:
+        path: Relative to the source's folder.
+        note: A reading of it that the user should know of; empty if there is nothing to say.
+    """
+
+    path: Path
+    note: str = ""
 
 
 class Source(Protocol):
@@ -44,8 +74,8 @@ class Source(Protocol):
     def folder(self) -> Path:
         """Folder to which the paths of the entries are relative."""
 
-    def entries(self) -> Iterator[Entry]:
-        """Lists the recordings, in any order.
+    def entries(self) -> Iterator[Entry | Remark]:
+        """Lists the recordings, in any order, and remarks on the files that describe them.
 
         A missing file is also an entry: the import reports it.
 

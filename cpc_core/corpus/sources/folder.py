@@ -1,28 +1,23 @@
-"""Folder of audio with one sub-folder per class, and the suffixes that count as audio."""
+"""Folder of audio with one sub-folder per class."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from cpc_core.audio import printable
-from cpc_core.corpus.sources.entry import Entry
+from cpc_core.corpus.sources.entry import Entry, Remark
+from cpc_core.corpus.sources.files import walk
+from cpc_core.corpus.sources.split_folders import split_folders
 from cpc_core.errors import CorpusError
-
-# fmt: off
-AUDIO_SUFFIXES = frozenset({
-    ".aac", ".aif", ".aiff", ".au", ".flac", ".m4a", ".mp3",
-    ".oga", ".ogg", ".opus", ".rf64", ".w64", ".wav", ".wma",
-})
-# fmt: on
-"""Files that count as recordings where no table names them; undecodable ones are reported."""
 
 
 @dataclass(frozen=True)
 class ClassFolders:
     """Every audio file below a folder, labelled with its first sub-folder if it is in one.
+
+    Folders whose names are those of splits are splits, and the others the labels.
 
     Attributes:
         folder: The folder.
@@ -46,22 +41,26 @@ class ClassFolders:
             raise CorpusError(f"{path} is a file: name a folder of recordings or a table of them")
         return cls(path)
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[Entry | Remark]:
         """See `Source`.
 
         Raises:
-            CorpusError: There is no audio.
+            CorpusError: There is no audio, or it is not clear which folders are splits.
         """
-        found = False
-        for path in audio_files(self.folder):
-            found = True
-            label = printable(Path(path.parts[0])) if len(path.parts) > 1 else ""
-            yield Entry(path, label, (label,) if label else (), None, printable(path))
-        if not found:
-            raise CorpusError(
-                f"{self.folder} has neither a labels.csv nor audio files: "
-                "put recordings into one sub-folder per class"
-            )
+        paths = list(audio_files(self.folder))
+        if not paths:
+            raise CorpusError(f"{self.folder} has {_nothing(self.folder)}")
+        splits = split_folders(paths)
+        if splits is not None:
+            yield Remark(Path(), splits.note)
+        for path in paths:
+            if splits is None:
+                name = path.parts[0] if len(path.parts) > 1 else ""
+            else:
+                name = splits.label(path)
+            label = printable(Path(name)) if name else ""
+            split = None if splits is None else splits.of(path)
+            yield Entry(path, label, (label,) if label else (), split, printable(path))
 
 
 def audio_files(folder: Path) -> Iterator[Path]:
@@ -70,15 +69,13 @@ def audio_files(folder: Path) -> Iterator[Path]:
     Raises:
         CorpusError: A folder cannot be listed.
     """
-    for parent, folders, names in os.walk(folder, onerror=_refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES:
-                yield (Path(parent) / name).relative_to(folder)
+    return (found.path for found in walk(folder) if found.is_audio)
 
 
-def _refuse(error: OSError) -> None:
-    raise CorpusError(
-        f"the folder {error.filename} cannot be listed ({error.strerror}): "
-        "change its permissions or move it away"
-    ) from error
+def _nothing(folder: Path) -> str:
+    kinds = sorted({found.kind for found in walk(folder)})
+    return (
+        "neither a labels.csv nor audio files"
+        + (f", only files of other kinds ({', '.join(kinds[:8])})" if kinds else "")
+        + ": put recordings into one sub-folder per class"
+    )

@@ -24,7 +24,7 @@ is about 50 minutes of audio, imported in less than half a minute.
 
 
 def import_(
-    source: Path,
+    source: str,
     /,
     *,
     out: Annotated[str, Parameter(name=["--out", "-o"])],
@@ -45,13 +45,15 @@ def import_(
     Parameters
     ----------
     source
-        A folder with labels.csv or labels.parquet, or such a table (path, label or labels, split,
-        start_s, end_s, …); AudioSet's or ESC-50's folder; or a folder with one sub-folder of audio
-        per class.
+        A folder with labels.csv, labels.tsv or labels.parquet, or such a table (path, label or
+        labels, split, start_s, end_s, fold, task, target, …); the folder of AudioSet, ESC-50,
+        UrbanSound8K, FSD50K or DCASE scenes; or a folder with one sub-folder of audio per class,
+        perhaps within train, valid and test. Several labels are joined by |. Links are followed.
     out
         The corpus to create: a folder, or a URI such as s3://bucket/corpus.
     kind
-        Format of the source: labels, audioset, esc50 or folder; auto recognises it by its files.
+        Format of the source: labels, audioset, esc50, urbansound8k, fsd50k, scenes or folder; auto
+        recognises it by its files.
     clip_s
         Seconds of every clip.
     long
@@ -60,7 +62,8 @@ def import_(
         Filling of shorter recordings: zeros, which take part in no number, or the recording again,
         counted as audio. loop is an older name of repeat.
     dev_fraction
-        Share of recordings held out for development where the source names no splits.
+        Share of recordings held out for development where the source names no splits; drawn among
+        those that can be used.
     seed
         Seed of the draw of that share.
     tasks
@@ -87,7 +90,10 @@ def import_(
         dev_fraction=dev_fraction,
         seed=seed,
     )
-    opened = open_source(source, None if kind == "auto" else kind)
+    for name, value in (("source", source), ("--out", out)):
+        if not value.strip():
+            raise ConfigError(f"{name} is empty: name a folder (. is this one)")
+    opened = open_source(Path(source), None if kind == "auto" else kind)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     try:
         with Progress(*columns, console=stderr, transient=True) as progress:
@@ -161,9 +167,11 @@ def print_summary(summary: ImportSummary, clip_s: float) -> None:
     if totals.rejected:
         message(f"{totals.rejected} could not be used; reasons: {folder / REJECTED_NAME}")
     if totals.noted:
-        message(f"{totals.noted} were repaired; repairs: {folder / NOTES_NAME}")
+        message(f"{totals.noted} were repaired or reinterpreted; notes: {folder / NOTES_NAME}")
     if summary.divided_groups:
         message(
             f"groups in more than one split: {summary.divided_groups}, as the source specifies; "
             "held-out clips are not unseen"
         )
+    for remark in summary.remarks:
+        message(remark)

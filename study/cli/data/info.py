@@ -47,8 +47,12 @@ def print_corpus(corpus: Corpus) -> None:
     message(f"hash {corpus.hash} (schema {manifest.schema_version})")
     message(
         f"{totals.recordings} recordings, {totals.audio_s / 60:.1f} minutes without padding; "
-        f"{totals.rejected} refused (rejected.csv), {totals.noted} repaired (notes.csv)"
+        f"{totals.rejected} refused (rejected.csv), "
+        f"{totals.noted} repaired or reinterpreted (notes.csv)"
     )
+    if manifest.ignored:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in manifest.ignored.items())
+        message(f"files of the source that were left out: {kinds}")
     options = manifest.options.model_dump(mode="json")
     message("imported with " + ", ".join(f"{name} {value}" for name, value in options.items()))
     frequent = sorted(manifest.label_rows.items(), key=lambda item: (-item[1], item[0]))
