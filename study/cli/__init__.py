@@ -15,7 +15,7 @@ from study.cli.help import ReflowedHelp
 
 HELP = (
     "Studies of Contrastive Predictive Coding of audio with an adversary.\n\n"
-    "New here? `cpc study run demo` trains eight small models on the bundled audio in minutes; "
+    "New here? `cpc study run demo` trains fifteen small models on the bundled audio in minutes; "
     "`cpc dashboard demo` shows what came of them."
 )
 

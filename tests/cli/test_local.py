@@ -20,9 +20,11 @@ TINY = (
     "--learning-rate", "0.002",
     "--set", "base.similarity.hidden=8", "--set", "base.training.report_every=10",
     "--set", "base.training.dev_clips=8", "--set", "base.optimizer.warmup_steps=5",
-    "--set", "base.adversary.warmup_steps=0", "--set", "base.training.collapse_window=100000",
+    "--set", "base.training.collapse_window=100000",
 )  # fmt: skip
-LEARNS = ("--similarity", "dot", "--temperature", "1", "--adversary", "none")
+LEARNS = (
+    "--similarity", "dot", "--temperature", "1", "--adversary", "fgsm", "--epsilon-db", "-55",
+)  # fmt: skip
 TRAIN = ("trial", "run", "--corpus", "corpus", "--steps", "20", *TINY, *LEARNS, "-o", "trial")
 LONG = (
     "trial", "run", "--corpus", "corpus", "--steps", "4000", "--adversary", "none", *TINY,

@@ -92,7 +92,7 @@ def test_a_process_exits_with_the_code_of_its_error(tmp_path: Path, debug: tuple
 
 def test_validate_says_what_a_spec_holds(tmp_path: Path) -> None:
     result = cpc("study", "validate", "demo", cwd=tmp_path)
-    assert "8 trials = 4 cells × 2 seeds" in result.err
+    assert "15 trials = 5 cells × 3 seeds" in result.err
 
 
 def test_plan_prints_cells_and_time(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_plan_prints_cells_and_time(tmp_path: Path) -> None:
     )
     lines = result.out.splitlines()
     assert lines[0] == "cell,trials,steps,seconds_per_step,minutes_per_trial"
-    assert len(lines) == 1 + 4
+    assert len(lines) == 1 + 5
     assert re.search(r"about (\d+ min )?\d+ s with 2 trials at a time", result.err)
 
 

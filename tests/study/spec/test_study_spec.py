@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -27,23 +28,22 @@ def test_every_preset_is_valid_and_has_a_question(name: str) -> None:
     assert spec.planned_trials > 0
 
 
-def test_the_demo_has_eight_trials_under_attack() -> None:
+def test_the_demo_has_four_cells_of_figure_1_and_local_negatives() -> None:
     spec = StudySpec.load("demo")
-    assert spec.planned_trials == 8
+    assert spec.planned_trials == 15
     configs = [spec.config(cell, seed) for cell in spec.space.grid() for seed in spec.seeds]
     assert {
-        (config.similarity.kind, config.objective.temperature, config.seed) for config in configs
-    } == {
-        (similarity, temperature, seed)
-        for similarity in ("dot", "nonlinear_cosine")
-        for temperature in (1.0, 0.05)
-        for seed in (0, 1)
-    }
-    attacks = {
-        (config.adversary.kind, config.adversary.epsilon_db)  # type: ignore[attr-defined]
+        (
+            config.negatives.sampling,
+            config.similarity.kind,
+            config.objective.temperature,
+            config.seed,
+        )
         for config in configs
+    } == {
+        *product(("cross",), ("dot", "nonlinear_cosine"), (1.0, 0.05), (0, 1, 2)),
+        *product(("local",), ("nonlinear_cosine",), (0.05,), (0, 1, 2)),
     }
-    assert attacks == {("fgsm", -55.0)}
 
 
 def test_every_problem_at_once_each_with_its_line(tmp_path: Path) -> None:
