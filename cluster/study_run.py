@@ -26,6 +26,7 @@ from study.folders.study_folder import StudyFolder
 from study.planning import keep_prediction
 from study.results.reader import read_study
 from study.results.records import StudyRecord
+from study.spec.objectives import require_labels
 from study.spec.study_spec import StudySpec
 from study.storage.backends import storage_errors, storage_of
 
@@ -50,7 +51,7 @@ def run_study(
         on_notice: Called in this process when the request to the study changes.
 
     Raises:
-        ConfigError: The folder holds another study.
+        ConfigError: The folder holds another study, or the corpus has no labels for the metric.
         CorpusError: The corpus is missing or damaged.
         UnreachableError: No cluster answers at the address, or the study's database does not.
         ClusterError: The cluster is too small.
@@ -59,6 +60,7 @@ def run_study(
             at the second at once. Running the study again resumes it.
     """
     corpus = open_corpus(spec.corpus)
+    require_labels(spec.objectives, corpus)
     with storage_errors(folder, storage_of(folder, spec)):
         clear_stale(folder)
         dispatcher = Dispatcher.create_or_open(folder, spec, corpus.hash, corpus.caption)

@@ -124,7 +124,7 @@ def _report(
     running: _MetricMeans,
     history: CollapseDetector,
 ) -> Report:
-    """Measures the held-out metrics, and the probe's at the end.
+    """Measures the held-out metrics, and at the end the probe's if labels allow for one.
 
     Only the first worker measures: its metrics are the trial's.
     """
@@ -153,7 +153,7 @@ def _report(
                 "dev_one_step_accuracy": attacked.one_step_accuracy,
                 "dev_attack_accuracy": attacked.attack_accuracy,
             }
-        if finished and not reason:
+        if finished and not reason and corpus.probe_task("dev") != "none":
             scores = probe(state.model, corpus, "dev", config.probe)
             metrics |= {
                 "dev_map": scores.mean_average_precision,

@@ -151,6 +151,7 @@ def reproduction(study: StudyFolder, number: int, steps: int | None) -> Reproduc
         space=SearchSpace({}),
         seeds=(config.seed,),
         sampler=GridSampler(),
+        objective=stored.objectives[0],
         resources=resources.model_copy(update=changes),
     )
     return Reproduction(

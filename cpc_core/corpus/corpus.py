@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import pyarrow as pa
 import torch
@@ -19,6 +20,12 @@ from cpc_core.corpus.row_groups import WINDOW_ROW_GROUPS, RowGroup, read_row_gro
 from cpc_core.errors import CorpusError
 from cpc_core.stateless_random import Key, Purpose, uniform_integers
 from cpc_core.storage_path import StoragePath, with_retries
+
+ProbeTask: TypeAlias = Literal["scored", "trivial", "none"]
+"""`scored` where a label is on training clips, and on some held-out clips but not on all; `trivial`
+where a label is on training clips and all held-out clips, so that any model scores 1; `none` where
+training and held-out clips share no label, so that nothing can be scored.
+"""
 
 _CLIP_COLUMNS = ["audio", "clip_id", "num_samples", "label", "labels", "group", "path"]
 
@@ -149,6 +156,27 @@ class Corpus:
             if shard.split == split
             for index, rows in enumerate(shard.row_group_rows)
         )
+
+    def probe_task(self, split: Split) -> ProbeTask:
+        """Kind of task that the labels of a split are to a probe.
+
+        Reads the labels of the split, and those of training clips up to the first that tells.
+
+        Raises:
+            CorpusError: A shard is missing or damaged.
+        """
+        held_out = Counter(label for labels in self._labels(split) for label in labels)
+        task: ProbeTask = "none"
+        for labels in self._labels("train") if held_out else ():
+            for label in held_out.keys() & {*labels}:
+                if held_out[label] < self.rows(split):
+                    return "scored"
+                task = "trivial"
+        return task
+
+    def _labels(self, split: Split) -> Iterator[list[str]]:
+        for group in self.row_groups(split):
+            yield from read_row_group(group, ["labels"])["labels"].to_pylist()
 
     def read_split(self, split: Split) -> Clips:
         """Reads a split whole into memory.

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Tag
 
 from cpc_core.config import Section
+from cpc_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from cpc_core.corpus.corpus import Corpus
 
 MEASURED_AT_EVERY_REPORT = ("dev_accuracy", "dev_ranking_accuracy", "dev_loss")
 """Metrics of every report, which a pruner can judge; those of the probe exist at the end only."""
@@ -50,3 +54,31 @@ OneOrSeveral = Annotated[
     | Annotated[tuple[ObjectiveSpec, ...], AfterValidator(_several), Tag("<several>")],
     Discriminator(_form),
 ]
+
+
+def label_notice(corpus: Corpus) -> str:
+    """Sentence on labels of a corpus that keep a probe from measuring; empty if none do."""
+    task = corpus.probe_task("dev")
+    if task == "none":
+        return f"no probe: train and dev clips of {corpus.name} share no label"
+    if task == "trivial":
+        return (
+            f"the probe tells nothing: all dev clips of {corpus.name} carry the labels that "
+            "training clips have, so every model has a dev mAP of 1"
+        )
+    return ""
+
+
+def require_labels(objectives: tuple[ObjectiveSpec, ...], corpus: Corpus) -> None:
+    """Checks that a study on `corpus` can measure what it ranks by.
+
+    Raises:
+        ConfigError: An objective is a metric of the probe, and no probe can be scored.
+    """
+    unmeasured = [each.metric for each in objectives if each.metric not in MEASURED_AT_EVERY_REPORT]
+    if unmeasured and corpus.probe_task("dev") == "none":
+        raise ConfigError(
+            f"objective.metric {unmeasured[0]} is of a probe, and train and dev clips of "
+            f"{corpus.folder} share no label: set objective.metric to "
+            f"{' or '.join(MEASURED_AT_EVERY_REPORT)}, or import labels"
+        )

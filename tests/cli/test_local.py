@@ -104,6 +104,26 @@ def test_a_trial_from_nothing_to_a_probed_export(home: Path) -> None:
     assert scores["accuracy"] == pytest.approx(row["dev_probe_accuracy"])
 
 
+def test_a_trial_on_audio_without_labels_is_trained_and_exported(home: Path) -> None:
+    for index in range(8):
+        write_tone(home / "plain" / f"{index}.wav", hz=200 + 100 * index, seconds=0.5)
+    options = ("--clip-s", "0.5", "--dev-fraction", "0.3")
+    imported = cpc("data", "import", "plain", "-o", "unlabelled", *options, cwd=home)
+    assert "no recording has a label" in imported.err
+    given = ("--corpus", "unlabelled", "--steps", "6", *TINY, *LEARNS, "-o", "plain-trial")
+    trained = cpc("trial", "run", *given, cwd=home)
+    assert "no probe: train and dev clips of plain share no label" in trained.err
+    assert "ranked by dev_accuracy instead of the probe" in trained.err
+    assert "mAP" not in trained.err
+    cpc("export", "plain-trial", "--best", "-o", "plain-model", cwd=home)
+    cpc("report", "plain-trial", "-o", "plain.html", cwd=home)
+    cpc("trial", "reproduce", "plain-trial", "0", cwd=home)
+    spec = home / "mine.yaml"
+    spec.write_text("name: mine\ncorpus: unlabelled\n")
+    refused = cpc("study", "plan", "mine.yaml", "--no-calibrate", cwd=home, code=2)
+    assert "objective.metric dev_map is of a probe" in refused.err
+
+
 def wait_for_reports(log: Path, more_than: int, process: subprocess.Popen[str]) -> None:
     """Returns once the process has logged more than that many reports."""
     deadline = time.monotonic() + 300

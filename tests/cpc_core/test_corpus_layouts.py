@@ -24,8 +24,8 @@ def splits(folder: Path) -> dict[str, tuple[str, str | None]]:
     return {str(entry.path): (entry.label, entry.split) for entry in recordings(folder)}
 
 
-def imported(tmp_path: Path) -> ImportSummary:
-    return import_folder(tmp_path / "s", tmp_path / "c", SHORT)
+def imported(tmp_path: Path, out: str = "c") -> ImportSummary:
+    return import_folder(tmp_path / "s", tmp_path / out, SHORT)
 
 
 @pytest.mark.parametrize(
@@ -295,3 +295,30 @@ def test_a_usable_recording_remains_for_training(tmp_path: Path) -> None:
 def test_an_import_without_dev_says_what_to_do(tmp_path: Path) -> None:
     tones(tmp_path / "s", "x/a.wav")
     assert [each for each in imported(tmp_path).remarks if each.startswith("no dev clips came out")]
+
+
+@pytest.mark.parametrize(
+    ("train", "dev", "task"),
+    [
+        (["dog", "cat"], ["dog", "cat"], "scored"),
+        (["dog"], ["dog", "cat"], "scored"),
+        (["dog", "cat"], ["dog", "dog"], "trivial"),
+        (["dog"], ["dog"], "trivial"),
+        (["dog"], ["cat"], "none"),
+        (["", ""], ["dog", "cat"], "none"),
+        (["dog", "cat"], ["", ""], "none"),
+        (["", ""], ["", ""], "none"),
+        (["", "x", "dog"], ["dog", "cat"], "scored"),
+    ],
+)
+def test_labels_decide_if_a_probe_can_be_scored(
+    tmp_path: Path, train: list[str], dev: list[str], task: str
+) -> None:
+    rows = ["path,label,split"]
+    for split, names in (("train", train), ("dev", dev)):
+        for number, name in enumerate(names):
+            tones(tmp_path / "s", f"{split}{number}.wav")
+            rows.append(f"{split}{number}.wav,{name},{split}")
+    (tmp_path / "s" / "labels.csv").write_text("\n".join(rows) + "\n")
+    assert imported(tmp_path).corpus.probe_task("dev") == task
+    assert imported(tmp_path, "d").corpus.probe_task("test") == "none"

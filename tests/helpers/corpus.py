@@ -15,7 +15,7 @@ from tests.helpers.configs import tiny_config
 from tests.helpers.recordings import write_recording
 
 
-def tones(root: Path) -> Corpus:
+def tones(root: Path, labels: tuple[str, str] = ("low", "high")) -> Corpus:
     """Tones of two pitches in noise, 24 training and 8 development clips of 1600 samples."""
     root.mkdir()
     rng = np.random.default_rng(0)
@@ -26,7 +26,7 @@ def tones(root: Path) -> Corpus:
             1600
         )
         write_recording(root / f"{index}.wav", tone, subtype="PCM_16")
-        rows.append(f"{index}.wav,{('low', 'high')[index % 2]},{'train' if index < 24 else 'dev'}")
+        rows.append(f"{index}.wav,{labels[index % 2]},{'train' if index < 24 else 'dev'}")
     (root / "labels.csv").write_text("\n".join(rows) + "\n")
     return import_folder(root, root / "corpus", ImportOptions(clip_s=0.1)).corpus
 

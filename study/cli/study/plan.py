@@ -11,6 +11,7 @@ from study.cli.output import Output, message, next_steps, print_rows
 from study.dispatch.reuse import forecast_reuse
 from study.folders.study_folder import Prediction
 from study.planning import checkpoint_bytes, planned_cells, predicted, rungs
+from study.spec.objectives import label_notice, require_labels
 from study.spec.study_spec import StudySpec, planned_pairs
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def plan(
 
     loaded = StudySpec.load(spec, set or [], scale)
     corpus = open_corpus(loaded.corpus)
+    require_labels(loaded.objectives, corpus)
     cells = planned_cells(loaded, corpus.clip_samples, seconds_per_step if calibrate else None)
     print_rows([vars(cell) for cell in cells], output)
     cost = _cost_text(loaded, predicted(loaded, cells)) if calibrate else ""
@@ -51,6 +53,8 @@ def plan(
         reuse = forecast_reuse(target_path(None, loaded.name), configs, corpus.hash)
         if reuse.words:
             message(f"{reuse.words}: resources.share=false would train them again")
+    if notice := label_notice(corpus):
+        message(notice)
     if loaded.budget.words:
         message(f"budget: at most {loaded.budget.words}")
     for reading in loaded.readings:

@@ -22,6 +22,7 @@ from study.control.state import study_state
 from study.errors import StudyFailedError
 from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
+from study.spec.objectives import label_notice
 from study.spec.presets import scales
 from study.spec.study_spec import StudySpec
 from study.storage.backends import driver_of, storage_errors, storage_of
@@ -69,6 +70,7 @@ def resume(study: Study, /, *, address: Address = None) -> None:
 
 def _run(folder: StudyFolder, spec: StudySpec, address: str | None) -> None:
     from cluster.study_run import run_study
+    from cpc_core.corpus.sample import open_corpus
     from study.cli.progress import StudyProgress
 
     say_what_is_ignored(address)
@@ -76,6 +78,8 @@ def _run(folder: StudyFolder, spec: StudySpec, address: str | None) -> None:
         ended = read_study(folder).ended if folder.holds_study() else 0
     already = f", {ended} already ended" if ended else ""
     message(f"{spec.name}: {size_text(spec)}{already}, in {folder}")
+    if notice := label_notice(open_corpus(spec.corpus)):
+        message(notice)
     try:
         with StudyProgress(spec.reference, folder) as progress:
             record = run_study(

@@ -99,10 +99,16 @@ def run(
     from cpc_core.corpus.sample import open_corpus
     from study.cli.progress import TrialProgress
     from study.errors import StudyFailedError
+    from study.spec.objectives import label_notice
 
+    opened = open_corpus(spec.corpus)
+    if notice := label_notice(opened):
+        message(notice)
+        if opened.probe_task("dev") == "none":
+            spec = _ranked_without_labels(spec)
+            message(f"the trial is ranked by {spec.objectives[0].metric} instead of the probe")
     folder = target_path(out, spec.name)
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
-    opened = open_corpus(spec.corpus)
     with TrialProgress(folder, spec.accuracy) as progress:
         record = run_trial(
             folder, spec, opened, on_step=progress.on_step, on_report=progress.on_report
@@ -123,11 +129,13 @@ def run(
         message(f"already trained, nothing to do: {folder}{reason}")
     elif trial.reason:
         message(trial.reason)
-    message(
-        f"dev CPC accuracy {trial.metrics[f'dev_{spec.accuracy}']:.3f} · probe on dev clips: mAP "
-        f"{trial.metrics['dev_map']:.3f}, linear accuracy "
+    probed = (
+        f" · probe on dev clips: mAP {trial.metrics['dev_map']:.3f}, linear accuracy "
         f"{trial.metrics['dev_probe_accuracy']:.3f}"
+        if "dev_map" in trial.metrics
+        else ""
     )
+    message(f"dev CPC accuracy {trial.metrics[f'dev_{spec.accuracy}']:.3f}{probed}")
     next_steps(
         f"cpc report {folder} -o report.html",
         f"cpc export {folder} --best -o model",
@@ -170,3 +178,13 @@ def _single_trial(
         sampler=GridSampler(),
     )
     return spec.model_copy(update={"name": f"trial-{spec.hash}"})
+
+
+def _ranked_without_labels(spec: StudySpec) -> StudySpec:
+    """The spec of the trial, ranked by the accuracy that needs no labels."""
+    from study.spec.objectives import ObjectiveSpec
+
+    ranking = spec.accuracy == "ranking_accuracy"
+    objective = ObjectiveSpec(metric="dev_ranking_accuracy" if ranking else "dev_accuracy")
+    ranked = spec.model_copy(update={"objective": objective})
+    return ranked.model_copy(update={"name": f"trial-{ranked.hash}"})
