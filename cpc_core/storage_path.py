@@ -26,7 +26,7 @@ from urllib.parse import SplitResult, urlsplit
 import pyarrow as pa
 from pyarrow import fs
 
-from cpc_core.errors import PathError
+from cpc_core.errors import ConfigError, PathError
 
 _T = TypeVar("_T")
 
@@ -46,10 +46,16 @@ class StoragePath:
 
     @classmethod
     def of(cls, path: str | os.PathLike[str]) -> StoragePath:
-        """The path that a path or a URI names, absolute; a `file://` URI becomes a local path."""
+        """The path that a path or a URI names, absolute; a `file://` URI becomes a local path.
+
+        Raises:
+            ConfigError: It is empty, as a variable that is not set is.
+        """
         if isinstance(path, StoragePath):
             return path
         text = os.fspath(path)
+        if not text.strip():
+            raise ConfigError("a path is empty: name a folder or a URI (. is this folder)")
         if text.startswith("file://"):
             text = urlsplit(text).path
         return cls(text if "://" in text else str(Path(text).absolute()))

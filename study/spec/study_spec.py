@@ -35,7 +35,7 @@ class StudySpec(Section):
     question: str = ""
     """The question that the study answers, in one sentence."""
 
-    corpus: str = "sample"
+    corpus: str = Field(default="sample", min_length=1)
     """`sample` for the bundled audio, or the folder or URI of an imported corpus."""
 
     base: dict[str, Any] = Field(default={})

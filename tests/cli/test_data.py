@@ -107,17 +107,20 @@ def test_an_impossible_import_is_one_sentence(
 
 
 @pytest.mark.parametrize(
-    ("source", "out", "message"),
+    "arguments",
     [
-        ("", "c", "source is empty: name a folder"),
-        (" ", "c", "source is empty: name a folder"),
-        ("s", "", "--out is empty: name a folder"),
+        ("data", "import", "", "--out", "c"),
+        ("data", "import", " ", "--out", "c"),
+        ("data", "import", "s", "--out", ""),
+        ("data", "info", ""),
+        ("data", "audit", ""),
+        ("trial", "run", "--corpus", ""),
     ],
 )
-def test_an_empty_argument_is_wrong_usage(home: Path, source: str, out: str, message: str) -> None:
-    """A script with a variable that is not set would import the current folder."""
-    result = cpc("data", "import", source, "--out", out, cwd=home, code=2)
-    assert message in result.err
+def test_an_empty_argument_is_wrong_usage(home: Path, arguments: tuple[str, ...]) -> None:
+    """A script with a variable that is not set would take the current folder."""
+    result = cpc(*arguments, cwd=home, code=2)
+    assert "is empty: name a folder" in result.err or "at least 1 character" in result.err
     assert sorted(path.name for path in home.iterdir()) == ["s"]
 
 

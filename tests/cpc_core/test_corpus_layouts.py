@@ -108,8 +108,8 @@ def test_every_file_is_imported_rejected_or_counted(tmp_path: Path) -> None:
     assert summary.remarks == (
         "files left out by their endings: 1 .csv, 2 .txt, 2 hidden, 2 no ending (hidden: named "
         "with a dot)",
-        "tables that were not used: cat/meta.csv; one with the columns path and label is used if "
-        "it is named instead of the folder, or is called labels.csv",
+        "tables that were not used: cat/meta.csv; one with the columns path, label and perhaps "
+        "split is used if it is named instead of the folder, or is called labels.csv",
     )
 
 
@@ -256,6 +256,14 @@ def test_labels_that_tell_nothing_are_remarked_on(
 ) -> None:
     tones(tmp_path / "s", *paths)
     assert [each for each in imported(tmp_path).remarks if each.startswith(remark)]
+
+
+def test_lists_of_splits_that_are_not_used_are_named(tmp_path: Path) -> None:
+    tones(tmp_path / "s", "up/a.wav", "down/b.wav")
+    for name in ("testing_list.txt", "validation_list.txt", "about.txt"):
+        (tmp_path / "s" / name).write_text("up/a.wav\n")
+    (remark,) = (each for each in imported(tmp_path).remarks if each.startswith("tables"))
+    assert "not used: testing_list.txt, validation_list.txt; one with" in remark
 
 
 def test_folders_that_look_alike_are_one_label(tmp_path: Path) -> None:

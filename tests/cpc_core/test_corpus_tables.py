@@ -94,6 +94,7 @@ def test_a_table_of_tabs_may_be_called_so(tmp_path: Path) -> None:
         ("path,label,label\na.wav,x,y\n", "utf-8", "line 1: two columns are named 'label'"),
         ("path,labels,tags\na.wav,x,y\n", "utf-8", "has two columns for tags"),
         ("path label\na.wav dog\n", "utf-8", "has no column path, only path label: add it"),
+        ("a.wav,dog\nb.wav,cat\n", "utf-8", "add it to the first line, which names the columns"),
         ("path,label\na.wav,dog\nb.wav,caf\u00e9\n", "latin-1", "line 3 cannot be read as UTF-8"),
         ("path,label\na.wav,dog\n", "utf-16-le", "it holds zero bytes, as UTF-16 without"),
         ("path,label\na.wav,a|b\n", "utf-8", "line 2: label 'a|b' is more than one label"),
@@ -158,6 +159,12 @@ def test_tags_are_joined_by_bars_or_lists(tmp_path: Path, text: str, tags: tuple
     write(tmp_path, f"path,tags\na.wav,{text}\n")
     assert labels(tmp_path) == [("a.wav", tags)]
     assert remark(tmp_path) or text == "a|b"
+
+
+def test_a_label_with_a_bare_comma_is_noted(tmp_path: Path) -> None:
+    write(tmp_path, 'path,label\na.wav,"Guitar,Music"\nb.wav,"Male speech, man speaking"\n')
+    assert labels(tmp_path)[0] == ("a.wav", ("Guitar,Music",))
+    assert remark(tmp_path).startswith("has 1 values with commas or semicolons, each taken as one")
 
 
 def test_values_with_commas_are_labels_where_bars_join(tmp_path: Path) -> None:

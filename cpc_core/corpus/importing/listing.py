@@ -15,6 +15,7 @@ from cpc_core.corpus.importing.workspace import Workspace
 from cpc_core.corpus.manifest import ImportOptions, Manifest
 from cpc_core.corpus.sources.entry import Entry, Remark, Source
 from cpc_core.corpus.sources.files import HIDDEN, LINK, is_audio, walk
+from cpc_core.corpus.sources.split_folders import names_split
 from cpc_core.errors import AudioError, TableError
 
 _TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".json", ".jsonl", ".parquet", ".xls", ".xlsx"})
@@ -67,7 +68,8 @@ class Listing:
         tables: list[str] = []
         for path, kind in _others(source.folder, named, work):
             ignored[kind] += 1
-            if kind in _TABLE_SUFFIXES and len(tables) < _NAMED:
+            is_table = kind in _TABLE_SUFFIXES or (kind == ".txt" and names_split(path.stem))
+            if is_table and len(tables) < _NAMED:
                 tables.append(printable(path))
 
         def usable(entry: Entry) -> bool:
@@ -124,8 +126,8 @@ def _on_files(ignored: dict[str, int], tables: Sequence[str]) -> Iterator[str]:
         yield text + (f" ({HIDDEN}: named with a dot)" if HIDDEN in others else "")
     if tables:
         yield (
-            f"tables that were not used: {', '.join(tables)}; one with the columns path and label "
-            "is used if it is named instead of the folder, or is called labels.csv"
+            f"tables that were not used: {', '.join(tables)}; one with the columns path, label and "
+            "perhaps split is used if it is named instead of the folder, or is called labels.csv"
         )
 
 

@@ -77,7 +77,8 @@ def require_columns(path: Path, row: dict[str, Any], columns: Sequence[str]) -> 
     for name in columns:
         if name not in row:
             raise TableError(
-                f"{path} has no column {name}, only {', '.join(sorted(row)) or 'nothing'}: add it"
+                f"{path} has no column {name}, only {', '.join(sorted(row)) or 'nothing'}: add it "
+                "to the first line, which names the columns"
             )
 
 

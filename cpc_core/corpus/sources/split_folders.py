@@ -67,8 +67,9 @@ class SplitFolders:
         named = ", ".join(
             f"{name} is {split or 'train'}" for name, split in sorted(self.splits.items())
         )
+        above = "" if self.is_wrapped else ", the labels are the folders above them"
         drawn = "; dev is drawn from train" if None in self.splits.values() else ""
-        return f"the folders are splits and no labels: {named}{drawn}"
+        return f"the folders are splits and no labels: {named}{above}{drawn}"
 
 
 def split_folders(paths: Collection[Path]) -> SplitFolders | None:
@@ -92,6 +93,11 @@ def split_folders(paths: Collection[Path]) -> SplitFolders | None:
                 "labels.csv with the columns path, label and split"
             )
     return None
+
+
+def names_split(name: str) -> bool:
+    """True for a name such as `train`, `Validation` or `testing_list`."""
+    return _split(re.sub(r"[-_ ]?(list|files?)$", "", name.casefold())) is not None
 
 
 def _split(name: str) -> Split | None:

@@ -149,8 +149,8 @@ class _Rows:
             notes.append(f"has {self.lists} values in brackets, read as lists of labels")
         if self.phrases and not self.is_joined_by_bars:
             notes.append(
-                f"has {self.phrases} values with commas, each taken as one label: several are "
-                "joined by '|'"
+                f"has {self.phrases} values with commas or semicolons, each taken as one label: "
+                "several are joined by '|' in a column tags"
             )
         if self.spanning:
             notes.append(
@@ -187,6 +187,7 @@ class _Rows:
                 f"{line}: label {label!r} is more than one label: write them into a column tags, "
                 "joined by '|'"
             )
+        self.phrases += bool(_JOINED.search(label))
         start_s = self._seconds(line, row, "start_s") or 0.0
         end_s = self._seconds(line, row, "end_s")
         if end_s is not None and end_s <= start_s:

@@ -90,9 +90,8 @@ def import_(
         dev_fraction=dev_fraction,
         seed=seed,
     )
-    for name, value in (("source", source), ("--out", out)):
-        if not value.strip():
-            raise ConfigError(f"{name} is empty: name a folder (. is this one)")
+    if not source.strip():
+        raise ConfigError("the source is empty: name a folder (. is this one)")
     opened = open_source(Path(source), None if kind == "auto" else kind)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     try:

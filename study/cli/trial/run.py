@@ -150,12 +150,15 @@ def _single_trial(
     from pydantic import ValidationError
 
     from cpc_core.config import CpcConfig
+    from cpc_core.storage_path import StoragePath
     from search_spaces.samplers.grid import GridSampler
     from search_spaces.space import SearchSpace, apply
     from study.spec.messages import SpecError, validation_messages
     from study.spec.study_spec import StudySpec
     from study.spec.yaml_document import Document
 
+    if corpus is not None:
+        StoragePath.of(corpus)  # An empty one is refused.
     shaped = StudySpec.load(
         base, [*overrides, "space={}", "seeds=[0]", "sampler={kind: grid}", "claims=[]"]
     )
@@ -171,7 +174,7 @@ def _single_trial(
     spec = StudySpec(
         name="trial",
         question="How good is this one setting?",
-        corpus=corpus or shaped.corpus,
+        corpus=shaped.corpus if corpus is None else corpus,
         base=config.model_dump(mode="json", exclude={"seed"}),
         space=SearchSpace({}),
         seeds=(seed,),
