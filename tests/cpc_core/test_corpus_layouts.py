@@ -1,16 +1,23 @@
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from cpc_core.corpus.audit.run import audit
+from cpc_core.corpus.corpus import Corpus
+from cpc_core.corpus.importing import shard_writer
 from cpc_core.corpus.importing.run import ImportSummary, import_folder
-from cpc_core.corpus.manifest import ImportOptions
+from cpc_core.corpus.manifest import CLIP_SCHEMA, ImportOptions
 from cpc_core.corpus.sources.detect import open_source
 from cpc_core.errors import CorpusError, TableError
 from tests.helpers.recordings import listed, noise, recordings, write_recording
 
+SHARDED = "labels.list.element"
 SHORT = ImportOptions(clip_s=0.5)
 
 
@@ -73,6 +80,15 @@ def test_splits_may_lie_below_the_classes_or_in_one_folder(tmp_path: Path) -> No
 def test_dev_is_drawn_from_train_where_no_folder_is_dev(tmp_path: Path) -> None:
     tones(tmp_path / "s", *(f"train/dog/{index}.wav" for index in range(10)), "test/dog/x.wav")
     assert imported(tmp_path).corpus.manifest.rows == {"train": 9, "dev": 1, "test": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"), [("a.wav", "name the folder that it is in"), ("a.zip", "unpack it first")]
+)
+def test_a_file_that_is_no_source_is_named(tmp_path: Path, name: str, cure: str) -> None:
+    (tmp_path / name).write_bytes(b"\0" * 100)
+    with pytest.raises(TableError, match=f"is no folder of recordings and no table: {cure}"):
+        recordings(tmp_path / name)
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
@@ -330,3 +346,23 @@ def test_labels_decide_if_a_probe_can_be_scored(
     (tmp_path / "s" / "labels.csv").write_text("\n".join(rows) + "\n")
     assert imported(tmp_path).corpus.probe_task("dev") == task
     assert imported(tmp_path, "d").corpus.probe_task("test") == "none"
+
+
+def test_a_corpus_of_before_fold_task_and_target_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tones(tmp_path / "s", "dog/1.wav", "cat/2.wav")
+    old = pa.schema([each for each in CLIP_SCHEMA if each.name not in ("fold", "task", "target")])
+    monkeypatch.setattr(shard_writer, "CLIP_SCHEMA", old)
+    small = [name for name in shard_writer._SMALL_COLUMNS if name in {*old.names, SHARDED}]
+    monkeypatch.setattr(shard_writer, "_SMALL_COLUMNS", small)
+    corpus = imported(tmp_path).corpus
+    path = tmp_path / "c" / "manifest.json"
+    content = json.loads(path.read_text())
+    del content["ignored"]
+    path.write_text(json.dumps(content))
+    assert "fold" not in pq.read_schema(tmp_path / "c" / corpus.manifest.shards[0].file).names
+    opened = Corpus.open(tmp_path / "c")
+    assert opened.hash == corpus.hash
+    assert len(opened.read_split("train")) == 1
+    assert audit(tmp_path / "c").damages == ()

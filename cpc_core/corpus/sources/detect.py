@@ -9,11 +9,11 @@ from pathlib import Path
 from cpc_core.corpus.sources.audioset import AudioSet
 from cpc_core.corpus.sources.entry import Entry, Remark, Source, SourceFormat
 from cpc_core.corpus.sources.esc50 import Esc50
-from cpc_core.corpus.sources.files import walk
+from cpc_core.corpus.sources.files import is_audio, walk
 from cpc_core.corpus.sources.folder import ClassFolders
 from cpc_core.corpus.sources.published import AcousticScenes, Fsd50k, UrbanSound8K
 from cpc_core.corpus.sources.table import LabelTable
-from cpc_core.errors import ConfigError, CorpusError
+from cpc_core.errors import ConfigError, CorpusError, TableError
 
 SOURCES: dict[str, type[SourceFormat]] = {
     "labels": LabelTable,
@@ -25,6 +25,9 @@ SOURCES: dict[str, type[SourceFormat]] = {
     "folder": ClassFolders,
 }
 """Formats by their kind; the first that recognises a path is its own."""
+
+
+_ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"})
 
 
 def open_source(path: Path, kind: str | None = None) -> Source:
@@ -39,10 +42,14 @@ def open_source(path: Path, kind: str | None = None) -> Source:
     Raises:
         ConfigError: The kind is unknown.
         CorpusError: There is nothing at `path`, or a table is missing that the kind needs.
+        TableError: `path` is a recording or an archive.
     """
     path = path.absolute()
     if not path.exists():
         raise CorpusError(f"there is no folder or table {path}: name a folder of recordings")
+    if path.is_file() and (is_audio(path) or path.suffix.lower() in _ARCHIVES):
+        cure = "name the folder that it is in" if is_audio(path) else "unpack it first"
+        raise TableError(f"{path} is no folder of recordings and no table: {cure}")
     if kind is None:
         kind = next((kind for kind in SOURCES if SOURCES[kind].recognises(path)), "labels")
         if kind == "folder" and (inner := _inner(path)) is not None:
