@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from cpc_core.config import CpcConfig, canonical_json
+from cpc_core.config import CpcConfig, canonical_json, upgraded
 from cpc_core.errors import CheckpointError
 from cpc_core.model.cpc_model import CpcModel
 from cpc_core.step import TrainState
@@ -83,23 +83,21 @@ def load_checkpoint(state: TrainState, folder: Path) -> dict[str, Any]:
 
 
 def read_config(folder: Path) -> CpcConfig:
-    """Configuration of a checkpoint or an export.
+    """Configuration of a checkpoint or an export, of this version or an earlier one.
 
     Raises:
         CheckpointError: There is no configuration, or it is not of this version.
     """
     path = folder / CONFIG_NAME
     try:
-        return CpcConfig.model_validate_json(path.read_bytes())
+        return CpcConfig.model_validate(upgraded(json.loads(path.read_bytes())))
     except OSError as error:
         raise CheckpointError(
             f"{folder} is no checkpoint or export: it has no readable {CONFIG_NAME}"
         ) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise CheckpointError(
-            f"{path} is not a configuration of this version: {first['msg']}"
-        ) from error
+    except (ValueError, AttributeError) as error:
+        first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+        raise CheckpointError(f"{path} is not a configuration of this version: {first}") from error
 
 
 def export_model(checkpoint: Path, out: Path, provenance: dict[str, Any]) -> None:

@@ -7,9 +7,10 @@ that specs validate at once.
 
 from __future__ import annotations
 
+from cpc_core.config.earlier import is_earlier, upgraded
 from cpc_core.config.network import ContextConfig, EncoderConfig, InitialisationConfig, Norm
 from cpc_core.config.objective import Accuracy, NegativesConfig, ObjectiveConfig
-from cpc_core.config.root import CpcConfig, canonical_json, signature, trajectory
+from cpc_core.config.root import CONFIG_SCHEMA, CpcConfig, canonical_json, signature, trajectory
 from cpc_core.config.training import (
     PROBE_METRICS,
     ComputeConfig,
@@ -22,6 +23,7 @@ from cpc_core.section import Section
 
 __all__ = [
     "Accuracy",
+    "CONFIG_SCHEMA",
     "ComputeConfig",
     "ContextConfig",
     "CpcConfig",
@@ -37,6 +39,8 @@ __all__ = [
     "Section",
     "TrainingConfig",
     "canonical_json",
+    "is_earlier",
     "signature",
     "trajectory",
+    "upgraded",
 ]

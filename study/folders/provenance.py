@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from cpc_core.config import CONFIG_SCHEMA
 from cpc_core.storage_path import StoragePath
 from study.folders.code_version import code_state
 from study.folders.trial_folder import PROVENANCE, TrialFolder
@@ -43,6 +44,7 @@ def collect(study: StoragePath, spec_hash: str, corpus_hash: str, corpus: str) -
     return {
         "started": _now(),
         "spec_hash": spec_hash,
+        "config_schema": CONFIG_SCHEMA,
         "corpus": corpus,
         "corpus_hash": corpus_hash,
         **_surroundings(study),

@@ -11,6 +11,7 @@ from typing import Any, cast
 import yaml
 from pydantic import ValidationError
 
+from cpc_core.config import CONFIG_SCHEMA
 from cpc_core.errors import ConfigError
 from cpc_core.storage_path import StoragePath
 from study.folders.trial_folder import TrialFolder
@@ -132,7 +133,8 @@ class StudyFolder:
         """Checks that the folder's study is of this spec and this corpus.
 
         Raises:
-            ConfigError: It is of another spec, corpus or storage backend.
+            ConfigError: It is of another spec, corpus or storage backend, or its trials are of
+                configurations that another version resolved.
         """
         stored = self.spec()
         if stored.hash != spec.hash:
@@ -141,7 +143,14 @@ class StudyFolder:
                 f"not {spec.hash}: choose another folder with -o, or restore the spec that it was "
                 f"started with{_continuation(stored, spec)}"
             )
-        stored_corpus = self.provenance()["corpus_hash"]
+        provenance = self.provenance()
+        if provenance.get("config_schema", 2) != CONFIG_SCHEMA:
+            raise ConfigError(
+                f"{self} was started by another version, whose trials are no seeds of the same "
+                "cells: it can be shown, reported and exported; choose another folder with -o to "
+                "train it again"
+            )
+        stored_corpus = provenance["corpus_hash"]
         if stored_corpus != corpus_hash:
             raise ConfigError(
                 f"{self} was started on a corpus with hash {stored_corpus[:12]}, but {spec.corpus} "

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pyarrow as pa
 from pydantic import ValidationError
 
-from cpc_core.config import PROBE_METRICS, CpcConfig, canonical_json
+from cpc_core.config import PROBE_METRICS, CpcConfig, canonical_json, is_earlier
 from cpc_core.errors import CheckpointError
 from cpc_core.evaluation.clip_scores import ClipScores, MetricsByRecording, read_by_recording
 from cpc_core.report import Report
@@ -109,8 +109,14 @@ class TrialFolder:
         """
         path = self.path / CONFIG
         try:
-            return CpcConfig.model_validate_json(path.read_bytes())
+            text = path.read_bytes()
+            return CpcConfig.model_validate_json(text)
         except (FileNotFoundError, ValidationError) as error:
+            if isinstance(error, ValidationError) and _is_of_an_earlier_version(text):
+                raise CheckpointError(
+                    f"{path} was written by an earlier version: the trial can be shown, reported "
+                    "and exported, but not trained again"
+                ) from error
             raise CheckpointError(
                 f"{path} cannot be read ({str(error).splitlines()[0]}): restore it"
             ) from error
@@ -303,3 +309,10 @@ def _line(entry: Report) -> str:
         "metrics": dict(entry.metrics),
     }
     return json.dumps(content) + "\n"
+
+
+def _is_of_an_earlier_version(text: bytes) -> bool:
+    try:
+        return is_earlier(json.loads(text))
+    except (ValueError, AttributeError, TypeError):
+        return False
