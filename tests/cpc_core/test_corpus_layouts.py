@@ -316,6 +316,12 @@ def test_a_usable_recording_remains_for_training(tmp_path: Path) -> None:
         assert summary.corpus.manifest.rows == {"train": 1, "dev": 1}
 
 
+def test_labels_that_no_training_recording_has_are_named(tmp_path: Path) -> None:
+    tones(tmp_path / "s", "train/dog/1.wav", "train/cat/1.wav", "valid/dog/1.wav", "valid/ox/1.wav")
+    (remark,) = (each for each in imported(tmp_path).remarks if each.startswith("labels"))
+    assert remark.endswith("so that no probe learns them: ox")
+
+
 def test_an_import_without_dev_says_what_to_do(tmp_path: Path) -> None:
     tones(tmp_path / "s", "x/a.wav")
     assert [each for each in imported(tmp_path).remarks if each.startswith("no dev clips came out")]

@@ -107,6 +107,11 @@ def test_only_the_table_that_is_named_is_imported(tmp_path: Path) -> None:
         ("V, 10.0, 0.0, /m/09x0r", "is not `YTID"),
         ("V, zero, 10.0, /m/09x0r", "is not `YTID"),
         ("V, nan, 10.0, /m/09x0r", "is not `YTID"),
+        (
+            'A, 0.0, 1.0, "/m/09x0r"\nV, 0.0, 1.0, "/m/09x0r\nW, 0.0, 1.0, "/m/09x0r"',
+            "line 2 cannot be read",
+        ),
+        ('A, 0.0, 1.0, /m/09x0r\nV, 0.0, 1.0, "/m/09x0r', "line 2 cannot be read"),
         ("V, 0.0, 10.0, /m/nothing", "line 1: unknown class '/m/nothing': it is not in"),
     ],
 )

@@ -41,6 +41,7 @@ def remark(folder: Path) -> str:
         ('"path","label"\n"a.wav","dog"\n"b.wav","cat"\n', "utf-8", ""),
         ("path,label,\na.wav,dog,\nb.wav,cat,\n", "utf-8", ""),
         (",path,label\n0,a.wav,dog\n1,b.wav,cat\n", "utf-8", ""),
+        ("# by hand, of May\npath,label\na.wav,dog\nb.wav,cat\n", "utf-8", ""),
         ("\n\npath,label\na.wav,dog\nb.wav,cat\n", "utf-8", ""),
         ("Path,LABEL\na.wav,dog\nb.wav,cat\n", "utf-8", ""),
         ("path;label\na.wav;dog\nb.wav;cat\n", "utf-8", "is separated by semicolons"),

@@ -34,6 +34,7 @@ class Listing:
             remark, by their ending; audio among them is of no row of a table.
         tables: The first of those files that look like tables.
         unlabelled: Number of recordings without a label.
+        unlearnable: Labels that no training recording has, sorted.
     """
 
     entries: list[Entry]
@@ -41,6 +42,7 @@ class Listing:
     ignored: dict[str, int]
     tables: list[str]
     unlabelled: int
+    unlearnable: list[str]
 
     @classmethod
     def of(cls, source: Source, options: ImportOptions, work: Workspace) -> Listing:
@@ -78,12 +80,15 @@ class Listing:
             except AudioError:
                 return False
 
+        entries = with_splits(entries, options.dev_fraction, options.seed, usable)
+        learnt = {tag for entry in entries if entry.split == "train" for tag in entry.tags}
         return cls(
-            entries=with_splits(entries, options.dev_fraction, options.seed, usable),
+            entries=entries,
             notes=[(printable(each.path), each.note) for each in remarks if each.note],
             ignored=dict(sorted(ignored.items())),
             tables=tables,
             unlabelled=sum(not entry.tags for entry in entries),
+            unlearnable=sorted({tag for entry in entries for tag in entry.tags} - learnt),
         )
 
     def remarks(self, manifest: Manifest) -> tuple[str, ...]:
@@ -91,6 +96,12 @@ class Listing:
         found = [f"{path}: {note}" if path != "." else note for path, note in self.notes]
         found += _on_files(self.ignored, self.tables)
         found += _on_labels(manifest, self.unlabelled)
+        if self.unlearnable and "train" in manifest.rows:
+            named = ", ".join(self.unlearnable[:_NAMED])
+            more = " …" if len(self.unlearnable) > _NAMED else ""
+            found.append(
+                f"labels of no training recording, so that no probe learns them: {named}{more}"
+            )
         if "train" not in manifest.rows:
             found.append("no training clips came out: the corpus can be probed, not trained on")
         elif "dev" not in manifest.rows:

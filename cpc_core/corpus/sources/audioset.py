@@ -12,7 +12,7 @@ from cpc_core.audio import duration_s
 from cpc_core.corpus.sources.entry import Entry, Remark
 from cpc_core.corpus.sources.folder import audio_files
 from cpc_core.corpus.sources.rows import read_rows, require_columns
-from cpc_core.errors import AudioError, CorpusError
+from cpc_core.errors import AudioError, CorpusError, TableError
 
 CLASSES_NAME = "class_labels_indices.csv"
 SEGMENTS_PATTERN = "*segments*.csv"
@@ -86,7 +86,7 @@ class AudioSet:
     ) -> Entry:
         video, start_s, end_s, mids = _parse_segment(line, row)
         if unknown := [mid for mid in mids if mid not in names]:
-            raise CorpusError(
+            raise TableError(
                 f"{line}: unknown class {unknown[0]!r}: it is not in {self.folder / CLASSES_NAME}"
             )
         tags = tuple(sorted({names[mid] for mid in mids}))
@@ -137,11 +137,18 @@ def _segments(table: Path) -> Iterator[tuple[str, list[str]]]:
     """Rows of a segment table, which has comments for a header and spaces after its commas."""
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, skipinitialspace=True)
-            for row in reader:
-                if row and not row[0].startswith("#"):
-                    yield f"{table}, line {reader.line_num}", row
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+            reader = csv.reader(file, skipinitialspace=True, strict=True)
+            begin = 1
+            try:
+                for row in reader:
+                    if row and not row[0].startswith("#"):
+                        yield f"{table}, line {begin}", row
+                    begin = reader.line_num + 1
+            except csv.Error as error:
+                raise TableError(
+                    f"{table}, line {begin} cannot be read ({error}): close its quote"
+                ) from error
+    except (OSError, UnicodeDecodeError) as error:
         raise CorpusError(
             f"{table} cannot be read as UTF-8 CSV ({error}): fetch it again"
         ) from error
@@ -154,7 +161,7 @@ def _parse_segment(line: str, row: Sequence[str]) -> tuple[str, float, float, li
     except ValueError:
         start_s, end_s, video, mids = 0.0, 0.0, "", ""
     if not 0 <= start_s < end_s < float("inf"):
-        raise CorpusError(
+        raise TableError(
             f"{line}: {', '.join(row)!r} is not "
             "`YTID, start_seconds, end_seconds, positive_labels`: correct the line"
         )

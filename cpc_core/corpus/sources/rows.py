@@ -33,7 +33,7 @@ class Dialect:
     Attributes:
         encoding: Name of the codec.
         separator: Character between two fields.
-        skipped: Lines before the header.
+        skipped: Lines before the header: empty ones, and comments that begin with `#`.
     """
 
     encoding: str
@@ -100,7 +100,8 @@ def dialect(path: Path) -> Dialect:
             "order mark or a spreadsheet's own format does): save it as UTF-8 with commas"
         )
     lines = start.decode(encoding, "replace").splitlines() or [""]
-    skipped = next((number for number, line in enumerate(lines) if line.strip()), 0)
+    written = (number for number, line in enumerate(lines) if line.strip()[:1] not in ("", "#"))
+    skipped = next(written, 0)
     first = lines[skipped].strip()
     if first.casefold().startswith("sep=") and first[4:] in _SEPARATORS:
         return Dialect(encoding, first[4:], skipped + 1)  # as spreadsheets write it
