@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -132,7 +133,8 @@ def evaluate(model: CpcModel, config: CpcConfig, clips: Clips, crop_samples: int
             means.append(mean_own(clean.latents.float(), own))
             weights.append(len(clean.clip_ids))
     loss, accuracy, balanced, ranking = _weighted(rows, weights)
-    spread = torch.cat(means).std(dim=0).mean().item()
+    of_clips = torch.cat(means)
+    spread = of_clips.std(dim=0).mean().item() if len(of_clips) > 1 else math.nan
     return HeldOutMetrics(loss, accuracy, balanced, ranking, spread)
 
 

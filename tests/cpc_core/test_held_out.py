@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -58,6 +59,13 @@ def test_the_exam_is_the_same_every_time(trained: tuple[CpcConfig, CpcModel]) ->
     assert evaluate(model, config, held_out(8), SAMPLES) == evaluate(
         model, config, held_out(8), SAMPLES
     )
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_clip_has_an_accuracy_and_no_spread(trained: tuple[CpcConfig, CpcModel]) -> None:
+    measured = evaluate(trained[1], trained[0], held_out(1), SAMPLES)
+    assert 0 <= measured.accuracy <= 1
+    assert math.isnan(measured.latent_spread)
 
 
 @pytest.mark.parametrize("sampling", ["local", "cross", "exclusive"])
