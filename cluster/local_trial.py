@@ -10,6 +10,7 @@ from cpc_core.corpus.corpus import Corpus
 from cpc_core.report import Report
 from cpc_core.step import StepMetrics
 from study.control.requests import ControlReader, clear_stale
+from study.control.signals import StopSignals
 from study.dispatch.dispatcher import Dispatcher
 from study.dispatch.trial_spec import TrialSpec
 from study.folders.study_folder import StudyFolder
@@ -31,6 +32,7 @@ def run_trial(
     *,
     on_step: OnStep,
     on_report: OnReport,
+    on_stopping: Callable[[], None] = lambda: None,
 ) -> StudyRecord:
     """Trains the one trial of `spec`, from its last checkpoint if there is one.
 
@@ -43,31 +45,49 @@ def run_trial(
         corpus: The opened corpus of the spec.
         on_step: Called after each optimizer step.
         on_report: Called with every entry of the metrics log.
+        on_stopping: Called once if a signal came, while the trial trains to its next report.
 
     Raises:
         ConfigError: The folder holds another study, or the corpus's clips are too short.
         CorpusError: A shard is damaged.
         CpcError: Another process is running it.
+        KeyboardInterrupt: A signal came. At the first one the trial ends at its next report, at the
+            second at once. The same call resumes it.
     """
     clear_stale(folder)
+    signals = StopSignals()
     dispatcher = Dispatcher.create_or_open(folder, spec, corpus.hash, corpus.caption)
     try:
         trial = dispatcher.ask()
         if trial is not None:
-            _train(dispatcher, trial, corpus, on_step, on_report)
+            with signals.caught():
+                _train(dispatcher, trial, corpus, signals, on_step, on_report, on_stopping)
     finally:
         dispatcher.close()
+    if signals.came:
+        raise KeyboardInterrupt
     return read_study(folder)
 
 
 def _train(
-    dispatcher: Dispatcher, trial: TrialSpec, corpus: Corpus, on_step: OnStep, on_report: OnReport
+    dispatcher: Dispatcher,
+    trial: TrialSpec,
+    corpus: Corpus,
+    signals: StopSignals,
+    on_step: OnStep,
+    on_report: OnReport,
+    on_stopping: Callable[[], None],
 ) -> None:
     """Trains until the trial ends, is cancelled, or reports to a study that is stopped."""
     control, folder = ControlReader(dispatcher.folder), dispatcher.trial_folder(trial.number)
+    stopping = False
 
     def step(taken: int, measured: StepMetrics) -> None:
+        nonlocal stopping
         on_step(trial.config, taken, measured)
+        if signals.came and not stopping:
+            stopping = True
+            on_stopping()
         requests = control.latest()
         if requests.desired == "cancel" or trial.number in requests.cancel:
             raise TrialStopped
@@ -78,7 +98,7 @@ def _train(
             if report.final:
                 dispatcher.tell(trial.number, report.final, report.metrics, report.reason)
             on_report(report)
-            if not report.final and control.latest().desired == "stop":
+            if not report.final and (signals.came or control.latest().desired == "stop"):
                 return
     except TrialStopped:
         log = folder.log()

@@ -70,12 +70,12 @@ def run_study(
                 if cluster.is_this_machine:
                     keep_prediction(folder, spec, corpus.clip_samples, seconds_per_step)
                 source = ControlSource(dispatcher.folder)
-                with cluster.connect(spec.resources), source.from_signals():
+                with cluster.connect(spec.resources), source.signals.caught():
                     # More than once only where other drivers run the study, too, and one of them
                     # leaves trials behind, or where a pause was lifted late.
                     while (first := dispatcher.wait_for_trial(source.to_end)) is not None:
                         _train(dispatcher, first, corpus, source, on_event, on_notice)
-                    if source.signalled:
+                    if source.signals.came:
                         raise KeyboardInterrupt
         finally:
             dispatcher.close()

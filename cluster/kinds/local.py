@@ -17,6 +17,7 @@ from cluster.environment import API_SERVER, AUTH_TOKEN, has_token, only_address
 from cluster.kinds.base import ray_settings
 from cluster.kinds.capacity import Capacity
 from cluster.kinds.processes import Process, await_end, descendants
+from study.control.signals import ignored_by_children
 from study.spec.resources import Resources
 
 OBJECT_STORE_BYTES = 1000 * 2**20
@@ -58,7 +59,8 @@ class LocalRay:
             try:
                 with only_address("local"), ray_settings(settings):
                     try:
-                        self._start(capacity, resources, port)
+                        with ignored_by_children():
+                            self._start(capacity, resources, port)
                         yield
                     finally:
                         # Without their parents, which end first, they would not be found.

@@ -45,7 +45,7 @@ class ControlLoop:
             source,
             on_notice,
         )
-        self._applied = ControlRequests()
+        self._applied, self._armed = ControlRequests(), False
 
     def step(self, controller: TuneController) -> None:
         """Applies the current requests.
@@ -53,6 +53,10 @@ class ControlLoop:
         Raises:
             CpcError: This driver has lost the study, or its trials, to another one.
         """
+        if not self._armed:
+            # Tune has set a handler for SIGUSR1 that ends its run alone.
+            self._source.signals.catch_again()
+            self._armed = True
         # Here, because Tune requests no trials once there are none, while some are still being
         # trained.
         self._dispatcher.check()
@@ -74,5 +78,5 @@ class ControlLoop:
             return
         self._search.desired = desired
         self._on_notice(
-            Notice(desired, self._source.signalled, self._search.running, self._search.report_s)
+            Notice(desired, self._source.signals.came, self._search.running, self._search.report_s)
         )

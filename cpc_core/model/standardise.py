@@ -22,6 +22,9 @@ FLOOR = 1e-3
 information on smaller ones.
 """
 
+SILENT = 1e-3
+"""Deviation of a channel below which it does not vary, where LayerNorm has made it 1 or so."""
+
 
 def standardise_norm(norm: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
     """Sets a LayerNorm's gain and bias for mean 0 and variance 1 in each channel of `[B, T, C]`,
@@ -29,7 +32,9 @@ def standardise_norm(norm: nn.Module, inputs: tuple[Tensor, ...], output: Tensor
     """
     own = output[own_mask(inputs[1], output.shape[1])]
     mean = row_mean(own)
-    deviation = row_mean((own - mean).square()).sqrt().clamp_min(1e-6)  # a channel may be silent
+    deviation = row_mean((own - mean).square()).sqrt()
+    # Where the batch is silent or constant, channels do not vary: a gain would only raise noise.
+    deviation = deviation.where(deviation > SILENT, 1.0)
     norm.get_parameter("weight").div_(deviation)
     norm.get_parameter("bias").sub_(mean).div_(deviation)
     return (output - mean) / deviation

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from cpc_core.errors import CpcError
+from study.control.signals import interrupting
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -19,10 +20,11 @@ def run(app: App, arguments: list[str]) -> int:
     """Runs a command line and returns its exit code."""
     debug = "--debug" in arguments
     try:
-        app(
-            [argument for argument in arguments if argument != "--debug"],
-            result_action="return_none",
-        )
+        with interrupting():
+            app(
+                [argument for argument in arguments if argument != "--debug"],
+                result_action="return_none",
+            )
     except CpcError as error:
         if debug:
             raise

@@ -87,6 +87,10 @@ class TrialProgress:
             text = f"loss {self._loss:.2f}  CPC accuracy {self._accuracy:.3f}  {rate:.0f} clips/s"
             self._bar.update(self._task, completed=step, description=text)
 
+    def on_stopping(self) -> None:
+        """Says that a signal was heard, as the next report may be minutes away."""
+        message("stopping at the next report; a second signal stops now")
+
     def on_report(self, report: Report) -> None:
         """Prints one line per entry of the metrics log."""
         metrics = report.metrics

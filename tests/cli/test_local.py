@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
-import signal
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
+from study.control.signals import STOP_SIGNALS
 from tests.helpers.cli import cpc, start_cpc
 from tests.helpers.damage import flip_audio_bit
 from tests.helpers.recordings import write_tone
@@ -135,13 +136,17 @@ def wait_for_reports(log: Path, more_than: int, process: subprocess.Popen[str]) 
 
 def test_an_interrupted_trial_resumes_and_stops_on_request(home: Path) -> None:
     log = home / "long" / "trials" / "t00000" / "metrics.jsonl"
-    running = start_cpc(*LONG, cwd=home)
-    wait_for_reports(log, 2, running)
-    running.send_signal(signal.SIGINT)
-    _, err = running.communicate(timeout=60)
-    assert running.returncode == 130
-    assert "the same command resumes from the last checkpoint" in err
-    before = log.read_text().splitlines()
+    before: list[str] = []
+    for number in STOP_SIGNALS:
+        running = start_cpc(*LONG, cwd=home)
+        wait_for_reports(log, len(before) + 1, running)
+        running.send_signal(number)
+        _, err = running.communicate(timeout=60)
+        assert running.returncode == 130, err
+        assert "the same command resumes from the last checkpoint" in err
+        before = log.read_text().splitlines()
+        newest = max((home / "long" / "trials" / "t00000").glob("checkpoint-*"))
+        assert json.loads(before[-1])["step"] == int(newest.name.rpartition("-")[2])
 
     resumed = start_cpc(*LONG, cwd=home)
     wait_for_reports(log, len(before), resumed)

@@ -69,7 +69,7 @@ def test_stopped_study_leaves_its_trials_at_their_next_report(
     tune.start("a")
     tune.start("b", status="PENDING")
     if by_signal:
-        tune.source.signalled = True
+        tune.source.signals.came = True
     else:
         request(store.folder, ControlRequests(desired="stop"))
     tune.step()
@@ -89,7 +89,7 @@ def test_trial_that_ends_while_the_study_stops_has_ended(
     store: Dispatcher, tune: ControlledTune
 ) -> None:
     tune.start("a")
-    tune.source.signalled = True
+    tune.source.signals.came = True
     tune.step()
     assert tune.report("a", 30, "complete") == "CONTINUE"
     tune.ended("a")
@@ -157,6 +157,6 @@ def test_the_notice_of_a_stop_knows_how_long_reports_take(
     tune.report("a", 10)
     now += 7
     tune.report("a", 20)
-    tune.source.signalled = True
+    tune.source.signals.came = True
     tune.step()
     assert [(notice.running, notice.report_s) for notice in tune.notices] == [(1, 7.0)]

@@ -16,6 +16,7 @@ TINY_BASE: dict[str, Any] = {
     "context": {"kernels": [2, 3]},
     "similarity": {"kind": "dot"},
     "negatives": {"sampling": "exclusive"},
+    "initialisation": {"kind": "regression"},
     "optimizer": {"learning_rate": 1e-3, "final_learning_rate": 1e-4, "warmup_steps": 3},
     "training": {"steps": 30, "report_every": 10, "dev_clips": 8, "collapse_window": 50},
     "probe": {"hidden": 8, "steps": 5},

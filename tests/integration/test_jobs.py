@@ -160,5 +160,7 @@ def test_unknown_job_is_not_found(head: str) -> None:
 def test_address_where_nothing_answers_is_named_with_what_to_do() -> None:
     (port,) = free_ports(1)
     address = f"http://127.0.0.1:{port}"
-    with pytest.raises(UnreachableError, match=f"{address}: start one with `ray start --head`"):
+    with pytest.raises(
+        UnreachableError, match=f"at {address} .*: start one with `ray start --head`"
+    ):
         jobs.jobs(address=address)

@@ -99,7 +99,12 @@ def train_here(wanted: Reproduction, folder: StudyFolder, corpus: Corpus) -> Tri
     torch.set_num_threads(wanted.threads)
     with TrialProgress(folder, wanted.spec.accuracy) as progress:
         return run_trial(
-            folder, wanted.spec, corpus, on_step=progress.on_step, on_report=progress.on_report
+            folder,
+            wanted.spec,
+            corpus,
+            on_step=progress.on_step,
+            on_report=progress.on_report,
+            on_stopping=progress.on_stopping,
         ).trials[0]
 
 

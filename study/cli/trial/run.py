@@ -111,7 +111,12 @@ def run(
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
     with TrialProgress(folder, spec.accuracy) as progress:
         record = run_trial(
-            folder, spec, opened, on_step=progress.on_step, on_report=progress.on_report
+            folder,
+            spec,
+            opened,
+            on_step=progress.on_step,
+            on_report=progress.on_report,
+            on_stopping=progress.on_stopping,
         )
     trial = record.trials[0]
     if trial.outcome == "running":

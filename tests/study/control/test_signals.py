@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from study.control.signals import (
+    STOP_SIGNALS,
+    StopSignals,
+    ignored_by_children,
+    interrupting,
+)
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_a_second_signal_is_an_interrupt(number: signal.Signals) -> None:
+    before, signals = signal.getsignal(number), StopSignals()
+    with pytest.raises(KeyboardInterrupt), signals.caught():
+        os.kill(os.getpid(), number)
+        assert signals.came
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_every_signal_interrupts_a_command(number: signal.Signals) -> None:
+    with pytest.raises(KeyboardInterrupt), interrupting():
+        os.kill(os.getpid(), number)
+
+
+def test_what_nohup_ignores_stays_ignored() -> None:
+    before, signals = signal.signal(signal.SIGHUP, signal.SIG_IGN), StopSignals()
+    try:
+        with interrupting(), signals.caught():
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not signals.came
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_signals_are_taken_back_from_a_library() -> None:
+    signals = StopSignals()
+    with signals.caught():
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        signal.signal(signal.SIGUSR1, lambda *_: None)
+        signals.catch_again()
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert signals.came
+
+
+def test_children_ignore_what_schedulers_send_to_all() -> None:
+    code = "import signal; print(*[signal.getsignal(n) is signal.SIG_IGN for n in (10, 12, 1, 15)])"
+    with ignored_by_children():
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert done.stdout.split() == [b"True", b"True", b"True", b"False"]
+
+
+def test_another_thread_leaves_signals_alone() -> None:
+    before, seen = signal.getsignal(signal.SIGTERM), []
+
+    def look() -> None:
+        signals = StopSignals()
+        with interrupting(), signals.caught(), ignored_by_children():
+            signals.catch_again()
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert seen == [before]
