@@ -14,20 +14,23 @@ from cpc_core.model.layers import Conv, ConvLayer, Runner, run
 from cpc_core.objective.lengths import keep_own
 
 
-class AudioLayer(ConvLayer):
-    """First layer: its convolution and norm are float32 under autocast too.
+class AudioConv(Conv):
+    """First convolution, which reads audio to sixteen bits where autocast has bfloat16's eight.
 
-    bfloat16 keeps eight bits of a sample, in which a perturbation at −75 dB is lost.
+    In eight bits a perturbation at −75 dB is lost. Each sample is the sum of two numbers that
+    share its weights.
     """
 
-    def forward(self, x: Tensor, frames: Tensor | None = None) -> Tensor:
-        """Maps audio `[B, L, 1]` to `[B, T, C]`, in the precision of autocast."""
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps audio `[B, L, 1]` in float32 to `[B, T, C]`, in the precision of autocast."""
         device = x.device.type
-        with torch.autocast(device, enabled=False):
-            normed: Tensor = self.norm(self.conv(x), frames)
+        weight = self.conv.weight
         if torch.is_autocast_enabled(device):
-            normed = normed.to(torch.get_autocast_dtype(device))
-        return keep_own(self.activation(normed), frames)
+            coarse = x.to(torch.get_autocast_dtype(device))
+            # Its gradient is that of the sample already.
+            fine = (x - coarse).detach().to(coarse.dtype)
+            x, weight = torch.cat((coarse, fine), dim=-1), torch.cat((weight, weight), dim=1)
+        return self.convolve(x, weight)
 
 
 class Encoder(nn.Module):
@@ -47,9 +50,9 @@ class Encoder(nn.Module):
             pairwise(channels), config.kernels, config.strides, strict=True
         ):
             padding = same_padding(kernel, stride) if config.padding == "same" else (0, 0)
-            conv = Conv(narrow, wide, kernel, stride, padding)
-            kind = ConvLayer if self.layers else AudioLayer
-            self.layers.append(kind(conv, wide, config.norm, F.silu))
+            kind = Conv if self.layers else AudioConv
+            conv = kind(narrow, wide, kernel, stride, padding)
+            self.layers.append(ConvLayer(conv, wide, config.norm, F.silu))
 
     def forward(self, audio: Tensor, samples: Tensor | None = None) -> Tensor:
         """Maps audio `[B, L]` in [-1, 1] to latents `[B, T, C]`.

@@ -1,9 +1,4 @@
-"""Layers on channels-last tensors `[B, T, C]`, where LayerNorm over channels needs no transpose.
-
-A `[B, T, C]` tensor is, without moving a byte, the two-dimensional image `[B, C, 1, T]` in
-PyTorch's channels-last format, for which convolution kernels exist that read it as it is. On a CPU
-they run the encoder 1.8–3.6 times faster at width 64 than `Conv1d` with its transposes.
-"""
+"""Layers on channels-last tensors `[B, T, C]`, where LayerNorm over channels needs no transpose."""
 
 from __future__ import annotations
 
@@ -15,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from cpc_core.config import Norm
+from cpc_core.model.convolution import convolve
 from cpc_core.objective.lengths import keep_own, mean_own
 
 
@@ -50,9 +46,14 @@ class Conv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps `[B, T, C_in]` to `[B, (T + sum(padding) - kernel) // stride + 1, C_out]`."""
+        return self.convolve(x, self.conv.weight)
+
+    def convolve(self, x: Tensor, weight: Tensor) -> Tensor:
+        """Convolution by other weights `[C_out, C_in, 1, kernel]`, with padding and biases."""
         if any(self.padding):
             x = F.pad(x, (0, 0, *self.padding))
-        return self.conv(x.transpose(1, 2).unsqueeze(2)).squeeze(2).transpose(1, 2)  # type: ignore[no-any-return]
+        assert self.conv.bias is not None
+        return convolve(x, weight, self.conv.bias, self.stride)
 
 
 def causal_conv(in_channels: int, out_channels: int, kernel: int) -> Conv:

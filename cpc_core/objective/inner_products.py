@@ -36,12 +36,18 @@ class _InnerProducts(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         queries, keys, index = ctx.saved_tensors
-        spread = gradient.unsqueeze(-1)
-        to_queries = (F.embedding(index, keys) * spread).sum(-2)
-        rows = (queries.unsqueeze(-2) * spread).flatten(0, -2)
-        # Sorts by row before adding, so that a GPU adds in the same order every time, which
-        # `index_add` does not.
-        to_keys = torch.ops.aten.embedding_dense_backward(
-            rows, index.flatten(), len(keys), -1, False
+        weights = gradient.flatten(0, -2)
+        # The weighted sum of an anchor's keys, in one pass.
+        to_queries = F.embedding_bag(
+            index.flatten(0, -2), keys, mode="sum", per_sample_weights=weights
         )
-        return to_queries, to_keys, None
+        rows = (queries.unsqueeze(-2) * gradient.unsqueeze(-1)).flatten(0, -2)
+        if rows.device.type == "cpu":
+            to_keys = torch.zeros_like(keys).index_add_(0, index.flatten(), rows)
+        else:
+            # Sorts by row before adding, so that a GPU adds in the same order every time, which
+            # `index_add` does not.
+            to_keys = torch.ops.aten.embedding_dense_backward(
+                rows, index.flatten(), len(keys), -1, False
+            )
+        return to_queries.view_as(queries), to_keys, None

@@ -40,14 +40,21 @@ class Lengths:
         """Copy on `device`."""
         return Lengths(*(own if own is None else own.to(device) for own in vars(self).values()))
 
-    def weights(self, frames: int, task: int, step: int) -> Tensor | None:
-        """Weight of each anchor of `frames` for the target `step` frames on, `[B, frames - step]`.
+    def anchors(self, latents: Tensor, steps: range) -> tuple[Tensor, Tensor]:
+        """Anchors whose target `steps` frames on is of their clip, and the divisors of their sums.
 
-        Zero where the target is behind the clip's end; None where all weigh alike.
+        Returns:
+            `[B, T, K]` of bool for latents `[B, T, C]`, and `[K]` float64.
         """
+        clips, frames, _ = latents.shape
+        reach = torch.tensor(steps, device=latents.device)
         if self.frames is None or self.pairs is None:
-            return None
-        return own_mask(self.frames - step, frames - step) / self.pairs[task]
+            own = (frames - reach).clamp_min(0)
+            ends, pairs = own.expand(clips, -1), (clips * own).clamp_min(1).double()
+        else:
+            ends, pairs = self.frames.unsqueeze(1) - reach, self.pairs
+        anchor = torch.arange(frames, device=latents.device)
+        return anchor.view(-1, 1) < ends.unsqueeze(1), pairs
 
 
 FULL = Lengths()

@@ -11,7 +11,7 @@ more. The losses of all k and of both directions add up.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -96,60 +96,72 @@ class Objective(nn.Module):
         """
         embedded = self.similarity(latents)
         gathered = gather(embedded)
+        own = gathered is embedded
         mirrored = reverse(embedded, lengths.frames)
-        orders = (
-            (embedded, gathered),
-            (
-                mirrored,
-                mirrored if gathered is embedded else reverse(gathered, lengths.gathered),
-            ),
+        keys = (
+            embedded if own else torch.cat((embedded, gathered)),
+            mirrored if own else torch.cat((mirrored, reverse(gathered, lengths.gathered))),
         )
-        losses, tallies = [], []
-        for direction, (context, (targets, candidates)) in enumerate(
-            zip(contexts, orders, strict=True)
-        ):
-            predictions, keys = self.predict(direction, context), candidates.flatten(0, 1)
-            for task, step in enumerate(self.steps):
-                anchored = predictions[task][:, :-step]
-                positive = (anchored * targets[:, step:]).sum(-1) / self.temperature
-                negative = (
-                    inner_products(anchored, keys, negatives[direction, task, :, step:])
-                    / self.temperature
-                )
-                weights = lengths.weights(context.shape[1], task, step)
-                losses.append(self._loss(positive, negative, weights))
-                tallies.append(_tally(positive.detach(), negative.detach(), weights))
-        accuracy, balanced, ranking = torch.stack(tallies).mean(0)
-        return ObjectiveResult(torch.stack(losses).sum(), accuracy, balanced, ranking)
+        index = self._candidates(negatives, 0 if own else len(embedded))
+        products = [
+            inner_products(self.predict(direction, context), rows.flatten(0, 1), columns)
+            for direction, (context, rows, columns) in enumerate(
+                zip(contexts, keys, index, strict=True)
+            )
+        ]
+        logits = torch.stack(products) / self.temperature
+        anchors, pairs = lengths.anchors(latents, self.steps)
+        losses = self._losses(logits).masked_fill(~anchors, 0).sum((1, 2))
+        return ObjectiveResult(
+            (losses / pairs.to(losses)).sum(), *_shares(logits.detach(), anchors, pairs)
+        )
 
-    def predict(self, direction: int, context: Tensor) -> Sequence[Tensor]:
-        """Embedded h_k(c) for every k: K tensors `[B, T, E]` from contexts `[B, T, C_c]`."""
+    def predict(self, direction: int, context: Tensor) -> Tensor:
+        """Embedded h_k(c) for every k, `[B, T, K, E]`, from contexts `[B, T, C_c]`."""
         stacked = self.predictors[direction](context).unflatten(-1, (len(self.steps), -1))
-        return self.similarity(stacked).unbind(2)  # type: ignore[no-any-return]
+        return self.similarity(stacked)  # type: ignore[no-any-return]
 
-    def _loss(self, positive: Tensor, negative: Tensor, weights: Tensor | None) -> Tensor:
-        """Loss of one task from logits `[B, A]` and `[B, A, n]`."""
+    def _candidates(self, negatives: Tensor, first: int) -> Tensor:
+        """Rows of each anchor's positive and negatives, `[2, B, T, K, 1 + n]`.
+
+        Args:
+            negatives: As in `forward`.
+            first: Clips before those that negatives index.
+        """
+        _, tasks, clips, frames, _ = negatives.shape
+        device = negatives.device
+        steps = torch.tensor(self.steps, device=device)
+        # An anchor whose target is behind the clip's end has some candidates, and no weight.
+        target = (torch.arange(frames, device=device).unsqueeze(1) + steps).clamp_max(frames - 1)
+        positive = torch.arange(clips, device=device).view(-1, 1, 1) * frames + target
+        drawn = negatives.permute(0, 2, 3, 1, 4)[:, :, target, torch.arange(tasks, device=device)]
+        return torch.cat(
+            (positive.expand(2, -1, -1, -1).unsqueeze(-1), drawn + first * frames), dim=-1
+        )
+
+    def _losses(self, logits: Tensor) -> Tensor:
+        """Loss of each anchor and task from logits `[…, 1 + n]`, the positive's first."""
+        positive, negative = logits[..., 0], logits[..., 1:]
         if self.loss == "infonce":
-            logits = torch.cat((positive.unsqueeze(-1), negative), dim=-1)
-            return _mean(torch.logsumexp(logits, dim=-1) - positive, weights)
-        accepted, rejected = F.softplus(-positive), F.softplus(negative).sum(-1)
-        return _mean(accepted, weights) + _mean(rejected, weights)
+            return torch.logsumexp(logits, dim=-1) - positive
+        return F.softplus(-positive) + F.softplus(negative).sum(-1)
 
 
-def _tally(positive: Tensor, negative: Tensor, weights: Tensor | None) -> Tensor:
-    """Accuracy, balanced accuracy and ranking accuracy of one task, `[3]`."""
-    accepted = _mean((positive > 0).double(), weights)
-    rejected = _mean((negative <= 0).double().mean(-1), weights)
+def _shares(logits: Tensor, anchors: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Accuracy, balanced accuracy and ranking accuracy, means over directions and tasks.
+
+    Args:
+        logits: `[2, B, T, K, 1 + n]`, the positive's first.
+        anchors: Anchors that count, `[B, T, K]`.
+        pairs: Number of them for each task, `[K]`.
+    """
+    positive, negative = logits[..., 0], logits[..., 1:]
     count = negative.shape[-1]
-    ranked = _mean((positive > negative.amax(-1)).double(), weights)
-    return torch.stack(
-        ((accepted + count * rejected) / (1 + count), (accepted + rejected) / 2, ranked)
-    )
-
-
-def _mean(values: Tensor, weights: Tensor | None) -> Tensor:
-    """Sum of values `[B, A]` by their weights; None: their mean."""
-    return values.mean() if weights is None else (values * weights.to(values)).sum()
+    right = torch.stack((positive > 0, positive > negative.amax(-1)))
+    accepted, ranked = ((right & anchors).sum((2, 3)) / pairs).mean((1, 2))
+    rejections = (negative <= 0).sum(-1).masked_fill(~anchors, 0).sum((1, 2))
+    rejected = (rejections / (count * pairs)).mean()
+    return (accepted + count * rejected) / (1 + count), (accepted + rejected) / 2, ranked
 
 
 def constant_answer_loss(config: ObjectiveConfig, negatives: int) -> float:

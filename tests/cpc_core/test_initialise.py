@@ -80,7 +80,7 @@ def first_logits(model: CpcModel, audio: Tensor) -> Tensor:
     rows = []
     for direction, context in enumerate(model.contextualise(latents)):
         targets = model.objective.similarity(latents if direction == 0 else latents.flip(1))
-        for predicted in model.objective.predict(direction, context):
+        for predicted in model.objective.predict(direction, context).unbind(2):
             rows.append((predicted * targets.roll(1, dims=0)).sum(-1) / model.objective.temperature)
     return torch.stack(rows)
 

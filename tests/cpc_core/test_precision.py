@@ -82,19 +82,28 @@ def test_bfloat16_stays_near_float32_and_keeps_float32_weights() -> None:
 
 @pytest.mark.parametrize("preset", ["printed", "patches_40ms"])
 def test_bfloat16_reads_a_perturbation_of_every_sample(preset: str) -> None:
-    """−75 dB of full scale, one sample at a time: each is a clip of its own."""
+    """−75 dB of full scale, one sample at a time, on a level that the weights cancel."""
     config = CpcConfig.model_validate({"encoder": {"preset": preset, "width": 16}})
-    model, audio = CpcModel(config), noise(1, 4000)
-    initialise(model, audio, config.initialisation, config.negatives.count)
-    layer, normed = model.encoder.layers[0], []
-    layer.get_submodule("norm").register_forward_hook(lambda *given: normed.append(given[-1]))
+    layer = CpcModel(config).encoder.layers[0]
+    convolution = layer.get_submodule("conv")
+    with torch.no_grad():
+        weight = convolution.get_parameter("conv.weight")
+        weight.copy_(torch.tensor([0.5, -0.5]).repeat(weight.shape[-1] // 2).expand_as(weight))
     samples = range(1000, 1500)
-    moved = audio.repeat(len(samples), 1)
-    moved[range(len(samples)), samples] += 10 ** (-75 / 20)
-    with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
-        assert all(layer(x.unsqueeze(-1)).dtype == torch.bfloat16 for x in (audio, moved))
-    before, after = normed
-    assert (after != before).flatten(1).any(dim=1).all()
+    audio = torch.full((len(samples), 4000, 1), 0.3)
+    audio[range(len(samples)), samples] += 10 ** (-75 / 20)
+    audio.requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = convolution(audio)
+    precise = convolution(audio)
+    assert rounded.dtype == torch.bfloat16
+    assert precise.flatten(1).abs().amax(1).min() > 0.4 * 10 ** (-75 / 20)
+    torch.testing.assert_close(rounded.float(), precise, rtol=0.02, atol=1e-6)
+    direction = torch.randn_like(precise, generator=torch.Generator().manual_seed(0))
+    given, expected = (
+        torch.autograd.grad(output, audio, direction.to(output))[0] for output in (rounded, precise)
+    )
+    torch.testing.assert_close(given, expected, rtol=0.02, atol=0.02)
 
 
 @pytest.mark.parametrize("allowed", [False, True])

@@ -1,0 +1,37 @@
+"""Convolution of channels-last tensors, and its gradients by products, against PyTorch's own."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from cpc_core.model.convolution import convolve
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("kernel", "stride"), [(10, 5), (8, 4), (4, 2), (6, 2), (2, 2), (5, 2), (8, 1)]
+)
+@pytest.mark.parametrize("rest", [0, 1])
+def test_output_and_gradients_are_those_of_conv1d(
+    channels: int, kernel: int, stride: int, rest: int
+) -> None:
+    """`rest` samples are read by no output where the stride is longer."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = (2, kernel + 4 * stride + rest, channels), (5, channels, 1, kernel), (5,)
+    given = [
+        torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
+        for shape in shapes
+    ]
+    x, weight, bias = given
+    expected = F.conv1d(x.transpose(1, 2), weight.squeeze(2), bias, stride).transpose(1, 2)
+    output = convolve(x, weight, bias, stride)
+    torch.testing.assert_close(output, expected)
+    direction = torch.randn(output.shape, generator=generator, dtype=torch.float64)
+    for chosen in ([0], [1, 2], [0, 1, 2]):
+        wanted = [given[place] for place in chosen]
+        gradients = torch.autograd.grad(output, wanted, direction, retain_graph=True)
+        references = torch.autograd.grad(expected, wanted, direction, retain_graph=True)
+        for gradient, reference in zip(gradients, references, strict=True):
+            torch.testing.assert_close(gradient, reference)
