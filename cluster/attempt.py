@@ -18,10 +18,11 @@ from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.reading.batches import Batch, batches_in_process
 from cpc_core.distributed import from_first_worker, world
+from cpc_core.model.precision import Precision, chosen_precision
 from cpc_core.report import Report
 from cpc_core.step import StepMetrics
 from cpc_core.training import training_reports
-from study.folders.provenance import record_attempt
+from study.folders.provenance import attempts, record_attempt
 from study.folders.trial_folder import TrialFolder
 
 
@@ -65,11 +66,17 @@ def run_attempt(
         return
     # Every worker reads it: from an object store each needs a copy of its own.
     checkpoint = None if step is None else trial.checkpoint_at(step)
-    config, taken = trial.config(), step or 0
+    precision = from_first_worker(_precision(trial) if is_first else None)
+    assert precision is not None
+    config, taken = trial.config().at_precision(precision), step or 0
     if is_first:
-        device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
         record_attempt(
-            trial, device=device, workers=world()[1], threads=torch.get_num_threads(), step=taken
+            trial,
+            device=torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+            precision=precision,
+            workers=world()[1],
+            threads=torch.get_num_threads(),
+            step=taken,
         )
     log = trial.log() if is_first else ()
     started = time.monotonic() - (log[-1].elapsed_s if log else 0.0)
@@ -91,6 +98,15 @@ def run_attempt(
 def in_process(corpus: Corpus, config: CpcConfig, first: int) -> Iterator[Batch]:
     """Batches of a trial's only worker, read by a thread of its own."""
     return batches_in_process(corpus, config.seed, config.data.batch_size, first, config.batches)
+
+
+def _precision(trial: TrialFolder) -> Precision:
+    """Precision of the trial's first attempt; before that, what its configuration chooses here."""
+    recorded: list[Precision] = [
+        each["precision"] for each in attempts(trial) if "precision" in each
+    ]
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return recorded[0] if recorded else chosen_precision(trial.config().compute, device)
 
 
 def _resume(trial: TrialFolder) -> tuple[Report | None, int | None]:

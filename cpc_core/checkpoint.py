@@ -61,7 +61,9 @@ def load_checkpoint(state: TrainState, folder: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: The checkpoint is missing, damaged, or of another configuration.
     """
-    saved = read_config(folder)
+    saved, precision = read_config(folder), state.config.compute.precision
+    if saved.compute.precision == "auto" and precision != "auto":
+        saved = saved.at_precision(precision)
     if saved != state.config:
         raise CheckpointError(
             f"the checkpoint {folder} belongs to another configuration: "

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from cpc_core.adversary.base import Branch, EpsilonReference
+from cpc_core.model.convolution import input_gradients_only
 from cpc_core.model.cpc_model import CpcModel
 from cpc_core.objective.lengths import FULL, Lengths, keep_own, mean_own
 from cpc_core.objective.objective import ObjectiveResult, own_clips
@@ -144,6 +145,6 @@ class CleanPass:
 
 def _gradient(loss: Tensor, audio: Tensor, *, keep_graph: bool = False) -> Tensor:
     """∂loss/∂audio alone: no weight's gradient is computed, and none is left on the weights."""
-    with torch.autocast(audio.device.type, enabled=False):
+    with torch.autocast(audio.device.type, enabled=False), input_gradients_only():
         (gradient,) = torch.autograd.grad(loss, audio, retain_graph=keep_graph)
     return gradient

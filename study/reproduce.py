@@ -132,8 +132,10 @@ def reproduction(study: StudyFolder, number: int, steps: int | None) -> Reproduc
             f"`cpc study show {study}` lists the trials"
         )
     config = folder.config()
-    length = _length(log[-1], config, steps)
     tried = tuple(attempts(folder)) or (study.provenance(),)
+    if "precision" in tried[-1]:
+        config = config.at_precision(tried[-1]["precision"])
+    length = _length(log[-1], config, steps)
     last, resources = tried[-1], stored.resources
     threads = last.get("threads", resources.threads)
     changes = {

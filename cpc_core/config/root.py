@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -67,6 +67,11 @@ class CpcConfig(Section):
         batch, held_out = self.data.batch_size, self.training.dev_clips
         pool = min(self.negatives.pool_clips, batch)
         return pool if pool <= held_out else _largest_divisor(batch, held_out)
+
+    def at_precision(self, precision: Literal["float32", "bfloat16"]) -> CpcConfig:
+        """Copy whose step is computed in `precision`."""
+        compute = self.compute.model_copy(update={"precision": precision})
+        return self.model_copy(update={"compute": compute})
 
     @property
     def batches(self) -> int:

@@ -65,9 +65,11 @@ class ComputeConfig(Section):
     result.
     """
 
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """`bfloat16` runs convolutions and linear maps in autocast. The layer that reads the audio,
-    weights, similarities and the loss stay float32.
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """`bfloat16` runs convolutions and linear maps in autocast. Weights, similarities and the loss
+    stay float32, and audio is read to 16 bits. `auto` is bfloat16 on a processor with instructions
+    for it, where it is faster, else float32; each trial records its choice, and keeps it when it is
+    resumed or reproduced elsewhere.
     """
 
     tf32: bool = False

@@ -1,49 +1,86 @@
-"""Convolution of channels-last tensors, with the quickest gradient for each kind of processor.
+"""Convolution of channels-last tensors, with quick gradients on a CPU.
 
 A `[B, T, C]` tensor is, without moving a byte, the two-dimensional image `[B, C, 1, T]` in
 PyTorch's channels-last format, for which convolution kernels exist that read it as it is. On a CPU
 they run the encoder 1.8–3.6 times faster at width 64 than `Conv1d` with its transposes.
 
-In float32 on a CPU, two of the kernels' gradients are much slower than matrix products over frames:
-that of the weights of a strided layer (4 clips of 10 s, Intel Xeon, one thread: 119 against 13 ms
-at width 64, 1 765 against 197 at width 256), and that of the audio (24 against 8 ms). A kernel of m
-strides is m products, of blocks of one stride:
+Two gradients of these kernels are slow, and computed otherwise (milliseconds on one thread of an
+Intel Xeon, 4 clips of 10 s, width 64 / 256):
 
-    frame t = block t · w_0 + block (t + 1) · w_1 + …
+    audio of the first layer       27 / 94 → 5 / 31: blocks of one stride are its channels
+    weights of a strided layer     126 / 1 862 → 13 / 197: matrix products over frames, in float32
+
+A kernel of m strides reads m such blocks: frame t is w_0 · block t + w_1 · block (t + 1) + ….
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn.grad import conv2d_input
+
+_weights_need_gradients: ContextVar[bool] = ContextVar("weights_need_gradients", default=True)
+
+
+@contextmanager
+def input_gradients_only() -> Iterator[None]:
+    """Within it, backward passes compute no gradient of convolutions' weights.
+
+    PyTorch tells its own operations which gradients are asked for, but not a function in Python.
+    """
+    before = _weights_need_gradients.set(False)
+    try:
+        yield
+    finally:
+        _weights_need_gradients.reset(before)
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
     """Maps `[B, T, C]` to `[B, (T - k) // stride + 1, O]` by weights `[O, C, 1, k]`, biases `[O]`.
 
-    The gradient of the products is differentiable once.
+    On a CPU in float32 or float64 it is differentiable once.
     """
-    kernel = weight.shape[-1]
-    products = (
-        x.device.type == "cpu"
-        and not torch.is_autocast_enabled("cpu")
-        and torch.is_grad_enabled()
-        and stride > 1
-        and kernel % stride == 0
-    )
+    kernel = weight.shape[3]
+    in_blocks = stride > 1 and kernel % stride == 0
+    if in_blocks and x.shape[2] <= 2:
+        x, weight, stride = _blocks(x, kernel, stride), _taps_as_channels(weight, stride), 1
     image = x.transpose(1, 2).unsqueeze(2)
-    if products:
-        convolved: Tensor = _ByProducts.apply(image, weight, bias, stride)
-    else:
-        convolved = F.conv2d(image, weight, bias, (1, stride))
+    by_products = (
+        in_blocks
+        and stride > 1
+        and x.device.type == "cpu"
+        and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()
+    )
+    convolved: Tensor = (
+        _WeightsByProducts.apply(image, weight, bias, stride)
+        if by_products
+        else F.conv2d(image, weight, bias, (1, stride))
+    )
     return convolved.squeeze(2).transpose(1, 2)
 
 
-class _ByProducts(torch.autograd.Function):
+def _blocks(x: Tensor, kernel: int, stride: int) -> Tensor:
+    """Whole blocks of `stride` frames that a kernel reads, `[B, blocks, stride · C]`."""
+    clips, frames, channels = x.shape
+    blocks = (frames - kernel) // stride + kernel // stride
+    return x[:, : blocks * stride].reshape(clips, blocks, stride * channels)
+
+
+def _taps_as_channels(weight: Tensor, stride: int) -> Tensor:
+    """Weights `[O, C, 1, k]` for blocks: `[O, stride · C, 1, k / stride]`."""
+    taps: Tensor = weight.squeeze(2).unflatten(2, (-1, stride))
+    return taps.permute(0, 3, 1, 2).flatten(1, 2).unsqueeze(2)
+
+
+class _WeightsByProducts(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, image: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
         ctx.save_for_backward(image, weight)
@@ -51,63 +88,34 @@ class _ByProducts(torch.autograd.Function):
         return F.conv2d(image, weight, bias, (1, stride))
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(
         ctx: Any, gradient: Tensor
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
-        """Gradients that are asked for, each by the faster way."""
         image, weight = ctx.saved_tensors
-        to_image, to_weight, to_bias, _ = ctx.needs_input_grad
-        audio = image.shape[1] == 1
-        # The kernel of the biases' gradient computes that of the weights too.
-        by_kernel = to_image and not audio, to_weight and audio, to_bias and audio
-        gradients = list(
-            torch.ops.aten.convolution_backward(
-                gradient,
-                image,
-                weight,
-                [len(weight)],
-                (1, ctx.stride),
-                (0, 0),
-                (1, 1),
-                False,
-                (0, 0),
-                1,
-                by_kernel,
-            )
-            if any(by_kernel)
-            else (None, None, None)
+        # Of the three gradients the kernel's for the biases would compute the weights', too.
+        to_image = (
+            conv2d_input(image.shape, weight, gradient, (1, ctx.stride))
+            if ctx.needs_input_grad[0]
+            else None
         )
-        frames = gradient.squeeze(2).transpose(1, 2)
-        if to_image and audio:
-            gradients[0] = _to_audio(frames, weight, image.shape[-1], ctx.stride)
-        if to_bias and not audio:
-            gradients[2] = gradient.sum((0, 2, 3))
-        if to_weight and not audio:
-            gradients[1] = _to_weights(frames, image.squeeze(2).transpose(1, 2), weight, ctx.stride)
-        return *gradients, None
+        if not _weights_need_gradients.get():
+            return to_image, None, None, None
+        frames, x = (each.squeeze(2).transpose(1, 2) for each in (gradient, image))
+        return (
+            to_image,
+            _weight_gradient(frames, x, weight, ctx.stride),
+            gradient.sum((0, 2, 3)),
+            None,
+        )
 
 
-def _to_audio(gradient: Tensor, weight: Tensor, samples: int, stride: int) -> Tensor:
-    """Gradient of `[B, 1, 1, samples]` from that of the frames, `[B, n, O]`."""
-    clips, frames, _ = gradient.shape
-    patches = gradient @ weight.flatten(1)
-    parts = weight.shape[-1] // stride
-    audio = gradient.new_zeros(clips, samples)
-    blocks = audio[:, : (frames + parts - 1) * stride].unflatten(1, (-1, stride))
-    for part in range(parts):
-        blocks[:, part : part + frames] += patches[..., part * stride : (part + 1) * stride]
-    return audio.view(clips, 1, 1, samples)
-
-
-def _to_weights(gradient: Tensor, x: Tensor, weight: Tensor, stride: int) -> Tensor:
+def _weight_gradient(gradient: Tensor, x: Tensor, weight: Tensor, stride: int) -> Tensor:
     """Gradient of weights `[O, C, 1, k]` from those of the frames, `[B, n, O]`."""
     outputs, channels, _, kernel = weight.shape
-    frames, parts = gradient.shape[1], kernel // stride
-    blocks = x[:, : (frames + parts - 1) * stride].reshape(len(x), -1, stride * channels)
+    blocks, frames = _blocks(x, kernel, stride), gradient.shape[1]
     products = [
         (gradient.transpose(1, 2) @ blocks[:, part : part + frames]).sum(0)
-        for part in range(parts)
+        for part in range(kernel // stride)
     ]
-    taps = torch.stack(products, 1).view(outputs, kernel, channels)
-    return taps.permute(0, 2, 1).unsqueeze(2)
+    return torch.stack(products, 1).view(outputs, kernel, channels).permute(0, 2, 1).unsqueeze(2)

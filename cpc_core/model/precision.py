@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from typing import Literal
 
 import torch
 import torch._functorch.config
@@ -10,10 +12,30 @@ import torch._functorch.config
 from cpc_core.config import ComputeConfig
 from cpc_core.model.cpc_model import CpcModel
 
+Precision = Literal["float32", "bfloat16"]
+
 
 def precision(config: ComputeConfig, device: torch.device) -> AbstractContextManager[None]:
     """Context of a step's forward passes: bfloat16 autocast where it is configured."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16")
+    return torch.autocast(
+        device.type, dtype=torch.bfloat16, enabled=chosen_precision(config, device) == "bfloat16"
+    )
+
+
+def chosen_precision(config: ComputeConfig, device: torch.device) -> Precision:
+    """The configured precision; of `auto`, what is faster on `device`.
+
+    Without its instructions bfloat16 is emulated: slower than float32, and no more accurate.
+    """
+    if config.precision != "auto":
+        return config.precision
+    if device.type == "cuda":
+        quick = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        # Earlier versions of PyTorch do not say what a CPU has.
+        instructions: Mapping[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+        quick = any(instructions.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))
+    return "bfloat16" if quick else "float32"
 
 
 def set_tf32(config: ComputeConfig) -> None:

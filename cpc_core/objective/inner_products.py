@@ -31,7 +31,7 @@ class _InnerProducts(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, queries: Tensor, keys: Tensor, index: Tensor) -> Tensor:
         ctx.save_for_backward(queries, keys, index)
-        return (F.embedding(index, keys) * queries.unsqueeze(-2)).sum(-1)
+        return F.embedding(index, keys).mul_(queries.unsqueeze(-2)).sum(-1)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:

@@ -52,13 +52,14 @@ def collect(study: StoragePath, spec_hash: str, corpus_hash: str, corpus: str) -
 
 
 def record_attempt(
-    folder: TrialFolder, *, device: str, workers: int, threads: int, step: int
+    folder: TrialFolder, *, device: str, precision: str, workers: int, threads: int, step: int
 ) -> None:
     """Adds an attempt to a trial's provenance, on the node that is about to train it.
 
     Args:
         folder: The trial.
         device: Device of the training, for example `cpu` or the GPU's name.
+        precision: `float32` or `bfloat16`.
         workers: Number of workers; this process is the first of them.
         threads: CPU threads of each worker.
         step: Steps taken before this attempt.
@@ -69,6 +70,7 @@ def record_attempt(
         "from_step": step,
         **({} if identity is None else asdict(identity)),
         "device": device,
+        "precision": precision,
         "workers": workers,
         "threads": threads,
         **_surroundings(folder.study),
@@ -94,9 +96,11 @@ def attempt_text(attempt: dict[str, Any]) -> str:
     code = f"commit {git['commit'][:12]}" if git else f"source {attempt['source']}"
     changes = f" with the changes in {git['diff']}" if "diff" in git else ""
     device = attempt["hardware"]["cpu"] if attempt["device"] == "cpu" else attempt["device"]
+    precision = f" in {attempt['precision']}" if "precision" in attempt else ""
     return (
         f"{attempt['started']}, from step {attempt['from_step']}: {code}{changes}, "
-        f"torch {versions['torch']}, {device}, {attempt['workers']} × {attempt['threads']} threads"
+        f"torch {versions['torch']}, {device}{precision}, "
+        f"{attempt['workers']} × {attempt['threads']} threads"
     )
 
 

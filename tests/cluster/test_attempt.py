@@ -4,10 +4,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from cluster.attempt import in_process, run_attempt
+from cpc_core.checkpoint import read_config
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
+from study.folders.provenance import attempts
 from study.folders.trial_folder import TrialFolder
 from tests.helpers.recordings import noise_corpus
 from tests.helpers.trainings import REPORTS, attempt, attempt_config, log_without_timing
@@ -69,6 +72,25 @@ def test_attempt_ended_between_reports_is_resumed_bit_for_bit(
     attempt(trial, corpus, reports=reports)
     assert [progress.step for progress in attempt(trial, corpus)] == list(REPORTS[reports:])
     assert log_without_timing(tmp_path, 0) == log_without_timing(whole, 0)
+
+
+def test_the_first_attempts_precision_is_kept_elsewhere(
+    tmp_path: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_bfloat16 = True
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": has_bfloat16})
+    config = attempt_config()
+    automatic = config.compute.model_copy(update={"precision": "auto"})
+    trial = new_trial(tmp_path, config.model_copy(update={"compute": automatic}))
+    attempt(trial, corpus, reports=1)
+    has_bfloat16 = False
+    attempt(trial, corpus)
+    assert [each["precision"] for each in attempts(trial)] == ["bfloat16", "bfloat16"]
+    assert [read_config(trial.checkpoint_at(step)).compute.precision for step in (8, 12)] == [
+        "bfloat16",
+        "bfloat16",
+    ]
+    assert trial.config().compute.precision == "auto"
 
 
 def test_line_whose_checkpoint_is_missing_is_taken_again(

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cpc_core.model.convolution import convolve
+from cpc_core.model.convolution import convolve, input_gradients_only
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -35,3 +35,14 @@ def test_output_and_gradients_are_those_of_conv1d(
         references = torch.autograd.grad(expected, wanted, direction, retain_graph=True)
         for gradient, reference in zip(gradients, references, strict=True):
             torch.testing.assert_close(gradient, reference)
+
+
+def test_an_attack_computes_no_gradient_of_weights() -> None:
+    x, weight = (torch.randn(shape).requires_grad_() for shape in ((2, 24, 3), (5, 3, 1, 4)))
+    convolved = convolve(x, weight, torch.zeros(5), 2).square().sum()
+    expected = torch.autograd.grad(convolved, (x, weight), retain_graph=True)
+    with input_gradients_only():
+        given = torch.autograd.grad(convolved, (x, weight), retain_graph=True, allow_unused=True)
+    assert [gradient is None for gradient in given] == [False, True]
+    torch.testing.assert_close(given[0], expected[0])
+    assert torch.autograd.grad(convolved, weight)[0].shape == weight.shape

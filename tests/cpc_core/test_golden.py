@@ -62,6 +62,7 @@ def losses(case: str) -> list[float]:
             "initialisation": {"kind": "regression"},
             "optimizer": {"learning_rate": 1e-3, "warmup_steps": 20},
             "training": {"steps": STEPS, "report_every": STEPS},
+            "compute": {"precision": "float32"},
             **CASES[case],
         }
     )

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from cpc_core.config import CpcConfig
+from cpc_core.config import ComputeConfig, CpcConfig
 from cpc_core.model.cpc_model import CpcModel
 from cpc_core.model.initialise import initialise
+from cpc_core.model.precision import chosen_precision
 from cpc_core.step import StepMetrics, TrainState, train_step
-from tests.helpers.configs import noise, tiny_batch, tiny_config
+from tests.helpers.configs import tiny_batch, tiny_config
 
 CPU = torch.device("cpu")
 
@@ -104,6 +105,25 @@ def test_bfloat16_reads_a_perturbation_of_every_sample(preset: str) -> None:
         torch.autograd.grad(output, audio, direction.to(output))[0] for output in (rounded, precise)
     )
     torch.testing.assert_close(given, expected, rtol=0.02, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("instructions", "expected"),
+    [
+        ({"avx2": True}, "float32"),
+        ({"avx2": True, "avx512_bf16": True}, "bfloat16"),
+        ({"amx_bf16": True}, "bfloat16"),
+        ({"amx_bf16": False, "avx512_bf16": False}, "float32"),
+        ({"bf16": True}, "bfloat16"),
+    ],
+)
+def test_auto_is_bfloat16_where_a_processor_computes_it(
+    instructions: dict[str, bool], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: instructions)
+    assert chosen_precision(ComputeConfig(), CPU) == expected
+    assert chosen_precision(ComputeConfig(precision="float32"), CPU) == "float32"
+    assert chosen_precision(ComputeConfig(precision="bfloat16"), CPU) == "bfloat16"
 
 
 @pytest.mark.parametrize("allowed", [False, True])

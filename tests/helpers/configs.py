@@ -27,7 +27,8 @@ def tiny_config(**changes: Any) -> CpcConfig:
         "optimizer": {"learning_rate": 1e-3, "final_learning_rate": 1e-5, "warmup_steps": 2},
         "training": {"steps": 8, "report_every": 4, "dev_clips": 8},
     }
-    return CpcConfig.model_validate({**base, **changes})
+    compute = {"precision": "float32", **changes.get("compute", {})}
+    return CpcConfig.model_validate({**base, **changes, "compute": compute})
 
 
 def noise(clips: int, samples: int, seed: int = 0) -> Tensor:

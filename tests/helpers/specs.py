@@ -20,6 +20,7 @@ TINY_BASE: dict[str, Any] = {
     "optimizer": {"learning_rate": 1e-3, "final_learning_rate": 1e-4, "warmup_steps": 3},
     "training": {"steps": 30, "report_every": 10, "dev_clips": 8, "collapse_window": 50},
     "probe": {"hidden": 8, "steps": 5},
+    "compute": {"precision": "float32"},
 }
 """Learns enough of the bundled audio in thirty steps not to count as collapsed."""
 

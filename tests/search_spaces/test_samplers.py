@@ -61,13 +61,18 @@ def test_a_sobol_sequence_resumes_at_its_position(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["gp", "tpe"])
 def test_a_model_beats_its_random_start(tmp_path: Path, kind: str) -> None:
-    found = proposals(
-        tmp_path,
-        tiny_spec(space=RANGES, sampler={"kind": kind, "trials": 24, "startup_trials": 8}),
-        (24,),
-    )
-    errors = [abs(point["temperature"] - 0.1) for point in found]
-    assert sum(errors[-8:]) < sum(errors[:8])
+    """Over four studies: the random start of one may be lucky."""
+    first = last = 0.0
+    for seed in range(4):
+        spec = tiny_spec(
+            space=RANGES,
+            seeds=(seed,),
+            sampler={"kind": kind, "trials": 24, "startup_trials": 8},
+        )
+        found = proposals(tmp_path / str(seed), spec, (24,))
+        errors = [abs(point["temperature"] - 0.1) for point in found]
+        first, last = first + sum(errors[:8]), last + sum(errors[-8:])
+    assert last < first
 
 
 def test_hyperband_deals_brackets_up_to_the_longest_trial() -> None:

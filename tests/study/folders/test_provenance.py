@@ -84,7 +84,7 @@ def test_a_checkout_that_does_not_track_this_code_is_not_its_own(checkout: Path)
 
 
 def attempt(folder: TrialFolder, step: int, device: str = "cpu") -> None:
-    record_attempt(folder, device=device, workers=2, threads=3, step=step)
+    record_attempt(folder, device=device, precision="float32", workers=2, threads=3, step=step)
 
 
 def test_each_attempt_at_a_trial_is_recorded_where_it_is_trained(
