@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torchaudio.transforms import Resample
 
-from cpc_core import audio
-from cpc_core.audio import read_audio, read_blocks
+from cpc_core.audio import libsndfile, read_audio, read_blocks, reading, resampling
 from cpc_core.errors import AudioError
 from tests.helpers.recordings import awkward_recordings, noise, write_recording
 
@@ -62,7 +61,7 @@ def test_blocks_joined_are_the_recording_resampled_in_one_piece(
 ) -> None:
     samples = noise(seconds, rate=44_100)
     write_recording(tmp_path / "a.wav", samples, 44_100)
-    monkeypatch.setattr(audio, "BLOCK_S", 3)
+    monkeypatch.setattr(reading, "BLOCK_S", 3)
     blocks = [block.samples for block in read_blocks(tmp_path / "a.wav")]
     assert len(blocks) == math.ceil(seconds / 3)
     whole = Resample(44_100, 16_000)(torch.from_numpy(samples)).numpy()
@@ -78,14 +77,14 @@ def test_no_more_is_resampled_than_the_seconds_at_inner_edges(
 ) -> None:
     write_recording(tmp_path / "a.wav", noise(seconds, rate=44_100), 44_100)
     pieces: list[float] = []
-    resample = audio._resample
+    resample = resampling._resample
 
     def measured(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
         pieces.append(len(samples) / rate)
         return resample(samples, rate)
 
-    monkeypatch.setattr(audio, "BLOCK_S", 3)
-    monkeypatch.setattr(audio, "_resample", measured)
+    monkeypatch.setattr(reading, "BLOCK_S", 3)
+    monkeypatch.setattr(resampling, "_resample", measured)
     read_audio(tmp_path / "a.wav")
     assert pieces == resampled
 
@@ -96,7 +95,7 @@ def test_blocks_before_a_damaged_one_are_yielded(
     samples = noise(7.0, rate=44_100)
     samples[5 * 44_100] = np.nan
     write_recording(tmp_path / "a.wav", samples, 44_100)
-    monkeypatch.setattr(audio, "BLOCK_S", 3)
+    monkeypatch.setattr(reading, "BLOCK_S", 3)
     blocks = read_blocks(tmp_path / "a.wav")
     assert len(next(blocks).samples) == 2 * 16_000
     with pytest.raises(AudioError, match="has samples that are not finite numbers"):
@@ -107,29 +106,34 @@ def test_an_mp3_read_in_pieces_is_the_one_read_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     soundfile.write(tmp_path / "a.mp3", noise(8.0, rate=24_000), 24_000)
-    monkeypatch.setattr(audio, "BLOCK_S", 3)
-    monkeypatch.setattr(audio, "_DECODE_SAMPLES", 10_000)
+    monkeypatch.setattr(reading, "BLOCK_S", 3)
+    monkeypatch.setattr(libsndfile, "CHUNK_SAMPLES", 10_000)
     at_once, _ = soundfile.read(tmp_path / "a.mp3", dtype="float32")
     expected = Resample(24_000, 16_000)(torch.from_numpy(at_once)).numpy()
     assert np.abs(read_audio(tmp_path / "a.mp3").samples - expected).max() < 1e-6
 
 
 @pytest.mark.parametrize("channels", [2, 3])
-def test_channels_that_cancel_only_in_places_are_not_noted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, channels: int
+@pytest.mark.parametrize(
+    ("left_over", "level"), [(0.0, "silent"), (0.1, "more than 20 dB below them"), (0.4, "")]
+)
+def test_channels_that_cancel_are_noted_from_20_db_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, channels: int, left_over: float, level: str
 ) -> None:
-    monkeypatch.setattr(audio, "_DECODE_SAMPLES", 1_000)
-    samples = np.stack((noise(0.2), -noise(0.2)) + (channels - 2) * (0 * noise(0.2),), axis=1)
-    write_recording(tmp_path / "cancel.wav", samples)
-    write_recording(tmp_path / "silent.wav", 0 * samples)
-    samples[2_000, 0] += 0.5
-    write_recording(tmp_path / "click.wav", samples)
-    cancel, silent, click = (
-        read_audio(tmp_path / f"{name}.wav") for name in ("cancel", "silent", "click")
+    """Over the recording: a click in one channel is not enough to be heard."""
+    monkeypatch.setattr(libsndfile, "CHUNK_SAMPLES", 1_000)
+    own, other = noise(0.2), noise(0.2, 1)
+    third = (channels - 2) * (0 * own,)
+    write_recording(tmp_path / "a.wav", np.stack((own, left_over * other - own, *third), axis=1))
+    recording = read_audio(tmp_path / "a.wav")
+    assert recording.notes == (
+        (f"its channels cancel each other: the mono mix is {level}",) if level else ()
     )
-    assert cancel.notes == ("its channels cancel each other: the mono mix is silent",)
-    assert silent.notes == click.notes == ()
-    assert np.flatnonzero(click.samples).tolist() == [2_000]
+
+
+def test_silent_channels_do_not_cancel(tmp_path: Path) -> None:
+    write_recording(tmp_path / "a.wav", np.zeros((3_200, 2), np.float32))
+    assert read_audio(tmp_path / "a.wav").notes == ()
 
 
 def test_a_part_is_read_from_where_it_starts(tmp_path: Path) -> None:
@@ -146,7 +150,7 @@ def test_a_part_is_read_from_where_it_starts(tmp_path: Path) -> None:
 def test_a_rate_without_a_common_factor_is_rounded_and_noted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audio, "BLOCK_S", 1)
+    monkeypatch.setattr(reading, "BLOCK_S", 1)
     write_recording(tmp_path / "a.wav", noise(3.0, rate=44_099), 44_099)
     recording = read_audio(tmp_path / "a.wav")
     assert recording.notes == ("its rate of 44099 Hz was rounded to 44100 Hz",)
@@ -211,7 +215,7 @@ def nasty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return awkward_recordings(tmp_path_factory.mktemp("nasty"))
 
 
-REFUSED = {3, 4, 5, 21, 22, 35, 42, 43, 46, 47, 48, 49, 50, 51, 52, 55, 57, 58}
+REFUSED = {3, 4, 5, 21, 22, 42, 43, 46, 47, 48, 49, 50, 51, 52, 57}
 
 
 def test_awkward_recordings_are_audio_or_an_audio_error(nasty: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from pydantic import ValidationError
 
-from cpc_core import audio
+from cpc_core.audio import reading
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.importing import parts
 from cpc_core.corpus.importing.run import ImportSummary, import_folder, import_source
@@ -148,7 +148,7 @@ def test_splitting_does_not_depend_on_decoding_blocks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = one_recording(tmp_path / "whole", 3.3, SHORT)
-    monkeypatch.setattr(audio, "BLOCK_S", 1)
+    monkeypatch.setattr(reading, "BLOCK_S", 1)
     assert one_recording(tmp_path / "blocks", 3.3, SHORT) == whole
 
 
@@ -332,7 +332,7 @@ def test_refused_and_repaired_recordings_are_listed_with_reasons(tmp_path: Path)
 def test_a_recording_damaged_later_is_used_up_to_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audio, "BLOCK_S", 1)
+    monkeypatch.setattr(reading, "BLOCK_S", 1)
     samples = noise(2.0)
     samples[20_000] = np.nan
     write_recording(tmp_path / "s" / "x" / "a.wav", samples)
@@ -466,13 +466,10 @@ def test_a_folder_of_awkward_recordings_is_imported(tmp_path: Path) -> None:
         "22",
         "28",
         "29",
-        "35",
         "42",
         "43",
         *map(str, range(46, 53)),
-        "55",
         "57",
-        "58",
     }
     assert (
         summary.corpus.manifest.totals.recordings - summary.corpus.manifest.totals.rejected
@@ -480,7 +477,7 @@ def test_a_folder_of_awkward_recordings_is_imported(tmp_path: Path) -> None:
         == len(Corpus.open(tmp_path / "c").read_split("train"))
     )
     notes = {row["path"][:2]: row["note"] for row in listed(tmp_path / "c" / "notes.csv")}
-    assert notes.keys() == {"02", "14", "23", "24", "45", "56", "59"}
+    assert notes.keys() == {"02", "14", "23", "24", "55", "56", "58", "59"}
     assert notes["02"] == "ends early: its header promises 64000 bytes of samples, 31978 are there"
     assert notes["56"] == "ends early: its header promises 32000 frames, 15023 are there"
     assert (

@@ -58,6 +58,7 @@ def test_an_audioset_segment_has_class_names_and_a_group(tmp_path: Path) -> None
         tags=("Gush", "Speech"),
         split=None,
         group="--PJHxphWEs",
+        end_s=10.0,
         source="YouTube --PJHxphWEs from 30 s to 40 s",
     )
     assert entries["-0xzrMun0Rs"].label == "Male speech, man speaking"
@@ -70,7 +71,7 @@ def test_audio_is_found_by_the_names_in_use(tmp_path: Path, name: str) -> None:
     audioset(tmp_path, "V, 2.500, 3.500, /m/09x0r\n")
     write_recording(tmp_path / "some" / "where" / f"{name}.wav", noise(1.0))
     entry = entries_of(tmp_path)["V"]
-    assert (entry.path, entry.start_s, entry.end_s) == (Path(f"some/where/{name}.wav"), 0.0, None)
+    assert (entry.path, entry.start_s, entry.end_s) == (Path(f"some/where/{name}.wav"), 0.0, 1.0)
 
 
 def test_a_file_of_the_whole_video_is_cut_at_its_segment(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ class AudioSet:
             split="test" if table.name.startswith("eval") else None,
             group=video,
             start_s=start_s if is_video else 0.0,
-            end_s=end_s if is_video else None,
+            end_s=end_s if is_video else end_s - start_s,
             source=f"YouTube {video} from {start_s:g} s to {end_s:g} s",
         )
 
