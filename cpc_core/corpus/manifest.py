@@ -85,6 +85,13 @@ class _Frozen(BaseModel):
     )
 
 
+SHORTEST_RECORDING_S = 0.05
+"""Seconds of the shortest recording that is imported by default."""
+
+SHORTEST_REST = 0.1
+"""Share of a clip that a rest of a longer recording fills at least, by default."""
+
+
 class ImportOptions(_Frozen):
     """Settings of an import: part of the manifest, so of every trial's identity."""
 
@@ -102,9 +109,10 @@ class ImportOptions(_Frozen):
     what it has heard before. `loop` is `repeat` in older corpora, where it takes part in none.
     """
 
-    shortest_s: float = Field(default=0.05, gt=0)
-    """Shortest recording, and shortest remainder after splitting; others are refused or dropped.
-    One patch of the encoder is 0.06 s.
+    shortest_s: float | None = Field(default=None, gt=0)
+    """Shortest recording, and shortest rest of a longer one; others are refused, or left out. By
+    default 0.05 s for recordings, and a tenth of the clip for rests. One patch of the encoder is
+    0.06 s.
     """
 
     dev_fraction: float = Field(default=0.05, ge=0, lt=1)
@@ -115,9 +123,20 @@ class ImportOptions(_Frozen):
     seed: int = Field(default=0, ge=0)
     """Seed of the draw of those groups."""
 
+    @property
+    def shortest_recording_s(self) -> float:
+        """Seconds of the shortest recording that is imported."""
+        return SHORTEST_RECORDING_S if self.shortest_s is None else self.shortest_s
+
+    @property
+    def shortest_rest_s(self) -> float:
+        """Seconds of the shortest rest of a longer recording that is a clip of its own."""
+        default = max(SHORTEST_RECORDING_S, SHORTEST_REST * self.clip_s)
+        return default if self.shortest_s is None else self.shortest_s
+
     @model_validator(mode="after")
     def _possible(self) -> ImportOptions:
-        if self.shortest_s > self.clip_s:
+        if self.shortest_s is not None and self.shortest_s > self.clip_s:
             raise ValueError(
                 f"shortest_s {self.shortest_s:g} exceeds clip_s {self.clip_s:g}: "
                 "every clip would be refused"
@@ -150,6 +169,9 @@ class Totals(_Frozen):
 
     audio_s: float
     """Seconds of recordings in the clips, padding not counted."""
+
+    left_out_s: float = Field(default=0.0, exclude_if=lambda seconds: seconds == 0)
+    """Seconds of rests that were too short for a clip of their own."""
 
 
 class Manifest(_Frozen):

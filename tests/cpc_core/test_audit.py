@@ -97,6 +97,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> AuditResult:
 @pytest.mark.parametrize(
     ("check", "expected"),
     [
+        ("padding", set()),
         ("silence", {("nothing.wav",), ("nothing_again.wav",)}),
         ("near silence", {("whisper.wav",)}),
         ("clipping", {("clipped.wav",)}),
@@ -117,6 +118,15 @@ def test_each_fault_is_found_and_no_other(
     assert {tuple(sorted(example)) for example in paths(found)} == expected
     assert found.count == len(expected)
     assert found.verdict == ("look" if expected else "good")
+
+
+def test_clips_that_are_mostly_padding_are_counted(tmp_path: Path) -> None:
+    for index, seconds in enumerate((0.3, 0.4, 0.6, 1.0)):
+        write_recording(tmp_path / "s" / "x" / f"{index}.wav", noise(seconds, index))
+    import_folder(tmp_path / "s", tmp_path / "c", ImportOptions(clip_s=1.0))
+    found = finding(audit(tmp_path / "c"), "padding")
+    assert (found.count, found.verdict) == (2, "look")
+    assert paths(found) == [("x/0.wav",), ("x/1.wav",)]
 
 
 def test_a_recording_at_8_khz_is_found_by_its_bandwidth(odd: AuditResult) -> None:

@@ -157,6 +157,26 @@ def test_crop_keeps_the_beginning(tmp_path: Path) -> None:
     assert (row["start_s"], row["num_samples"]) == (0.0, 8000)
 
 
+def test_a_rest_below_a_tenth_of_a_clip_is_left_out_and_counted(tmp_path: Path) -> None:
+    """A decoder's padding is no clip. A recording of that length is one."""
+    for index, seconds in enumerate((2.06, 2.19, 2.2, 0.06)):
+        write_recording(tmp_path / "s" / "x" / f"{index}.wav", noise(seconds, index))
+    summary = import_folder(tmp_path / "s", tmp_path / "c", ImportOptions(clip_s=2.0))
+    clips = {(row["path"], row["num_samples"]) for row in rows_of(tmp_path / "c")}
+    assert clips == {
+        ("x/0.wav", 32_000),
+        ("x/1.wav", 32_000),
+        ("x/2.wav", 32_000),
+        ("x/2.wav", 3_200),
+        ("x/3.wav", 960),
+    }
+    assert summary.corpus.manifest.totals.left_out_s == pytest.approx(0.25)
+    kept = ImportOptions(clip_s=2.0, shortest_s=0.06)
+    summary = import_folder(tmp_path / "s", tmp_path / "kept", kept)
+    assert sum(summary.corpus.manifest.rows.values()) == 7
+    assert "left_out_s" not in summary.corpus.manifest.totals.model_dump()
+
+
 def test_a_rest_too_short_to_use_is_dropped(tmp_path: Path) -> None:
     assert [row["num_samples"] for row in one_recording(tmp_path, 0.54, SHORT)] == [8000]
 

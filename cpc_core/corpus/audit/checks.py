@@ -84,7 +84,14 @@ def signal_findings(measured: MeasuredClips) -> list[Finding]:
             positions = positions[np.argsort(order[positions], kind="stable")]
         return measured.finding(check, positions, detail)
 
+    clip_s = measured.manifest.clip_samples / rate_hz
     return [
+        finding(
+            "padding",
+            clips["seconds"] < clip_s / 2,
+            "clips of which more than half is padding",
+            order=clips["seconds"],
+        ),
         finding("silence", silent, "clips of nothing but zeros"),
         finding(
             "near silence",

@@ -38,28 +38,40 @@ class Clip:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Rest:
+    """Rest of a recording that is too short for a clip of its own.
+
+    Attributes:
+        num_samples: Its samples.
+    """
+
+    num_samples: int
+
+
 def clip_samples(options: ImportOptions) -> int:
     """Samples of every clip of a corpus."""
     return round(options.clip_s * SAMPLE_RATE_HZ)
 
 
-def cut_clips(source: Path, entry: Entry, options: ImportOptions) -> Iterator[Clip]:
-    """Clips of one entry, in order, cut while its recording is being read.
+def cut_clips(source: Path, entry: Entry, options: ImportOptions) -> Iterator[Clip | Rest]:
+    """Clips of one entry, in order, cut while its recording is being read, and its rest.
 
     Raises:
         AudioError: The recording cannot be used; the clips before the damaged block were yielded.
     """
     length = clip_samples(options)
-    shortest = round(options.shortest_s * SAMPLE_RATE_HZ)
     identity = _file_hash(source / entry.path) + printable(entry.path).encode()
     begin = 0
     for samples, notes in _pieces(_blocks(source / entry.path, entry, options), length):
-        if len(samples) < shortest:
+        shortest_s = options.shortest_rest_s if begin else options.shortest_recording_s
+        if len(samples) < round(shortest_s * SAMPLE_RATE_HZ):
             if begin == 0:
                 raise AudioError(
                     f"{printable(entry.path)}: {len(samples) / SAMPLE_RATE_HZ:g} s is shorter than "
-                    f"{options.shortest_s:g} s"
+                    f"{shortest_s:g} s"
                 )
+            yield Rest(len(samples))
             return
         start_s = entry.start_s + begin / SAMPLE_RATE_HZ
         name = identity + f"@{round(start_s * SAMPLE_RATE_HZ)}".encode()

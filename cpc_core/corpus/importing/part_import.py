@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import torch
 
 from cpc_core.audio import printable
-from cpc_core.corpus.importing.clips import Clip, clip_samples, cut_clips
+from cpc_core.corpus.importing.clips import Clip, Rest, clip_samples, cut_clips
 from cpc_core.corpus.importing.parts import Part
 from cpc_core.corpus.importing.shard_writer import ShardWriter
 from cpc_core.corpus.importing.workspace import (
@@ -78,6 +78,7 @@ class _PartWriter:
     rejected: list[Rejection] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     samples: int = 0
+    left_out: int = 0
 
     def add(self, entry: Entry) -> None:
         """Writes the clips of one entry, or records the reason for its rejection."""
@@ -86,6 +87,9 @@ class _PartWriter:
         end_s = None
         try:
             for clip in cut_clips(self.part.folder, entry, self.part.options):
+                if isinstance(clip, Rest):
+                    self.left_out += clip.num_samples
+                    continue
                 if clip.clip_id in self.clip_ids:
                     raise AudioError(f"{path}: the part from {clip.start_s:g} s on is listed twice")
                 self._write(entry, clip)
@@ -143,4 +147,5 @@ class _PartWriter:
             notes=self.notes,
             recordings=len(self.part.entries),
             samples=self.samples,
+            left_out=self.left_out,
         )

@@ -136,7 +136,8 @@ def _expected_clips(folder: Path, entries: Sequence[Entry], options: ImportOptio
             end_s = duration_s(folder / entry.path) if entry.end_s is None else entry.end_s
         except AudioError:
             return 0
-        return max(0, math.ceil((end_s - entry.start_s - options.shortest_s) / options.clip_s))
+        rests = math.ceil((end_s - entry.start_s - options.shortest_rest_s) / options.clip_s)
+        return max(1, rests)
 
     expected: list[int] = []
     with ThreadPoolExecutor(_HEADER_READERS) as pool:

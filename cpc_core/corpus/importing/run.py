@@ -171,6 +171,7 @@ def _manifest(
             rejected=sum(len(result.rejected) for result in results),
             noted=sum(len(result.notes) for result in results),
             audio_s=sum(result.samples for result in results) / SAMPLE_RATE_HZ,
+            left_out_s=sum(result.left_out for result in results) / SAMPLE_RATE_HZ,
         ),
         label_rows=dict(sorted(label_rows.items())),
         rows={split: count for split, count in rows.items() if count},

@@ -61,6 +61,9 @@ class PartResult(BaseModel):
     samples: int
     """Samples of recordings in the clips, padding not counted."""
 
+    left_out: int = 0
+    """Samples of rests that were too short for a clip of their own."""
+
 
 @dataclass(frozen=True)
 class Workspace:

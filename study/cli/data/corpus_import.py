@@ -32,6 +32,7 @@ def import_(
     clip_s: float = 10.0,
     long: Literal["split", "crop"] = "split",
     pad: Literal["zero", "repeat", "loop"] = "zero",
+    shortest_s: float | None = None,
     dev_fraction: float = 0.05,
     seed: int = 0,
     tasks: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
@@ -61,6 +62,9 @@ def import_(
     pad
         Filling of shorter recordings: zeros, which take part in no number, or the recording again,
         counted as audio. loop is an older name of repeat.
+    shortest_s
+        Seconds below which a recording is refused, and the rest of a longer one left out; by
+        default 0.05 for recordings and a tenth of the clip for rests.
     dev_fraction
         Share of recordings held out for development where the source names no splits; drawn among
         those that can be used.
@@ -87,6 +91,7 @@ def import_(
         clip_s=clip_s,
         long_files=long,
         padding="repeat" if pad == "loop" else pad,
+        shortest_s=shortest_s,
         dev_fraction=dev_fraction,
         seed=seed,
     )
@@ -153,16 +158,24 @@ def part_runner(tasks: int | None, address: str | None) -> PartRunner:
 def print_summary(summary: ImportSummary, clip_s: float) -> None:
     """Prints the result of an import."""
     from cpc_core.corpus.importing.run import NOTES_NAME, REJECTED_NAME
+    from cpc_core.corpus.manifest import SHORTEST_RECORDING_S
+    from study.analysis.labels import count_text
 
     folder, manifest = summary.corpus.folder, summary.corpus.manifest
     totals = manifest.totals
     clips = ", ".join(f"{rows} {split}" for split, rows in manifest.rows.items())
     message(
-        f"{totals.recordings} recordings → {clips} clips of {clip_s:g} s, "
+        f"{count_text(totals.recordings, 'recording')} → {clips} clips of {clip_s:g} s, "
         f"{totals.audio_s / 60:.1f} minutes of audio, in {folder}"
     )
     if summary.kept:
         message(f"{summary.kept} recordings were finished by an earlier, interrupted import")
+    if totals.left_out_s:
+        rest_s = manifest.options.shortest_rest_s
+        message(
+            f"rests shorter than {rest_s:g} s were left out, {totals.left_out_s:.3g} s in all: "
+            f"--shortest-s {SHORTEST_RECORDING_S:g} would keep them"
+        )
     if totals.rejected:
         message(f"{totals.rejected} could not be used; reasons: {folder / REJECTED_NAME}")
     if totals.noted:
