@@ -8,9 +8,11 @@ Two gradients of these kernels are slow, and computed otherwise (milliseconds on
 Intel Xeon, 4 clips of 10 s, width 64 / 256):
 
     audio of the first layer       27 / 94 → 5 / 31: blocks of one stride are its channels
-    weights of a strided layer     126 / 1 862 → 13 / 197: matrix products over frames, in float32
+    weights of a strided layer     126 / 1 862 → 13 / 197: matrix products over frames
 
-A kernel of m strides reads m such blocks: frame t is w_0 · block t + w_1 · block (t + 1) + ….
+In bfloat16 the latter saves no time, but the kernel (oneDNN's, on AMX) reads memory that nobody has
+written: now and then its gradient was NaN. A kernel of m strides reads m blocks: frame t is
+w_0 · block t + w_1 · block (t + 1) + ….
 """
 
 from __future__ import annotations
@@ -45,32 +47,28 @@ def input_gradients_only() -> Iterator[None]:
 def convolve(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
     """Maps `[B, T, C]` to `[B, (T - k) // stride + 1, O]` by weights `[O, C, 1, k]`, biases `[O]`.
 
-    On a CPU in float32 or float64 it is differentiable once.
+    A strided convolution on a CPU is differentiable once.
     """
     kernel = weight.shape[3]
-    in_blocks = stride > 1 and kernel % stride == 0
-    if in_blocks and x.shape[2] <= 2:
+    if x.shape[2] <= 2 and kernel % stride == 0:
         x, weight, stride = _blocks(x, kernel, stride), _taps_as_channels(weight, stride), 1
     image = x.transpose(1, 2).unsqueeze(2)
-    by_products = (
-        in_blocks
-        and stride > 1
-        and x.device.type == "cpu"
-        and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
-    )
-    convolved: Tensor = (
-        _WeightsByProducts.apply(image, weight, bias, stride)
-        if by_products
-        else F.conv2d(image, weight, bias, (1, stride))
-    )
+    if stride > 1 and x.device.type == "cpu" and not torch.compiler.is_compiling():
+        if torch.is_autocast_enabled("cpu"):
+            dtype = torch.get_autocast_dtype("cpu")
+            image, weight, bias = (each.to(dtype) for each in (image, weight, bias))
+        convolved: Tensor = _WeightsByProducts.apply(image, weight, bias, stride)
+    else:
+        convolved = F.conv2d(image, weight, bias, (1, stride))
     return convolved.squeeze(2).transpose(1, 2)
 
 
 def _blocks(x: Tensor, kernel: int, stride: int) -> Tensor:
     """Whole blocks of `stride` frames that a kernel reads, `[B, blocks, stride · C]`."""
     clips, frames, channels = x.shape
-    blocks = (frames - kernel) // stride + kernel // stride
+    blocks = (frames - kernel) // stride + -(-kernel // stride)
+    if blocks * stride > frames:  # The last block of a kernel that ends within one.
+        x = F.pad(x, (0, 0, 0, blocks * stride - frames))
     return x[:, : blocks * stride].reshape(clips, blocks, stride * channels)
 
 
@@ -113,9 +111,11 @@ class _WeightsByProducts(torch.autograd.Function):
 def _weight_gradient(gradient: Tensor, x: Tensor, weight: Tensor, stride: int) -> Tensor:
     """Gradient of weights `[O, C, 1, k]` from those of the frames, `[B, n, O]`."""
     outputs, channels, _, kernel = weight.shape
-    blocks, frames = _blocks(x, kernel, stride), gradient.shape[1]
-    products = [
-        (gradient.transpose(1, 2) @ blocks[:, part : part + frames]).sum(0)
-        for part in range(kernel // stride)
-    ]
-    return torch.stack(products, 1).view(outputs, kernel, channels).permute(0, 2, 1).unsqueeze(2)
+    blocks = _blocks(x, kernel, stride)
+    parts = blocks.shape[1] - gradient.shape[1] + 1
+    # Clips in a row: zeros at their ends, where a part would reach into the next one.
+    rows = F.pad(gradient, (0, 0, 0, parts - 1)).flatten(0, 1)
+    read = blocks.flatten(0, 1)
+    products = [rows[: len(rows) - part].t() @ read[part:] for part in range(parts)]
+    taps = torch.stack(products, 1).view(outputs, -1, channels)[:, :kernel]
+    return taps.permute(0, 2, 1).unsqueeze(2)

@@ -8,6 +8,7 @@ reaches upward, by imports inside the command functions.
 from __future__ import annotations
 
 import sys
+from importlib import metadata
 
 from cyclopts import App
 
@@ -45,6 +46,7 @@ app = App(
     help_epilogue=EXIT_CODES,
     help_format="plaintext",
     help_formatter=ReflowedHelp(),
+    version=lambda: metadata.version("cpc-study"),
     version_flags=["--version"],
     suppress_keyboard_interrupt=False,
 )

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
-from rich.console import Console
-from rich.table import Table
+
+from study.cli.tables import OutputConsole, print_fields, print_table
 
 if TYPE_CHECKING:
     from study.control.state import State
@@ -20,7 +20,7 @@ Format = Literal["table", "json", "yaml", "csv"]
 Output = Annotated[Format, Parameter(name=["--output", "-o"], help="Format of the result.")]
 
 
-stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+stderr = OutputConsole(stderr=True, highlight=False, soft_wrap=True)
 
 
 def message(text: str) -> None:
@@ -45,14 +45,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]], output: Format) -> None:
             writer.writeheader()
             writer.writerows(rows)
         case "table":
-            table = Table(box=None, header_style="bold", pad_edge=False)
-            for name in rows[0] if rows else ():
-                numeric = all(isinstance(row[name], int | float | None) for row in rows)
-                justify: Literal["right", "left"] = "right" if numeric else "left"
-                table.add_column(name.replace("_", " "), justify=justify, overflow="fold")
-            for row in rows:
-                table.add_row(*map(_cell, row.values()))
-            _print_table(table)
+            print_table(rows)
 
 
 def print_record(record: Mapping[str, Any], output: Format) -> None:
@@ -63,10 +56,7 @@ def print_record(record: Mapping[str, Any], output: Format) -> None:
         case "csv":
             print_rows([record], output)
         case "table":
-            table = Table(box=None, show_header=False, pad_edge=False)
-            for name, value in record.items():
-                table.add_row(name.replace("_", " "), _cell(value))
-            _print_table(table)
+            print_fields(record)
 
 
 def state_text(state: State, study: object) -> str:
@@ -90,13 +80,3 @@ def _print_document(content: Any, output: Literal["json", "yaml"]) -> None:
 
     text = json_text(content) if output == "json" else dump(content)
     print(text, end="")  # noqa: T201
-
-
-def _print_table(table: Table) -> None:
-    Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 200).print(table)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)

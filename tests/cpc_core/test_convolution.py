@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -46,3 +48,33 @@ def test_an_attack_computes_no_gradient_of_weights() -> None:
     assert [gradient is None for gradient in given] == [False, True]
     torch.testing.assert_close(given[0], expected[0])
     assert torch.autograd.grad(convolved, weight)[0].shape == weight.shape
+
+
+@torch.no_grad()
+def _leave_nans() -> None:
+    """Leaves memory behind that whoever asks for some next may get."""
+    for power in range(10, 23):
+        for dtype in (torch.float32, torch.bfloat16):
+            given = [torch.full((2**power,), math.nan, dtype=dtype) for _ in range(4)]
+            del given
+
+
+@pytest.mark.parametrize("batch", [4, 8, 16])
+@pytest.mark.parametrize(("kernel", "stride"), [(8, 4), (4, 2), (8, 1), (5, 2)])
+def test_bfloat16_gradients_read_no_memory_that_was_not_written(
+    batch: int, kernel: int, stride: int
+) -> None:
+    """OneDNN's kernel for the weights of a strided layer does."""
+    for frames in (31, 48, 399, 798, 3199):
+        _leave_nans()
+        x, weight = torch.randn(batch, frames, 32), torch.randn(32, 32, 1, kernel) / 16
+        bias = torch.zeros(32)
+        given = [each.requires_grad_() for each in (x, weight, bias)]
+        expected = torch.autograd.grad(convolve(x, weight, bias, stride).square().mean(), given)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = convolve(x, weight, bias, stride).square().mean()
+        _leave_nans()
+        for gradient, reference in zip(torch.autograd.grad(loss, given), expected, strict=True):
+            assert gradient.dtype == torch.float32
+            rounding = 0.02 * float(reference.abs().max())
+            torch.testing.assert_close(gradient, reference, rtol=0.05, atol=rounding)
