@@ -16,31 +16,53 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from cpc_core.config import CpcConfig, canonical_json, upgraded
-from cpc_core.errors import CheckpointError
+from cpc_core.errors import CheckpointError, ConfigError
 from cpc_core.model.cpc_model import CpcModel
 from cpc_core.step import TrainState
 
 STATE_NAME = "state.pt"
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
+PROVENANCE_NAME = "provenance.json"
 
 
 @contextmanager
 def _atomic_folder(folder: Path) -> Iterator[Path]:
     """Empty folder that replaces `folder` when the block ends without an error."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.with_name(f".{folder.name}.partial")
+    partial, before = (folder.with_name(f".{folder.name}.{part}") for part in ("partial", "old"))
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     try:
         yield partial
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            folder.rename(before)
         partial.rename(folder)
+        shutil.rmtree(before, ignore_errors=True)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def require_replaceable(folder: Path) -> None:
+    """Checks that a new export removes nothing but an old one.
+
+    Raises:
+        ConfigError: The path is a file, a link, or a folder with anything else in it.
+    """
+    if folder.is_symlink() or not folder.is_dir():
+        raise ConfigError(f"{folder} is no folder, so it is not overwritten: choose another one")
+    if Path.cwd().is_relative_to(folder.resolve()):
+        raise ConfigError(f"{folder} is the folder that this runs in: choose another one")
+    names = {path.name for path in folder.iterdir()}
+    exported = {WEIGHTS_NAME, CONFIG_NAME, PROVENANCE_NAME}
+    if names and (not names >= exported or names - exported):
+        raise ConfigError(
+            f"{folder} is not an export, so it is not overwritten: it has "
+            f"{min(names - exported, default='not all files of one')}; choose another folder"
+        )
 
 
 def save_checkpoint(state: TrainState, history: dict[str, Any], folder: Path) -> None:
@@ -107,15 +129,20 @@ def export_model(checkpoint: Path, out: Path, provenance: dict[str, Any]) -> Non
 
     Raises:
         CheckpointError: The checkpoint is missing or damaged.
+        ConfigError: There is something at `out` that is no export.
     """
+    out = out.absolute()
+    if out.exists() or out.is_symlink():
+        require_replaceable(out)
     config = read_config(checkpoint)
     state = TrainState.create(config, torch.device("cpu"))
     load_checkpoint(state, checkpoint)
     with _atomic_folder(out) as partial:
         weights = {name: tensor.contiguous() for name, tensor in state.model.state_dict().items()}
-        save_file(weights, partial / WEIGHTS_NAME, metadata={"format": "pt"})
+        # As bytes: safetensors' own file would be readable for its owner alone.
+        (partial / WEIGHTS_NAME).write_bytes(save(weights, metadata={"format": "pt"}))
         (partial / CONFIG_NAME).write_text(canonical_json(config))
-        (partial / "provenance.json").write_text(
+        (partial / PROVENANCE_NAME).write_text(
             json.dumps({**provenance, "step": state.step}, indent=2)
         )
 

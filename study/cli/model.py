@@ -20,7 +20,7 @@ def export(
     study: Study,
     /,
     *,
-    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    out: Annotated[str, Parameter(name=["--out", "-o"])],
     best: bool = False,
     trial: int | None = None,
     overwrite: bool = False,
@@ -36,16 +36,23 @@ def export(
     trial
         The trial of that number.
     overwrite
-        Replace a folder that is already there.
+        Replace an export that is already there, or an empty folder; nothing else.
     """
-    from cpc_core.checkpoint import export_model
+    from cpc_core.checkpoint import export_model, require_replaceable
     from cpc_core.errors import ConfigError
 
+    if "://" in out:
+        raise ConfigError(f"{out}: an export is a folder of this machine: name one, and copy it")
+    target = Path(out)
     if best == (trial is not None):
         raise ConfigError("say which model: --best, or --trial NUMBER")
-    if out.exists() and not overwrite:
-        raise ConfigError(f"{out} is already there: choose another folder, or add --overwrite")
+    if target.exists() or target.is_symlink():
+        if not overwrite:
+            raise ConfigError(f"{out} is already there: choose another folder, or add --overwrite")
+        require_replaceable(target)
     folder = study_folder(study)
+    if folder.path.is_local and target.resolve().is_relative_to(Path(folder.path).resolve()):
+        raise ConfigError(f"{out} lies in the study: choose a folder beside it")
     record = read_study(folder)
     chosen = _best(record) if trial is None else record.trial(trial)
     provenance = {
@@ -58,7 +65,7 @@ def export(
         **record.provenance,
         "attempts": attempts(folder.trial(chosen.number)),
     }
-    export_model(folder.trial(chosen.number).require_checkpoint(), out, provenance)
+    export_model(folder.trial(chosen.number).require_checkpoint(), target, provenance)
     settings = {**chosen.knobs, "seed": chosen.seed}
     setting = ", ".join(f"{name} {value}" for name, value in settings.items())
     message(f"exported trial {chosen.number} ({setting}) to {out}")

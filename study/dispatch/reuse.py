@@ -25,7 +25,7 @@ from study.spec.study_spec import StudySpec
 _TRIAL = re.compile(r"t\d+")
 
 
-_UNREADABLE = (OSError, ValueError, TypeError)
+_UNREADABLE = (OSError, ValueError, TypeError, CpcError)
 """Errors of files of other studies, which may be damaged, unreadable or of another version."""
 
 
@@ -82,7 +82,7 @@ class TrialReuse:
             source = self.find_source(trajectory_id, config, Path(own.path))
             if source is None:
                 return False
-            with suppress(FileNotFoundError, ValueError, TypeError):
+            with suppress(FileNotFoundError, ValueError, TypeError, CpcError):
                 own.copy_from(source.folder, config, source.step, ended=source.ended)
                 return True
         return False

@@ -17,6 +17,7 @@ from typing import Any
 from cpc_core.config import CONFIG_SCHEMA
 from cpc_core.storage_path import StoragePath
 from study.folders.code_version import code_state
+from study.folders.json_file import damaged, read_as
 from study.folders.trial_folder import PROVENANCE, TrialFolder
 
 _PACKAGES = (
@@ -82,12 +83,11 @@ def record_attempt(
 def attempts(folder: TrialFolder) -> list[dict[str, Any]]:
     """Attempts at a trial, oldest first, beginning with those of the trial it was copied from."""
     try:
-        recorded: list[dict[str, Any]] = json.loads((folder.path / PROVENANCE).read_bytes())[
-            "attempts"
-        ]
+        return read_as(folder.path / PROVENANCE, dict[str, list[dict[str, Any]]])["attempts"]
     except FileNotFoundError:
         return []
-    return recorded
+    except KeyError as error:
+        raise damaged(folder.path / PROVENANCE, f"it has no {error}") from error
 
 
 def attempt_text(attempt: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, cast
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
@@ -14,9 +14,12 @@ from pydantic import ValidationError
 from cpc_core.config import CONFIG_SCHEMA
 from cpc_core.errors import ConfigError
 from cpc_core.storage_path import StoragePath
+from study.folders.json_file import read_as
 from study.folders.trial_folder import TrialFolder
 from study.spec.study_spec import StudySpec
 from study.spec.yaml_document import load
+
+T = TypeVar("T")
 
 SPEC, PROVENANCE, PREDICTION = "spec.yaml", "provenance.json", "prediction.json"
 CONTROL, JOURNAL = "control.json", "journal.log"
@@ -100,7 +103,7 @@ class StudyFolder:
         Raises:
             ConfigError: They are missing or damaged.
         """
-        return _json(self.path / PROVENANCE)
+        return _required(self.path / PROVENANCE, dict[str, Any])
 
     def prediction(self) -> Prediction | None:
         """Predicted cost of the study; None where none was made.
@@ -109,7 +112,7 @@ class StudyFolder:
             ConfigError: It is damaged.
         """
         path = self.path / PREDICTION
-        return Prediction(**_json(path)) if path.exists() else None
+        return _required(path, Prediction) if path.exists() else None
 
     def write_spec(self, spec: StudySpec) -> None:
         """Writes the spec."""
@@ -170,10 +173,10 @@ def _unreadable(path: StoragePath, problem: object) -> ConfigError:
     )
 
 
-def _json(path: StoragePath) -> dict[str, Any]:
+def _required(path: StoragePath, kind: type[T]) -> T:
     try:
-        return cast(dict[str, Any], json.loads(path.read_bytes()))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        return read_as(path, kind)
+    except FileNotFoundError as error:
         raise _unreadable(path, error) from error
 
 

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TypeVar
 
 import pyarrow as pa
 from pydantic import ValidationError
@@ -16,9 +16,12 @@ from pydantic import ValidationError
 from cpc_core.config import PROBE_METRICS, CpcConfig, canonical_json, is_earlier
 from cpc_core.errors import CheckpointError
 from cpc_core.evaluation.clip_scores import ClipScores, MetricsByRecording, read_by_recording
-from cpc_core.report import Report
+from cpc_core.report import Outcome, Report
 from cpc_core.storage_path import StoragePath
 from study.folders.checkpoints import checkpoints
+from study.folders.json_file import damaged, parse_as, read_as
+
+T = TypeVar("T")
 
 CHECKPOINTS_KEPT = 2
 """Checkpoints of each trial: the newest, and the one before it."""
@@ -127,13 +130,11 @@ class TrialFolder:
 
     def identity(self) -> Identity | None:
         """Hashes that identify the trial; None where none were written."""
-        content = _json(self.path / IDENTITY)
-        return None if content is None else Identity(**content)
+        return _optional(self.path / IDENTITY, Identity)
 
     def origin(self) -> Origin | None:
         """Source of the first steps; None where this trial trained all of them."""
-        content = _json(self.path / ORIGIN)
-        return None if content is None else Origin(**content)
+        return _optional(self.path / ORIGIN, Origin)
 
     def copy_from(self, source: TrialFolder, config: CpcConfig, step: int, *, ended: bool) -> None:
         """Copies log, checkpoint and provenance of another trial on the same trajectory.
@@ -170,16 +171,17 @@ class TrialFolder:
             self.save_checkpoint(checkpoint, lambda folder: _link(weights, folder, config))
 
     def log(self) -> tuple[Report, ...]:
-        """The metrics log in step order, without a last line that is still being written."""
+        """The metrics log in step order, without a last line that is still being written.
+
+        Raises:
+            ConfigError: A line is damaged.
+        """
+        path = self.path / LOG
         try:
-            text = (self.path / LOG).read_bytes().decode()
+            lines = path.read_bytes().split(b"\n")[:-1]
         except FileNotFoundError:
             return ()
-        return tuple(
-            Report(**json.loads(line))
-            for line in text.splitlines(keepends=True)
-            if line.endswith("\n")
-        )
+        return tuple(_report(path, number, line) for number, line in enumerate(lines, start=1))
 
     def append(self, entry: Report) -> None:
         """Appends one line, which is on disk when this returns."""
@@ -293,22 +295,34 @@ def _link(source: Path, target: Path, config: CpcConfig) -> None:
     (target / CONFIG).write_text(canonical_json(config), encoding="utf-8")
 
 
-def _json(path: StoragePath) -> dict[str, Any] | None:
+def _optional(path: StoragePath, kind: type[T]) -> T | None:
     try:
-        return cast(dict[str, Any], json.loads(path.read_bytes()))
+        return read_as(path, kind)
     except FileNotFoundError:
         return None
 
 
+@dataclass(frozen=True)
+class _LogLine:
+    """Report as the metrics log has it."""
+
+    step: int
+    outcome: Outcome
+    reason: str
+    elapsed_s: float
+    metrics: dict[str, float]
+
+
 def _line(entry: Report) -> str:
-    content = {
-        "step": entry.step,
-        "outcome": entry.outcome,
-        "reason": entry.reason,
-        "elapsed_s": entry.elapsed_s,
-        "metrics": dict(entry.metrics),
-    }
-    return json.dumps(content) + "\n"
+    line = _LogLine(entry.step, entry.outcome, entry.reason, entry.elapsed_s, dict(entry.metrics))
+    return json.dumps(asdict(line)) + "\n"
+
+
+def _report(path: StoragePath, number: int, text: bytes) -> Report:
+    try:
+        return Report(**vars(parse_as(text, _LogLine)))
+    except ValueError as error:
+        raise damaged(f"{path}, line {number}", error) from error
 
 
 def _is_of_an_earlier_version(text: bytes) -> bool:

@@ -26,7 +26,7 @@ def source_text(source: str) -> tuple[str, str]:
     """
     path = Path(source)
     if path.is_file():
-        return path.read_text(encoding="utf-8"), path.name
+        return _decoded(path), path.name
     if source in preset_names():
         return resources.files("study").joinpath("presets", f"{source}.yaml").read_text(
             encoding="utf-8"
@@ -34,6 +34,15 @@ def source_text(source: str) -> tuple[str, str]:
     raise ConfigError(
         f"there is no spec file or preset '{source}'{nearest(source, preset_names())}"
     )
+
+
+def _decoded(path: Path) -> str:
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path.name}:{line}: not UTF-8: save it as UTF-8") from error
 
 
 def scales(source: str) -> tuple[str, ...]:

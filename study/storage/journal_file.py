@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial
 from cpc_core.errors import ConfigError, CpcError
 from study.folders.study_folder import JOURNAL, StudyFolder
 from study.spec.study_spec import StudySpec
-from study.storage.base import SingleDriver, content
+from study.storage.base import DAMAGE, SingleDriver, content, damaged_journal
 
 LOCK = "driver.lock"
 
@@ -42,11 +42,8 @@ class JournalFile(SingleDriver):
             return [], {}
         try:
             return content(JournalStorage(JournalFileBackend(str(self._journal))), self.name)
-        except (OSError, ValueError) as error:
-            raise ConfigError(
-                f"{self._journal} is damaged ({error}): restore it from a copy, or start the study "
-                "again in another folder"
-            ) from error
+        except DAMAGE as error:
+            raise damaged_journal(self._journal, error) from error
 
     def revision(self) -> str:
         try:
@@ -95,7 +92,10 @@ class JournalFile(SingleDriver):
 
     def open(self) -> BaseStorage:
         repair_journal(self._journal)
-        return JournalStorage(AtomicJournalFile(self._journal))
+        try:
+            return JournalStorage(AtomicJournalFile(self._journal))
+        except DAMAGE as error:
+            raise damaged_journal(self._journal, error) from error
 
     def check(self) -> None:
         """Does nothing: a process keeps its lock on a file."""

@@ -165,7 +165,7 @@ def test_gpu_hours_are_named_where_there_are_gpus(tmp_path: Path) -> None:
 def test_a_damaged_prediction_is_named(tmp_path: Path) -> None:
     ended_study(tmp_path, SPEC, lambda _: {"dev_map": 0.5}, trials=1)
     (tmp_path / "prediction.json").write_text("{")
-    with pytest.raises(ConfigError, match=r"prediction\.json cannot be read"):
+    with pytest.raises(ConfigError, match=r"prediction\.json is damaged"):
         read_study(StudyFolder(tmp_path))
 
 

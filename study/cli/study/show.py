@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cpc_core.errors import CpcError
 from study.analysis.answer import answer_info
 from study.analysis.cells import pareto_front, ranked
 from study.analysis.cost import cost_info, predicted_s
@@ -32,14 +33,19 @@ from study.spec.study_spec import StudySpec
 
 def ls(*, output: Output = "table") -> None:
     """Prints the studies in studies/."""
-    rows = []
+    rows, damaged = [], []
     for folder in list_studies():
-        record = read_study(folder)
+        try:
+            record = read_study(folder)
+            state = study_state(folder, record)
+        except CpcError as error:
+            damaged.append(str(error))
+            continue
         best = ranked(record)[:1]
         rows.append(
             {
                 "study": folder.name,
-                "state": study_state(folder, record),
+                "state": state,
                 "ended": record.ended,
                 "planned": record.planned,
                 "best": best[0].label if best else None,
@@ -49,7 +55,9 @@ def ls(*, output: Output = "table") -> None:
         )
     if rows:
         print_rows(rows, output)
-    else:
+    for problem in damaged:
+        message(f"left out: {problem}")
+    if not rows and not damaged:
         message("no study in studies/ yet")
         next_steps("cpc study run demo")
 
