@@ -13,7 +13,7 @@ from study.control.requests import ControlReader, clear_stale
 from study.control.signals import StopSignals
 from study.dispatch.dispatcher import Dispatcher
 from study.dispatch.trial_spec import TrialSpec
-from study.folders.study_folder import StudyFolder
+from study.folders.study_folder import StudyFolder, disk_errors
 from study.results.reader import read_study
 from study.results.records import StudyRecord
 from study.spec.study_spec import StudySpec
@@ -50,20 +50,22 @@ def run_trial(
     Raises:
         ConfigError: The folder holds another study, or the corpus's clips are too short.
         CorpusError: A shard is damaged.
+        StorageError: The disk is full or read-only.
         CpcError: Another process is running it.
         KeyboardInterrupt: A signal came. At the first one the trial ends at its next report, at the
             second at once. The same call resumes it.
     """
     clear_stale(folder)
     signals = StopSignals()
-    dispatcher = Dispatcher.create_or_open(folder, spec, corpus.hash, corpus.caption)
-    try:
-        trial = dispatcher.ask()
-        if trial is not None:
-            with signals.caught():
-                _train(dispatcher, trial, corpus, signals, on_step, on_report, on_stopping)
-    finally:
-        dispatcher.close()
+    with disk_errors(folder):
+        dispatcher = Dispatcher.create_or_open(folder, spec, corpus.hash, corpus.caption)
+        try:
+            trial = dispatcher.ask()
+            if trial is not None:
+                with signals.caught():
+                    _train(dispatcher, trial, corpus, signals, on_step, on_report, on_stopping)
+        finally:
+            dispatcher.close()
     if signals.came:
         raise KeyboardInterrupt
     return read_study(folder)

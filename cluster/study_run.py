@@ -22,7 +22,7 @@ from cpc_core.corpus.sample import open_corpus
 from study.control.requests import clear_stale
 from study.dispatch.dispatcher import Dispatcher
 from study.dispatch.trial_spec import TrialSpec
-from study.folders.study_folder import StudyFolder
+from study.folders.study_folder import StudyFolder, disk_errors, unwritable
 from study.planning import keep_prediction
 from study.results.reader import read_study
 from study.results.records import StudyRecord
@@ -53,6 +53,7 @@ def run_study(
     Raises:
         ConfigError: The folder holds another study, or the corpus has no labels for the metric.
         CorpusError: The corpus is missing or damaged.
+        StorageError: The disk is full or read-only.
         UnreachableError: No cluster answers at the address, or the study's database does not.
         ClusterError: The cluster is too small.
         CpcError: Another process is running this study, whose storage is for one driver.
@@ -61,7 +62,7 @@ def run_study(
     """
     corpus = open_corpus(spec.corpus)
     require_labels(spec.objectives, corpus)
-    with storage_errors(folder, storage_of(folder, spec)):
+    with storage_errors(folder, storage_of(folder, spec)), disk_errors(folder):
         clear_stale(folder)
         dispatcher = Dispatcher.create_or_open(folder, spec, corpus.hash, corpus.caption)
         try:
@@ -114,3 +115,5 @@ def _train(
                 failure_config=tune.FailureConfig(max_failures=0),
             ),
         ).fit()
+        if search.unwritable:
+            raise unwritable(dispatcher.folder, search.unwritable)

@@ -73,7 +73,14 @@ def save_checkpoint(state: TrainState, history: dict[str, Any], folder: Path) ->
         "step": state.step,
         "history": history,
     }
-    torch.save(content, folder / STATE_NAME)
+    with (folder / STATE_NAME).open("wb") as file:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:
+            # PyTorch closes its archive after a failed write, and complains about its length.
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from error
+            raise
     (folder / CONFIG_NAME).write_text(canonical_json(state.config))
 
 

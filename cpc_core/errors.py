@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import ClassVar
 
 
@@ -46,6 +47,14 @@ class StorageError(CorpusError):
     """A path that cannot be written, or whose file system does not answer."""
 
     exit_code = 1
+
+
+_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO})
+
+
+def is_of_the_disk(error: OSError) -> bool:
+    """True if a disk is full, over its quota, read-only or failing."""
+    return error.errno in _DISK
 
 
 class RejectedError(CorpusError):

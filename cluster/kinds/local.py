@@ -8,7 +8,6 @@ import secrets
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 import ray
@@ -17,6 +16,7 @@ from cluster.environment import API_SERVER, AUTH_TOKEN, has_token, only_address
 from cluster.kinds.base import ray_settings
 from cluster.kinds.capacity import Capacity
 from cluster.kinds.processes import Process, await_end, descendants
+from cluster.kinds.temporary import temporary_folder
 from study.control.signals import ignored_by_children
 from study.spec.resources import Resources
 
@@ -49,8 +49,7 @@ class LocalRay:
         if resources is not None:
             capacity.require(resources)
         logging.getLogger("ray").setLevel(logging.ERROR)
-        # The path of a socket in it has at most 107 characters.
-        with TemporaryDirectory(prefix="cpc-", ignore_cleanup_errors=True) as temporary:
+        with temporary_folder() as temporary:
             settings = {API_SERVER: f"http://127.0.0.1:{port}", "RAY_TMPDIR": temporary}
             if not has_token():
                 # Ray would write one into the home folder, and `ray start` would ask for it then.

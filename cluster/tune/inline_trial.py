@@ -10,10 +10,10 @@ import torch
 from cluster.attempt import TrialStopped, in_process, run_attempt
 from cluster.stop_flag import StopFlag
 from cluster.train.trainer import worker_resources
-from cluster.tune.results import as_result, failed, finished
+from cluster.tune.results import as_result, failed, finished, unwritable
 from cluster.tune.trial import StudyTrial
 from cpc_core.corpus.corpus import Corpus
-from cpc_core.errors import CpcError
+from cpc_core.errors import CpcError, is_of_the_disk
 from cpc_core.report import Report
 from cpc_core.step import StepMetrics
 from cpc_core.storage_path import StoragePath
@@ -40,6 +40,10 @@ class InlineTrial(StudyTrial):
             return finished()
         except CpcError as error:
             return failed(error)
+        except OSError as error:
+            if is_of_the_disk(error):
+                return unwritable(error)
+            raise
 
     def cleanup(self) -> None:
         """Closes the trial's readers, wherever its training is."""

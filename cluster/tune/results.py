@@ -10,6 +10,10 @@ CRASHED = "crashed"
 """Outcome of an attempt whose workers died: the trial itself has not ended."""
 
 
+UNWRITABLE = "unwritable"
+"""Outcome of an attempt that could not write: not the trial's fault, which stays resumable."""
+
+
 def as_result(report: Report) -> dict[str, Any]:
     """Result for a report of a trial."""
     return {
@@ -29,6 +33,11 @@ def crashed(error: Exception) -> dict[str, Any]:
     """Result of an attempt that another one may repair, with the last line of its error."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return {"outcome": CRASHED, "reason": lines[-1] if lines else type(error).__name__}
+
+
+def unwritable(error: OSError) -> dict[str, Any]:
+    """Result of an attempt whose disk is full or read-only."""
+    return {"outcome": UNWRITABLE, "reason": error.strerror or str(error)}
 
 
 def finished() -> dict[str, Any]:

@@ -12,7 +12,7 @@ from ray.tune.search import Searcher
 
 from cluster.events import EventKind, StudyEvent
 from cluster.stop_flag import StopFlag
-from cluster.tune.results import CRASHED
+from cluster.tune.results import CRASHED, UNWRITABLE
 from cpc_core.report import FinalOutcome, Outcome
 from study.control.requests import Desired
 from study.dispatch.dispatcher import Dispatcher
@@ -56,6 +56,8 @@ class StudySearcher(Searcher):
     Attributes:
         desired: Request to the whole study.
         report_s: Seconds that the latest report of a trial took, None before the second one.
+        unwritable: Why a trial could not write its folder; empty while they can. No trial is
+            dispatched from then on.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class StudySearcher(Searcher):
         self._live: dict[str, RunningTrial] = {}
         self.desired: Desired = "run"
         self.report_s: float | None = None
+        self.unwritable = ""
         self._lost: list[RunningTrial] = []
         self._losses: Counter[int] = Counter()
 
@@ -119,6 +122,10 @@ class StudySearcher(Searcher):
         if result["outcome"] == CRASHED:
             live.crash = result["reason"]
             return False
+        if result["outcome"] == UNWRITABLE:
+            self.unwritable, self.desired = result["reason"], "stop"
+            live.resumable = True
+            return True
         live.outcome, live.reason = result["outcome"], result["reason"]
         if live.outcome == "failed":
             return False

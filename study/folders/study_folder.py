@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
@@ -12,7 +13,7 @@ import yaml
 from pydantic import ValidationError
 
 from cpc_core.config import CONFIG_SCHEMA
-from cpc_core.errors import ConfigError
+from cpc_core.errors import ConfigError, StorageError, is_of_the_disk
 from cpc_core.storage_path import StoragePath
 from study.folders.json_file import read_as
 from study.folders.trial_folder import TrialFolder
@@ -165,6 +166,29 @@ class StudyFolder:
                 f"{spec.store or 'its journal'}: resume it with `cpc study resume {self}`, or edit "
                 f"store in {self.path / SPEC} where the database has moved"
             )
+
+
+@contextmanager
+def disk_errors(study: StudyFolder) -> Iterator[None]:
+    """Turns errors of a full or read-only disk in the block into one sentence.
+
+    Raises:
+        StorageError: The study's folder cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if is_of_the_disk(error):
+            raise unwritable(study, error.strerror or str(error)) from error
+        raise
+
+
+def unwritable(study: StudyFolder, problem: str) -> StorageError:
+    """Error of a study whose disk is full or read-only."""
+    return StorageError(
+        f"the study {study} cannot be written ({problem}): free space; the same command goes on "
+        "from the last checkpoints"
+    )
 
 
 def _unreadable(path: StoragePath, problem: object) -> ConfigError:

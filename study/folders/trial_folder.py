@@ -304,13 +304,13 @@ def _optional(path: StoragePath, kind: type[T]) -> T | None:
 
 @dataclass(frozen=True)
 class _LogLine:
-    """Report as the metrics log has it."""
+    """Report as the metrics log has it; a whole number stays one when it is written again."""
 
     step: int
     outcome: Outcome
     reason: str
     elapsed_s: float
-    metrics: dict[str, float]
+    metrics: dict[str, int | float]
 
 
 def _line(entry: Report) -> str:
