@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 from rich.progress import (
@@ -37,6 +38,24 @@ terminal.
 """
 
 
+LINE_S = 30.0
+"""Seconds between lines where there is no terminal."""
+
+
+class LinesNowAndThen:
+    """Lines of a progress that no terminal shows, the first of them after `LINE_S` seconds."""
+
+    def __init__(self) -> None:
+        self._said = time.monotonic()
+
+    def say(self, line: Callable[[], str]) -> None:
+        """Prints what `line` returns, if it is time for it."""
+        now = time.monotonic()
+        if not stderr.is_terminal and now - self._said >= LINE_S:
+            self._said = now
+            message(line())
+
+
 class TrialProgress:
     """Progress of one training: step, loss, CPC accuracy, clips per second and the time left.
 
@@ -57,6 +76,7 @@ class TrialProgress:
             transient=True,
         )
         self._task: TaskID | None = None
+        self._lines = LinesNowAndThen()
         self._loss = self._accuracy = 0.0
         self._started = self._shown = time.monotonic()
 
@@ -86,6 +106,11 @@ class TrialProgress:
             rate = self.steps_taken * config.data.batch_size / max(now - self._started, 1e-3)
             text = f"loss {self._loss:.2f}  CPC accuracy {self._accuracy:.3f}  {rate:.0f} clips/s"
             self._bar.update(self._task, completed=step, description=text)
+            steps = config.training.steps
+            left_s = (steps - step) * (now - self._started) / self.steps_taken
+            self._lines.say(
+                lambda: f"step {step:>6} of {steps}  {text}  {duration_text(left_s)} left"
+            )
 
     def on_stopping(self) -> None:
         """Says that a signal was heard, as the next report may be minutes away."""
@@ -121,6 +146,7 @@ class StudyProgress:
             transient=True,
         )
         self._study: TaskID | None = None
+        self._lines = LinesNowAndThen()
         self._trials: dict[int, TaskID] = {}
 
     def __enter__(self) -> Self:
@@ -147,6 +173,13 @@ class StudyProgress:
             accuracy = event.metrics.get(f"dev_{trial.config.objective.accuracy}")
             state = "" if accuracy is None else f"dev accuracy {accuracy:.3f}"
             self._bar.update(self._trials[trial.number], completed=event.step, state=state)
+            steps = trial.config.training.steps
+            self._lines.say(
+                lambda: (
+                    f"{label}: step {event.step} of {steps}  {state}  "
+                    f"[{event.ended}/{event.planned}]"
+                )
+            )
         else:
             self._bar.remove_task(self._trials.pop(trial.number))
             message(f"{label}: {_end_text(event)}")

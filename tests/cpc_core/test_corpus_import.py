@@ -499,7 +499,8 @@ def test_a_folder_of_awkward_recordings_is_imported(tmp_path: Path) -> None:
     notes = {row["path"][:2]: row["note"] for row in listed(tmp_path / "c" / "notes.csv")}
     assert notes.keys() == {"02", "14", "23", "24", "55", "56", "58", "59"}
     assert notes["02"] == "ends early: its header promises 64000 bytes of samples, 31978 are there"
-    assert notes["56"] == "ends early: its header promises 32000 frames, 15023 are there"
+    assert notes["56"].startswith("ends early: its header promises 32000 frames, 15023 are there; ")
+    assert "Xing stream size off" in notes["56"]
     assert (
         notes["14"]
         == "its channels cancel each other: the mono mix is silent; has a clip of digital silence"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import torch
 
 from cpc_core.audio import printable
+from cpc_core.audio.messages import NativeMessages, native_messages
 from cpc_core.corpus.importing.clips import Clip, Rest, clip_samples, cut_clips
 from cpc_core.corpus.importing.parts import Part
 from cpc_core.corpus.importing.shard_writer import ShardWriter
@@ -48,8 +49,11 @@ def import_part(
             on_recordings(len(part.entries))
             return
         clip_bytes = clip_samples(part.options) * BYTES_PER_SAMPLE
-        with ShardWriter(work.shards, name, part.split, clip_bytes) as writer:
-            part_writer = _PartWriter(part, writer)
+        with (
+            ShardWriter(work.shards, name, part.split, clip_bytes) as writer,
+            native_messages() as messages,
+        ):
+            part_writer = _PartWriter(part, writer, messages)
             for entry in part.entries:
                 part_writer.add(entry)
                 on_recordings(1)
@@ -73,6 +77,7 @@ class _PartWriter:
 
     part: Part
     writer: ShardWriter
+    messages: NativeMessages
     label_rows: Counter[str] = field(default_factory=Counter)
     clip_ids: set[int] = field(default_factory=set)
     rejected: list[Rejection] = field(default_factory=list)
@@ -85,6 +90,7 @@ class _PartWriter:
         path = printable(entry.path)
         notes = dict.fromkeys([entry.note] if entry.note else ())
         end_s = None
+        self.messages.take()
         try:
             for clip in cut_clips(self.part.folder, entry, self.part.options):
                 if isinstance(clip, Rest):
@@ -95,7 +101,9 @@ class _PartWriter:
                 self._write(entry, clip)
                 notes |= dict.fromkeys(clip.notes)
                 end_s = clip.start_s + clip.num_samples / SAMPLE_RATE_HZ
+            notes |= dict.fromkeys(self.messages.take())
         except AudioError as error:
+            notes |= dict.fromkeys(self.messages.take())
             reason = (
                 str(error)
                 .removeprefix(f"{path}: ")

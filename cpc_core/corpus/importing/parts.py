@@ -18,6 +18,7 @@ from itertools import groupby
 from pathlib import Path
 
 from cpc_core.audio import duration_s, printable
+from cpc_core.audio.messages import native_messages
 from cpc_core.corpus.importing.clips import clip_samples
 from cpc_core.corpus.manifest import (
     CORPUS_SCHEMA,
@@ -95,7 +96,8 @@ def plan_parts(folder: Path, entries: Sequence[Entry], options: ImportOptions) -
     """
     for split in SPLITS:
         mine = sorted((entry for entry in entries if entry.split == split), key=_order)
-        expected = _expected_clips(folder, mine, options)
+        with native_messages():  # Each comes again when the recording is read.
+            expected = _expected_clips(folder, mine, options)
         for number, share in enumerate(_shares(mine, expected, options)):
             versions = tuple(_version(folder / entry.path) for entry in share)
             yield Part(f"{split}-{number:05d}", split, folder, tuple(share), versions, options)

@@ -86,6 +86,7 @@ def import_(
     from cpc_core.corpus.importing.run import REJECTED_NAME, import_source
     from cpc_core.corpus.sources.detect import open_source
     from cpc_core.errors import RejectedError
+    from study.cli.progress import LinesNowAndThen
 
     options = import_options(
         clip_s=clip_s,
@@ -101,14 +102,19 @@ def import_(
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     try:
         with Progress(*columns, console=stderr, transient=True) as progress:
-            task = progress.add_task("importing", total=None)
+            task, lines = progress.add_task("importing", total=None), LinesNowAndThen()
+
+            def show(done: int, total: int) -> None:
+                progress.update(task, completed=done, total=total)
+                lines.say(lambda: f"imported {done} of {total} recordings")
+
             summary = import_source(
                 opened,
                 out,
                 options,
                 overwrite=overwrite,
                 run=part_runner(tasks, address),
-                on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+                on_progress=show,
             )
     except KeyboardInterrupt:
         message("interrupted; the same command resumes with the shards that are finished")
