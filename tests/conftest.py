@@ -24,6 +24,7 @@ RAY_MODULES = {
         "cluster_kind",
         "control",
         "damage",
+        "disk_full",
         "faults",
         "importing",
         "inline",
@@ -38,8 +39,9 @@ RAY_MODULES = {
 
 
 # A shell that starts the tests in the background has them, and every process of theirs, ignore
-# Ctrl-C; some tests press it.
+# Ctrl-C, and `nohup` a hang-up; some tests send them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

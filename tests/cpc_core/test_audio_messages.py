@@ -10,7 +10,7 @@ import pytest
 from cpc_core.audio.messages import native_messages
 
 
-def test_native_messages_are_taken_once_and_python_keeps_its_stderr(
+def test_messages_are_taken_once_and_python_keeps_stderr(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     with native_messages() as messages:
