@@ -14,11 +14,11 @@ from dataclasses import replace
 
 import torch
 
-from cpc_core.config import CpcConfig
+from cpc_core.config import CpcConfig, Precision
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.reading.batches import Batch, batches_in_process
 from cpc_core.distributed import from_first_worker, world
-from cpc_core.model.precision import Precision, chosen_precision
+from cpc_core.model.precision import chosen_precision
 from cpc_core.report import Report
 from cpc_core.step import StepMetrics
 from cpc_core.training import training_reports
@@ -66,9 +66,10 @@ def run_attempt(
         return
     # Every worker reads it: from an object store each needs a copy of its own.
     checkpoint = None if step is None else trial.checkpoint_at(step)
-    precision = from_first_worker(_precision(trial) if is_first else None)
+    config, taken = trial.config(), step or 0
+    precision = from_first_worker(_precision(trial, config) if is_first else None)
     assert precision is not None
-    config, taken = trial.config().at_precision(precision), step or 0
+    config = config.at_precision(precision)
     if is_first:
         record_attempt(
             trial,
@@ -100,13 +101,13 @@ def in_process(corpus: Corpus, config: CpcConfig, first: int) -> Iterator[Batch]
     return batches_in_process(corpus, config.seed, config.data.batch_size, first, config.batches)
 
 
-def _precision(trial: TrialFolder) -> Precision:
+def _precision(trial: TrialFolder, config: CpcConfig) -> Precision:
     """Precision of the trial's first attempt; before that, what its configuration chooses here."""
     recorded: list[Precision] = [
         each["precision"] for each in attempts(trial) if "precision" in each
     ]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return recorded[0] if recorded else chosen_precision(trial.config().compute, device)
+    return recorded[0] if recorded else chosen_precision(config.compute, device)
 
 
 def _resume(trial: TrialFolder) -> tuple[Report | None, int | None]:

@@ -16,6 +16,7 @@ from cpc_core.config.training import (
     ComputeConfig,
     DataConfig,
     OptimizerConfig,
+    Precision,
     ProbeConfig,
     TrainingConfig,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "ObjectiveConfig",
     "OptimizerConfig",
     "PROBE_METRICS",
+    "Precision",
     "ProbeConfig",
     "Section",
     "TrainingConfig",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -16,6 +16,7 @@ from cpc_core.config.training import (
     ComputeConfig,
     DataConfig,
     OptimizerConfig,
+    Precision,
     ProbeConfig,
     TrainingConfig,
 )
@@ -68,7 +69,7 @@ class CpcConfig(Section):
         pool = min(self.negatives.pool_clips, batch)
         return pool if pool <= held_out else _largest_divisor(batch, held_out)
 
-    def at_precision(self, precision: Literal["float32", "bfloat16"]) -> CpcConfig:
+    def at_precision(self, precision: Precision) -> CpcConfig:
         """Copy whose step is computed in `precision`."""
         compute = self.compute.model_copy(update={"precision": precision})
         return self.model_copy(update={"compute": compute})

@@ -60,6 +60,10 @@ class OptimizerConfig(Section):
     """Adam's moment decays (its published defaults)."""
 
 
+Precision = Literal["float32", "bfloat16"]
+"""Precision in which a step is computed."""
+
+
 class ComputeConfig(Section):
     """Computation of a step. Only `precision` and `tf32` change more than the last digits of a
     result.

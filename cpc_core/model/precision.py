@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Literal
 
 import torch
 import torch._functorch.config
 
-from cpc_core.config import ComputeConfig
+from cpc_core.config import ComputeConfig, Precision
 from cpc_core.model.cpc_model import CpcModel
-
-Precision = Literal["float32", "bfloat16"]
 
 
 def precision(config: ComputeConfig, device: torch.device) -> AbstractContextManager[None]:

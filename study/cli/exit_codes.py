@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import sys
@@ -10,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cpc_core.errors import CpcError
+from cpc_core.errors import CpcError, is_of_the_disk
 from study.control.signals import interrupting
 
 if TYPE_CHECKING:
@@ -18,12 +17,6 @@ if TYPE_CHECKING:
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 """Exit codes of no error of this project's; the others are `CpcError.exit_code`."""
-
-
-_FILE_ERRORS = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG}
-)
-"""Reasons why a file or the output cannot be written."""
 
 
 def run(app: App, arguments: list[str]) -> int:
@@ -49,10 +42,13 @@ def run(app: App, arguments: list[str]) -> int:
         _discard_output()
         return OK
     except OSError as error:
-        if debug or error.errno not in _FILE_ERRORS:
+        if debug or not (is_of_the_disk(error) or isinstance(error, PermissionError)):
             raise
         _discard_output()
-        _say(f"{_written(error)} cannot be written ({error.strerror})")
+        if error.filename is None:
+            _say(f"the output cannot be written ({error.strerror})")
+        else:
+            _say(f"{os.fsdecode(error.filename)} cannot be opened ({error.strerror})")
         return FAILED
     except SystemExit as error:
         # The parser has printed what is wrong; it exits with 1 where this command line's code for
@@ -79,7 +75,3 @@ def _repair_streams() -> None:
 def _discard_output() -> None:
     """Sends what is still to be written nowhere: Python would complain while it flushes at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-
-
-def _written(error: OSError) -> str:
-    return "the output" if error.filename is None else os.fsdecode(error.filename)

@@ -10,7 +10,7 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
-from cpc_core.errors import ConfigError, CpcError
+from cpc_core.errors import CpcError
 
 
 class Storage(Protocol):
@@ -108,19 +108,6 @@ class SingleDriver:
 
     def release(self, number: int) -> None:
         """Does nothing: no other driver waits for the trial."""
-
-
-DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, AssertionError)
-"""Errors of Optuna at a journal whose lines are not its own."""
-
-
-def damaged_journal(journal: object, error: Exception) -> ConfigError:
-    """Error for a journal that cannot be replayed."""
-    problem = f"{type(error).__name__}: {error}"
-    return ConfigError(
-        f"{journal} is damaged ({problem}): restore it from a copy, or start the study again in "
-        "another folder"
-    )
 
 
 def content(storage: BaseStorage, name: str) -> tuple[list[FrozenTrial], Mapping[str, Any]]:

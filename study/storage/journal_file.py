@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,9 +15,10 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
 from cpc_core.errors import ConfigError, CpcError
+from study.folders.json_file import damaged
 from study.folders.study_folder import JOURNAL, StudyFolder
 from study.spec.study_spec import StudySpec
-from study.storage.base import DAMAGE, SingleDriver, content, damaged_journal
+from study.storage.base import SingleDriver, content
 
 LOCK = "driver.lock"
 
@@ -40,10 +42,8 @@ class JournalFile(SingleDriver):
     def read(self) -> tuple[list[FrozenTrial], Mapping[str, Any]]:
         if not self._journal.exists():
             return [], {}
-        try:
+        with _replaying(self._journal):
             return content(JournalStorage(JournalFileBackend(str(self._journal))), self.name)
-        except DAMAGE as error:
-            raise damaged_journal(self._journal, error) from error
 
     def revision(self) -> str:
         try:
@@ -92,10 +92,8 @@ class JournalFile(SingleDriver):
 
     def open(self) -> BaseStorage:
         repair_journal(self._journal)
-        try:
+        with _replaying(self._journal):
             return JournalStorage(AtomicJournalFile(self._journal))
-        except DAMAGE as error:
-            raise damaged_journal(self._journal, error) from error
 
     def check(self) -> None:
         """Does nothing: a process keeps its lock on a file."""
@@ -106,6 +104,15 @@ class JournalFile(SingleDriver):
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
+
+
+@contextmanager
+def _replaying(journal: Path) -> Iterator[None]:
+    """Turns Optuna's errors at lines that are not its own into one sentence."""
+    try:
+        yield
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+        raise damaged(journal, f"{type(error).__name__}: {error}") from error
 
 
 def _try_lock(file: IO[str]) -> bool:
