@@ -51,6 +51,11 @@ class _Column:
         return None if any(" " in head for head in heads) else replace(self, cells=heads)
 
     @property
+    def most(self) -> int:
+        """Characters in which nothing wraps."""
+        return max(map(len, (self.header, *self.cells)))
+
+    @property
     def least(self) -> int:
         """Characters that break no word, and no cell that is not a text."""
         words = (word for cell in self.cells for word in cell.split())
@@ -69,7 +74,8 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
         )
         for name in (rows[0] if rows else ())
     ]
-    shown, below, left_out = _fitted(columns, console.width if sys.stdout.isatty() else None)
+    shown, below, left_out = _fitted(columns, console.width)
+    roomy = sum(column.most + _GAP for column in shown) - _GAP <= console.width
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, _GAP, 0, 0))
     for column in shown:
         justify: Literal["right", "left"] = "right" if column.numeric else "left"
@@ -78,7 +84,7 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
             column.header,
             justify=justify,
             min_width=least,
-            max_width=None if column.is_text else least,
+            max_width=None if column.is_text or roomy else least,
             overflow="fold",
         )
     for row in zip(*(column.cells for column in shown), strict=True):
@@ -113,13 +119,13 @@ def _console() -> Console:
 
 
 def _fitted(
-    columns: Sequence[_Column], width: int | None
+    columns: Sequence[_Column], width: int
 ) -> tuple[list[_Column], list[_Column], list[_Column]]:
     """Columns of the table, texts below it, and columns that are left out."""
     shown = list(columns)
     below: list[_Column] = []
     left_out: list[_Column] = []
-    while width is not None and len(shown) > 1 and _needed(shown) > width:
+    while len(shown) > 1 and _needed(shown) > width:
         texts = [column for column in shown[1:] if column.is_text]
         if texts:
             place, heads = shown.index(texts[-1]), texts[-1].heads

@@ -53,7 +53,7 @@ def print_corpus(corpus: Corpus) -> None:
     if manifest.ignored:
         kinds = ", ".join(f"{count} {kind}" for kind, count in manifest.ignored.items())
         message(f"files of the source that were left out: {kinds}")
-    options = manifest.options.model_dump(mode="json")
+    options = manifest.options.model_dump(mode="json", exclude_none=True)
     message("imported with " + ", ".join(f"{name} {value}" for name, value in options.items()))
     frequent = sorted(manifest.label_rows.items(), key=lambda item: (-item[1], item[0]))
     named = ", ".join(f"{name} {rows}" for name, rows in frequent[:SHOWN_LABELS])
