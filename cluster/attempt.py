@@ -21,7 +21,7 @@ from cpc_core.distributed import from_first_worker, world
 from cpc_core.model.precision import chosen_precision
 from cpc_core.report import Report
 from cpc_core.step import StepMetrics
-from cpc_core.training import training_reports
+from cpc_core.training import TrainingPaused, training_reports
 from study.folders.provenance import attempts, record_attempt
 from study.folders.trial_folder import TrialFolder
 
@@ -40,6 +40,7 @@ def run_attempt(
     open_stream: OpenStream,
     *,
     on_step: Callable[[int, StepMetrics], None] | None = None,
+    pause: Callable[[int], bool] | None = None,
 ) -> Generator[Report, None, None]:
     """Trains a trial from its newest checkpoint on.
 
@@ -53,8 +54,11 @@ def run_attempt(
         open_stream: Called before the model is built, because readers in other processes need
             seconds to start, and so does the model.
         on_step: Called after each optimizer step, on this worker alone.
+        pause: Called between two reports, on every worker, with the number of steps to the next
+            one; True ends the attempt there.
 
     Raises:
+        TrainingPaused: `pause` has ended the attempt, whose checkpoint is saved.
         ConfigError: The corpus's clips are too short.
         CorpusError: A shard is missing or damaged.
         CheckpointError: The newest checkpoint cannot be read.
@@ -83,17 +87,25 @@ def run_attempt(
     started = time.monotonic() - (log[-1].elapsed_s if log else 0.0)
     stream = open_stream(corpus, config, taken // config.adversary.updates_per_batch)
     with closing(
-        training_reports(config, corpus, lambda _: stream, resume=checkpoint, on_step=on_step)
+        training_reports(
+            config, corpus, lambda _: stream, resume=checkpoint, on_step=on_step, pause=pause
+        )
     ) as reports:
-        for made, save in reports:
-            report = replace(made, elapsed_s=time.monotonic() - started)
+        try:
+            for made, save in reports:
+                started -= made.elapsed_s
+                report = replace(made, elapsed_s=time.monotonic() - started)
+                if is_first:
+                    if report.clip_scores is not None:
+                        trial.save_clip_scores(report.clip_scores)
+                    trial.append(report)
+                    if report.outcome != "diverged":
+                        trial.save_checkpoint(report.step, save)
+                yield report
+        except TrainingPaused as paused:
             if is_first:
-                if report.clip_scores is not None:
-                    trial.save_clip_scores(report.clip_scores)
-                trial.append(report)
-                if report.outcome != "diverged":
-                    trial.save_checkpoint(report.step, save)
-            yield report
+                trial.save_checkpoint(paused.step, paused.save)
+            raise
 
 
 def in_process(corpus: Corpus, config: CpcConfig, first: int) -> Iterator[Batch]:

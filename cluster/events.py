@@ -47,9 +47,11 @@ class Notice:
         by_signal: True if a signal requested it, so that a second one ends the study at once.
         running: Trials that are running.
         report_s: Seconds that the latest report of a trial took, None before the second one.
+        grace_s: Seconds in which running trials have to end once the study is stopped, if limited.
     """
 
     desired: Desired
     by_signal: bool
     running: int
     report_s: float | None
+    grace_s: float | None = None

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cluster.attempt import TrialStopped, in_process, run_attempt
+from cluster.grace import Grace
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.report import Report
 from cpc_core.step import StepMetrics
+from cpc_core.training import TrainingPaused
 from study.control.requests import ControlReader, clear_stale
 from study.control.signals import StopSignals
 from study.dispatch.dispatcher import Dispatcher
@@ -33,6 +35,7 @@ def run_trial(
     on_step: OnStep,
     on_report: OnReport,
     on_stopping: Callable[[], None] = lambda: None,
+    grace_s: float | None = None,
 ) -> StudyRecord:
     """Trains the one trial of `spec`, from its last checkpoint if there is one.
 
@@ -46,6 +49,8 @@ def run_trial(
         on_step: Called after each optimizer step.
         on_report: Called with every entry of the metrics log.
         on_stopping: Called once if a signal came, while the trial trains to its next report.
+        grace_s: Seconds in which the trial has to end after a signal or `cpc study stop`: with a
+            checkpoint before its next report, if that is further away. None: at that report.
 
     Raises:
         ConfigError: The folder holds another study, or the corpus's clips are too short.
@@ -63,7 +68,9 @@ def run_trial(
             trial = dispatcher.ask()
             if trial is not None:
                 with signals.caught():
-                    _train(dispatcher, trial, corpus, signals, on_step, on_report, on_stopping)
+                    _train(
+                        dispatcher, trial, corpus, signals, on_step, on_report, on_stopping, grace_s
+                    )
         finally:
             dispatcher.close()
     if signals.came:
@@ -79,8 +86,9 @@ def _train(
     on_step: OnStep,
     on_report: OnReport,
     on_stopping: Callable[[], None],
+    grace_s: float | None,
 ) -> None:
-    """Trains until the trial ends, is cancelled, or reports to a study that is stopped."""
+    """Trains until the trial ends, is cancelled, or pauses or reports after a request to stop."""
     control, folder = ControlReader(dispatcher.folder), dispatcher.trial_folder(trial.number)
     stopping = False
 
@@ -94,14 +102,20 @@ def _train(
         if requests.desired == "cancel" or trial.number in requests.cancel:
             raise TrialStopped
 
+    def stopped() -> bool:
+        return signals.came or control.latest().desired == "stop"
+
+    pause = None if grace_s is None else Grace(grace_s, stopped)
     try:
-        for report in run_attempt(folder, corpus, in_process, on_step=step):
+        for report in run_attempt(folder, corpus, in_process, on_step=step, pause=pause):
             dispatcher.check()
             if report.final:
                 dispatcher.tell(trial.number, report.final, report.metrics, report.reason)
             on_report(report)
-            if not report.final and (signals.came or control.latest().desired == "stop"):
+            if not report.final and stopped():
                 return
+    except TrainingPaused:
+        return
     except TrialStopped:
         log = folder.log()
         dispatcher.tell(

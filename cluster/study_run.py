@@ -38,6 +38,7 @@ def run_study(
     address: str | None,
     on_event: Callable[[StudyEvent], None],
     on_notice: Callable[[Notice], None] = lambda notice: None,
+    grace_s: float | None = None,
 ) -> StudyRecord:
     """Trains every trial of a study that has not ended, and returns the study's record.
 
@@ -49,6 +50,8 @@ def run_study(
         address: Of a cluster, as of `cluster_at`; None for this machine.
         on_event: Called in this process for every start, report and end of a trial.
         on_notice: Called in this process when the request to the study changes.
+        grace_s: Seconds in which running trials have to end once the study is stopped: those whose
+            next report is further away save a checkpoint before it. None: at their next reports.
 
     Raises:
         ConfigError: The folder holds another study, or the corpus has no labels for the metric.
@@ -75,7 +78,7 @@ def run_study(
                     # More than once only where other drivers run the study, too, and one of them
                     # leaves trials behind, or where a pause was lifted late.
                     while (first := dispatcher.wait_for_trial(source.to_end)) is not None:
-                        _train(dispatcher, first, corpus, source, on_event, on_notice)
+                        _train(dispatcher, first, corpus, source, on_event, on_notice, grace_s)
                     if source.signals.came:
                         raise KeyboardInterrupt
         finally:
@@ -90,14 +93,15 @@ def _train(
     source: ControlSource,
     on_event: Callable[[StudyEvent], None],
     on_notice: Callable[[Notice], None],
+    grace_s: float | None,
 ) -> None:
     resources = dispatcher.spec.resources
     kind = InlineTrial if resources.trains_inline else RayTrainTrial
     with scratch_folder(dispatcher.folder.path, shared=dispatcher.shared) as scratch:
         search = StudySearcher(dispatcher, resources.concurrent_trials, scratch, on_event, first)
-        control = ControlLoop(dispatcher, search, source, on_notice)
+        control = ControlLoop(dispatcher, search, source, on_notice, scratch, grace_s)
         tune.Tuner(
-            trainable(kind, dispatcher.folder, corpus.folder, resources, scratch),
+            trainable(kind, dispatcher.folder, corpus.folder, resources, scratch, grace_s),
             tune_config=tune.TuneConfig(
                 search_alg=search,
                 scheduler=StudyScheduler(search, control),

@@ -5,6 +5,7 @@ An export is complete or absent; the caller replaces a checkpoint's folder likew
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 import shutil
@@ -24,9 +25,13 @@ from cpc_core.model.cpc_model import CpcModel
 from cpc_core.step import TrainState
 
 STATE_NAME = "state.pt"
+STATE_HASH_NAME = "state.sha256"
+"""SHA-256 of the state: PyTorch reads weights with flipped bits without a word."""
+
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
 PROVENANCE_NAME = "provenance.json"
+HASHES_NAME = "manifest.json"
 
 
 @contextmanager
@@ -58,10 +63,11 @@ def require_replaceable(folder: Path) -> None:
         raise ConfigError(f"{folder} is the folder that this runs in: choose another one")
     names = {path.name for path in folder.iterdir()}
     exported = {WEIGHTS_NAME, CONFIG_NAME, PROVENANCE_NAME}
-    if names and (not names >= exported or names - exported):
+    others = names - exported - {HASHES_NAME}
+    if names and (not names >= exported or others):
         raise ConfigError(
             f"{folder} is not an export, so it is not overwritten: it has "
-            f"{min(names - exported, default='not all files of one')}; choose another folder"
+            f"{min(others, default='not all files of one')}; choose another folder"
         )
 
 
@@ -81,6 +87,7 @@ def save_checkpoint(state: TrainState, history: dict[str, Any], folder: Path) ->
             if isinstance(error.__context__, OSError):
                 raise error.__context__ from error
             raise
+    (folder / STATE_HASH_NAME).write_text(f"{_sha256(folder / STATE_NAME)}\n", encoding="ascii")
     (folder / CONFIG_NAME).write_text(canonical_json(state.config))
 
 
@@ -100,6 +107,7 @@ def load_checkpoint(state: TrainState, folder: Path) -> dict[str, Any]:
         )
     device = next(state.model.parameters()).device
     try:
+        _verify_state(folder)
         content = torch.load(folder / STATE_NAME, map_location=device, weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, KeyError, ValueError) as error:
         raise CheckpointError(
@@ -111,6 +119,18 @@ def load_checkpoint(state: TrainState, folder: Path) -> dict[str, Any]:
     state.step = content["step"]
     history: dict[str, Any] = content["history"]
     return history
+
+
+def _verify_state(folder: Path) -> None:
+    """Raises ValueError where the state is not as it was written; older ones have no hash."""
+    path = folder / STATE_HASH_NAME
+    if path.exists() and path.read_bytes().strip() != _sha256(folder / STATE_NAME).encode():
+        raise ValueError("its bytes are not those that were written")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_config(folder: Path) -> CpcConfig:
@@ -152,6 +172,24 @@ def export_model(checkpoint: Path, out: Path, provenance: dict[str, Any]) -> Non
         (partial / PROVENANCE_NAME).write_text(
             json.dumps({**provenance, "step": state.step}, indent=2)
         )
+        hashes = {path.name: _sha256(path) for path in sorted(partial.iterdir())}
+        (partial / HASHES_NAME).write_text(json.dumps({"format": 1, "sha256": hashes}, indent=2))
+
+
+def _verify_export(folder: Path) -> None:
+    """Raises CheckpointError where a file is not as it was exported; older ones have no hashes."""
+    path = folder / HASHES_NAME
+    if not path.exists():
+        return
+    try:
+        hashes = json.loads(path.read_bytes())["sha256"]
+        changed = [name for name, written in hashes.items() if _sha256(folder / name) != written]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path} cannot be read ({error}): export the model again") from error
+    if changed:
+        raise CheckpointError(
+            f"{folder / changed[0]} is not as it was exported: export the model again"
+        )
 
 
 def load_model(folder: Path) -> CpcModel:
@@ -160,6 +198,7 @@ def load_model(folder: Path) -> CpcModel:
     Raises:
         CheckpointError: The export is missing or damaged.
     """
+    _verify_export(folder)
     config = read_config(folder)
     model = CpcModel(config)
     try:

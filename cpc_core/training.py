@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from cpc_core.checkpoint import load_checkpoint, save_checkpoint
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Clips, Corpus
 from cpc_core.corpus.reading.batches import Batch, crop
-from cpc_core.distributed import mean_over_workers, world
+from cpc_core.distributed import gather_clips, mean_over_workers, world
 from cpc_core.errors import ConfigError, NonFiniteError
 from cpc_core.evaluation.collapse import CollapseDetector, chance_margin
 from cpc_core.evaluation.held_out import (
@@ -31,6 +32,9 @@ from cpc_core.objective.lengths import own_frames
 from cpc_core.report import Outcome, Report
 from cpc_core.step import StepMetrics, TrainState, learning_rate, train_step
 
+SINCE_REPORT = "since_report"
+"""Entry of a checkpoint between two reports."""
+
 RANKING_COLUMN = [field.name for field in fields(StepMetrics)].index("ranking_accuracy")
 
 
@@ -40,7 +44,20 @@ Batches = Callable[[int], Iterator[Batch]]
 """
 
 SaveCheckpoint = Callable[[Path], None]
-"""Writes a checkpoint of the reported step into an existing folder."""
+"""Writes a checkpoint of the current step into an existing folder."""
+
+
+class TrainingPaused(Exception):
+    """Raised where a training ends between two reports, by request: not an error.
+
+    Attributes:
+        step: Optimizer steps taken.
+        save: Saves the checkpoint of that step.
+    """
+
+    def __init__(self, step: int, save: SaveCheckpoint) -> None:
+        super().__init__(step)
+        self.step, self.save = step, save
 
 
 def training_reports(
@@ -50,6 +67,7 @@ def training_reports(
     *,
     resume: Path | None = None,
     on_step: Callable[[int, StepMetrics], None] | None = None,
+    pause: Callable[[int], bool] | None = None,
 ) -> Generator[tuple[Report, SaveCheckpoint], None, None]:
     """Trains one model to its last step, to a collapse, or to a number that is not finite.
 
@@ -62,12 +80,16 @@ def training_reports(
         batches: This worker's share of each step's batch.
         resume: Checkpoint to resume from, with the steps that an uninterrupted run would take.
         on_step: Called after each step, on this worker alone.
+        pause: Called after each step that no report follows, with the number of steps to the next
+            report; the same answer on every worker. True ends the training there.
 
     Yields:
         A report every `training.report_every` steps and at the end, on every worker at the same
-        steps, and the function that saves its checkpoint.
+        steps, and the function that saves its checkpoint. `elapsed_s` of a report is what steps
+        before a pause had taken since the report before.
 
     Raises:
+        TrainingPaused: `pause` has ended the training, on every worker at the same step.
         ConfigError: The corpus's clips are shorter, or fewer, than the configuration needs.
         CorpusError: A shard is missing or damaged.
         CheckpointError: The checkpoint cannot be read.
@@ -80,13 +102,11 @@ def training_reports(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     state = TrainState.create(config, device)
     history = CollapseDetector(config)
-    if resume is not None:
-        history.streak = load_checkpoint(state, resume)["collapsed_reports"]
+    running = _MetricMeans() if resume is None else _resumed(state, history, resume)
 
     def save(folder: Path) -> None:
         save_checkpoint(state, history.saved(), folder)
 
-    running = _MetricMeans()
     replays = config.adversary.updates_per_batch
     for stored in (batch for batch in batches(state.step // replays) for _ in range(replays)):
         batch = _prepared(stored, crop_samples, config.seed, device)
@@ -114,6 +134,27 @@ def training_reports(
             running = _MetricMeans()
             if report.final:
                 return
+        elif pause is not None and state.step % replays == 0 and pause(_steps_to_report(state)):
+            raise _paused(state, history, running)
+
+
+def _resumed(state: TrainState, history: CollapseDetector, checkpoint: Path) -> _MetricMeans:
+    """Restores a checkpoint, and returns the metrics since the last report."""
+    saved = load_checkpoint(state, checkpoint)
+    history.streak = saved["collapsed_reports"]
+    return _MetricMeans.restored(saved[SINCE_REPORT]) if SINCE_REPORT in saved else _MetricMeans()
+
+
+def _paused(state: TrainState, history: CollapseDetector, running: _MetricMeans) -> TrainingPaused:
+    """The pause after a step; its checkpoint also holds the metrics since the last report."""
+    saved = {**history.saved(), SINCE_REPORT: running.saved()}
+    return TrainingPaused(state.step, lambda folder: save_checkpoint(state, saved, folder))
+
+
+def _steps_to_report(state: TrainState) -> int:
+    training = state.config.training
+    to_next = training.report_every - state.step % training.report_every
+    return min(to_next, training.steps - state.step)
 
 
 def _report(
@@ -164,16 +205,44 @@ def _report(
             }
             clip_scores = scores.by_clip
     outcome: Outcome = "diverged" if reason else "complete" if finished else "running"
-    return Report(state.step, metrics, outcome, reason, clip_scores=clip_scores)
+    return Report(state.step, metrics, outcome, reason, running.before_s, clip_scores)
 
 
 class _MetricMeans:
-    """Means of the training metrics since the last report, which stay on the device until then."""
+    """Means of the training metrics since the last report, which stay on the device until then.
+
+    Attributes:
+        clips: Clips of this worker.
+        steps: Metrics of each step, `[M]` float64.
+        before_s: Seconds of those steps that an earlier attempt took.
+    """
 
     def __init__(self) -> None:
         self.clips = 0
         self.steps: list[Tensor] = []
-        self.started = time.monotonic()
+        self.before_s = 0.0
+        self._started_s = time.monotonic()
+
+    @classmethod
+    def restored(cls, saved: dict[str, Any]) -> _MetricMeans:
+        """Restores `saved`; for another number of workers, the mean of the earlier ones."""
+        running, (rank, size), steps = cls(), world(), saved["steps"]
+        running.steps = list(steps[rank] if len(steps) == size else steps.nanmean(dim=0))
+        running.clips, running.before_s = saved["clips"] // size, saved["seconds"]
+        return running
+
+    def saved(self) -> dict[str, Any]:
+        """State of all W workers after S steps: their metrics `[W, S, M]`, clips and seconds."""
+        own, size = torch.stack(self.steps), world()[1]
+        return {
+            "steps": gather_clips(own).view(size, *own.shape).cpu(),
+            "clips": self.clips * size,
+            "seconds": self._seconds,
+        }
+
+    @property
+    def _seconds(self) -> float:
+        return self.before_s + time.monotonic() - self._started_s
 
     def add(self, measured: StepMetrics, clips: int) -> None:
         self.clips += clips
@@ -196,7 +265,7 @@ class _MetricMeans:
         }
         return {
             **metrics,
-            "clips_per_s": self.clips * world()[1] / (time.monotonic() - self.started),
+            "clips_per_s": self.clips * world()[1] / self._seconds,
         }
 
     def ranking_margin(self) -> float:

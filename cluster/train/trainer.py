@@ -18,7 +18,12 @@ CONTROLLER_FAILURES = 2
 
 
 def trainer(
-    trial: TrialFolder, flag: StopFlag, corpus: StoragePath, resources: Resources, scratch: str
+    trial: TrialFolder,
+    flag: StopFlag,
+    corpus: StoragePath,
+    resources: Resources,
+    scratch: str,
+    grace_s: float | None,
 ) -> DataParallelTrainer:
     """Trainer of one attempt at a trial.
 
@@ -32,6 +37,7 @@ def trainer(
         corpus: The corpus folder, at this path or URI on every node.
         resources: Workers and what each reserves.
         scratch: Folder in which Ray Train may write, seen by every node.
+        grace_s: Seconds in which the trial has to end once the study is stopped, if limited.
     """
     return DataParallelTrainer(
         _train,
@@ -40,6 +46,8 @@ def trainer(
             "flag": flag,
             "corpus": corpus,
             "threads": resources.threads,
+            "grace_s": grace_s,
+            "scratch": scratch,
         },
         scaling_config=ScalingConfig(
             num_workers=resources.workers,

@@ -6,12 +6,14 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from threading import Thread
 
 import torch
 
 from cluster.attempt import run_attempt
 from cluster.data.batches import ray_batches
+from cluster.grace import Grace
 from cluster.stop_flag import StopFlag
 from cluster.train.process_group import join_workers
 from cpc_core.config import CpcConfig
@@ -19,10 +21,18 @@ from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.reading.batches import Batch
 from cpc_core.distributed import world
 from cpc_core.storage_path import StoragePath
+from cpc_core.training import TrainingPaused
 from study.folders.trial_folder import TrialFolder
 
 
-def train_worker(trial: TrialFolder, flag: StopFlag, corpus: StoragePath, threads: int) -> None:
+def train_worker(
+    trial: TrialFolder,
+    flag: StopFlag,
+    corpus: StoragePath,
+    threads: int,
+    grace_s: float | None,
+    scratch: str,
+) -> None:
     """Trains this worker's share of one trial, from the trial's newest checkpoint if there is one.
 
     The reports are read from the trial's log: Ray Train receives none.
@@ -32,6 +42,8 @@ def train_worker(trial: TrialFolder, flag: StopFlag, corpus: StoragePath, thread
         flag: The attempt's stop flag.
         corpus: The corpus folder.
         threads: CPU threads of this worker.
+        grace_s: Seconds in which the trial has to end once the study is stopped, if limited.
+        scratch: Folder of the run.
 
     Raises:
         CpcError: Another attempt cannot help. It ends all workers: the others may be waiting for
@@ -40,7 +52,11 @@ def train_worker(trial: TrialFolder, flag: StopFlag, corpus: StoragePath, thread
     Thread(target=_exit_when_set, args=(flag,), name="stop-flag", daemon=True).start()
     torch.set_num_threads(threads)
     join_workers()
-    deque(run_attempt(trial, Corpus.open(corpus), _share), maxlen=0)
+    reports = run_attempt(
+        trial, Corpus.open(corpus), _share, pause=Grace.of_study(grace_s, scratch)
+    )
+    with suppress(TrainingPaused):
+        deque(reports, maxlen=0)
 
 
 def _share(corpus: Corpus, config: CpcConfig, first: int) -> Iterator[Batch]:

@@ -9,6 +9,7 @@ from ray.tune.experiment import Trial
 
 from cluster.control_source import ControlSource
 from cluster.events import Notice
+from cluster.stop_flag import StudyStopFlag
 from cluster.tune.searcher import StudySearcher
 from study.control.apply import apply
 from study.control.requests import ControlRequests, Desired
@@ -30,6 +31,8 @@ class ControlLoop:
         search: Of its running trials.
         source: Of the requests.
         on_notice: Called in this process when the request to the whole study changes.
+        scratch: Folder of the run, in which the trials are told that the study is stopped.
+        grace_s: Seconds in which they then have to end, if limited.
     """
 
     def __init__(
@@ -38,6 +41,8 @@ class ControlLoop:
         search: StudySearcher,
         source: ControlSource,
         on_notice: Callable[[Notice], None],
+        scratch: str,
+        grace_s: float | None,
     ) -> None:
         self._dispatcher, self._search, self._source, self._on_notice = (
             dispatcher,
@@ -46,6 +51,7 @@ class ControlLoop:
             on_notice,
         )
         self._applied, self._armed = ControlRequests(), False
+        self._grace_s, self._flag = grace_s, StudyStopFlag(scratch)
 
     def step(self, controller: TuneController) -> None:
         """Applies the current requests.
@@ -77,6 +83,14 @@ class ControlLoop:
         if desired == before or (before in _FINAL and desired != "cancel"):
             return
         self._search.desired = desired
+        if desired == "stop":
+            self._flag.set()
         self._on_notice(
-            Notice(desired, self._source.signals.came, self._search.running, self._search.report_s)
+            Notice(
+                desired,
+                self._source.signals.came,
+                self._search.running,
+                self._search.report_s,
+                self._grace_s,
+            )
         )

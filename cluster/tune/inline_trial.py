@@ -8,15 +8,17 @@ from typing import Any
 import torch
 
 from cluster.attempt import TrialStopped, in_process, run_attempt
+from cluster.grace import Grace
 from cluster.stop_flag import StopFlag
 from cluster.train.trainer import worker_resources
-from cluster.tune.results import as_result, failed, finished, unwritable
+from cluster.tune.results import as_result, failed, finished, paused, unwritable
 from cluster.tune.trial import StudyTrial
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.errors import CpcError, is_of_the_disk
 from cpc_core.report import Report
 from cpc_core.step import StepMetrics
 from cpc_core.storage_path import StoragePath
+from cpc_core.training import TrainingPaused
 from study.folders.trial_folder import TrialFolder
 from study.spec.resources import Resources
 
@@ -30,12 +32,14 @@ class InlineTrial(StudyTrial):
     def begin(self, trial: TrialFolder, flag: StopFlag) -> None:
         """Prepares the training."""
         torch.set_num_threads(self.resources.threads)
-        self._reports = _training(trial, flag, self.corpus)
+        self._reports = _training(trial, flag, self.corpus, self.grace_s, self.scratch)
 
     def step(self) -> dict[str, Any]:
         """Trains up to the next report."""
         try:
             return as_result(next(self._reports))
+        except TrainingPaused as pause:
+            return paused(pause.step)
         except (StopIteration, TrialStopped):
             return finished()
         except CpcError as error:
@@ -56,10 +60,16 @@ class InlineTrial(StudyTrial):
 
 
 def _training(
-    trial: TrialFolder, flag: StopFlag, corpus: StoragePath
+    trial: TrialFolder, flag: StopFlag, corpus: StoragePath, grace_s: float | None, scratch: str
 ) -> Generator[Report, None, None]:
     def stop_if_requested(step: int, measured: StepMetrics) -> None:
         if flag.is_set():
             raise TrialStopped
 
-    yield from run_attempt(trial, Corpus.open(corpus), in_process, on_step=stop_if_requested)
+    yield from run_attempt(
+        trial,
+        Corpus.open(corpus),
+        in_process,
+        on_step=stop_if_requested,
+        pause=Grace.of_study(grace_s, scratch),
+    )

@@ -14,6 +14,10 @@ UNWRITABLE = "unwritable"
 """Outcome of an attempt that could not write: not the trial's fault, which stays resumable."""
 
 
+PAUSED = "paused"
+"""Outcome of an attempt that has ended between two reports, by request: the trial is resumable."""
+
+
 def as_result(report: Report) -> dict[str, Any]:
     """Result for a report of a trial."""
     return {
@@ -38,6 +42,11 @@ def crashed(error: Exception) -> dict[str, Any]:
 def unwritable(error: OSError) -> dict[str, Any]:
     """Result of an attempt whose disk is full or read-only."""
     return {"outcome": UNWRITABLE, "reason": error.strerror or str(error)}
+
+
+def paused(step: int) -> dict[str, Any]:
+    """Result of an attempt that ended between two reports, with a checkpoint at that step."""
+    return {"outcome": PAUSED, "step": step}
 
 
 def finished() -> dict[str, Any]:

@@ -12,7 +12,7 @@ from ray.tune.search import Searcher
 
 from cluster.events import EventKind, StudyEvent
 from cluster.stop_flag import StopFlag
-from cluster.tune.results import CRASHED, UNWRITABLE
+from cluster.tune.results import CRASHED, PAUSED, UNWRITABLE
 from cpc_core.report import FinalOutcome, Outcome
 from study.control.requests import Desired
 from study.dispatch.dispatcher import Dispatcher
@@ -125,6 +125,9 @@ class StudySearcher(Searcher):
         if result["outcome"] == UNWRITABLE:
             self.unwritable, self.desired = result["reason"], "stop"
             live.resumable = True
+            return True
+        if result["outcome"] == PAUSED:
+            live.step, live.resumable = result["step"], True
             return True
         live.outcome, live.reason = result["outcome"], result["reason"]
         if live.outcome == "failed":

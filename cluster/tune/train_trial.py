@@ -12,9 +12,17 @@ from ray.train.v2.api.exceptions import WorkerGroupError
 
 from cluster.stop_flag import StopFlag
 from cluster.train.trainer import trainer
-from cluster.tune.results import CRASHED, as_result, crashed, failed, finished
+from cluster.tune.results import (
+    CRASHED,
+    as_result,
+    crashed,
+    failed,
+    finished,
+    paused,
+    unwritable,
+)
 from cluster.tune.trial import StudyTrial
-from cpc_core.errors import CpcError
+from cpc_core.errors import CpcError, is_of_the_disk
 from study.folders.trial_folder import TrialFolder
 from study.spec.resources import Resources
 
@@ -45,7 +53,9 @@ class RayTrainTrial(StudyTrial):
         """Starts a run."""
         self._flag = flag
         reported = last_reported_step(trial)
-        self._run = TrainRun(trainer(trial, flag, self.corpus, self.resources, self.scratch))
+        self._run = TrainRun(
+            trainer(trial, flag, self.corpus, self.resources, self.scratch, self.grace_s)
+        )
         self._results = results(
             trial, reported, self._run, POLL_S if trial.path.is_local else STORED_POLL_S
         )
@@ -141,16 +151,29 @@ def results(
                 yield as_result(entry)
         time.sleep(poll_s if running else 0)
     if run.error is not None:
-        final = final_error(run.error)
-        yield failed(final) if final is not None else crashed(run.error)
+        yield _of_error(run.error)
+    elif kept > reported:
+        yield paused(kept)
 
 
-def final_error(error: Exception) -> CpcError | None:
-    """The `CpcError` of a worker, of the lowest rank that raised one; None for a crash.
+def _of_error(error: Exception) -> dict[str, Any]:
+    """Result of a run that has failed.
 
-    A worker that dies makes the others fail, too, so that one final error among them decides.
+    A worker that dies makes the others fail, too, so that one error with a cause decides, of the
+    lowest rank that has one.
     """
+    failures = worker_failures(error)
+    for failure in failures:
+        if isinstance(failure, CpcError):
+            return failed(failure)
+    for failure in failures:
+        if isinstance(failure, OSError) and is_of_the_disk(failure):
+            return unwritable(failure)
+    return crashed(error)
+
+
+def worker_failures(error: Exception) -> list[Exception]:
+    """Errors of a run's workers by rank; none where it ended in another way."""
     if not isinstance(error, WorkerGroupError):
-        return None
-    failures = [error.worker_failures[rank] for rank in sorted(error.worker_failures)]
-    return next((failure for failure in failures if isinstance(failure, CpcError)), None)
+        return []
+    return [error.worker_failures[rank] for rank in sorted(error.worker_failures)]

@@ -20,6 +20,8 @@ class StudyTrial(ray.tune.Trainable):
         corpus: The corpus folder.
         resources: Workers and what each reserves.
         scratch: Folder of the run, for stop flags and for Ray Train.
+        grace_s: Seconds in which a trial has to end once the study is stopped; None: at its next
+            report, whenever that is.
     """
 
     def setup(  # type: ignore[override]  # Tune's way to pass a class its parameters
@@ -29,6 +31,7 @@ class StudyTrial(ray.tune.Trainable):
         corpus: StoragePath,
         resources: Resources,
         scratch: str,
+        grace_s: float | None,
     ) -> None:
         """Begins the actor's first trial.
 
@@ -39,8 +42,10 @@ class StudyTrial(ray.tune.Trainable):
             corpus: The corpus folder.
             resources: Workers and what each reserves.
             scratch: Folder of the run, seen by every node.
+            grace_s: See the class.
         """
         self.corpus, self.resources, self.scratch = corpus, resources, scratch
+        self.grace_s = grace_s
         self._study = study
         self._begin(config)
 
@@ -75,6 +80,7 @@ def trainable(
     corpus: StoragePath,
     resources: Resources,
     scratch: str,
+    grace_s: float | None,
 ) -> Any:
     """Trainable of a kind of trial, for use with `reuse_actors=True`.
 
@@ -84,8 +90,15 @@ def trainable(
         corpus: The corpus folder, at this path or URI on every node.
         resources: Workers and what each reserves.
         scratch: Folder of the run, for stop flags and for Ray Train, seen by every node.
+        grace_s: Seconds in which trials have to end once the study is stopped, if limited.
     """
-    parameters = {"study": study, "corpus": corpus, "resources": resources, "scratch": scratch}
+    parameters = {
+        "study": study,
+        "corpus": corpus,
+        "resources": resources,
+        "scratch": scratch,
+        "grace_s": grace_s,
+    }
     return ray.tune.with_resources(
         ray.tune.with_parameters(kind, **parameters), kind.reservation(resources)
     )

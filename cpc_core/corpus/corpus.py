@@ -14,7 +14,14 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from cpc_core.corpus.manifest import CORPUS_SCHEMA, MANIFEST_NAME, SPLITS, Manifest, Split
+from cpc_core.corpus.manifest import (
+    CORPUS_SCHEMA,
+    MANIFEST_NAME,
+    SPLITS,
+    Manifest,
+    Split,
+    verified,
+)
 from cpc_core.corpus.pcm import fill_floats, pcm_matrix
 from cpc_core.corpus.row_groups import WINDOW_ROW_GROUPS, RowGroup, read_row_group
 from cpc_core.errors import CorpusError
@@ -303,12 +310,12 @@ def read_manifest(folder: StoragePath) -> Manifest:
                 f"{path} has schema {schema}, this version reads schema {CORPUS_SCHEMA}: "
                 "import the corpus again"
             )
-        return Manifest.model_validate(content)
+        return Manifest.model_validate(verified(content))
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the file"
         raise CorpusError(
             f"{path} is not a manifest ({field}: {first['msg']}): import the corpus again"
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, AttributeError) as error:
         raise CorpusError(f"{path} cannot be read ({error}): import the corpus again") from error

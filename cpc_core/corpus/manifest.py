@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -35,6 +35,7 @@ CORPUS_SCHEMA = 2
 """Raise it when a column or a field of the manifest changes its meaning."""
 
 MANIFEST_NAME = "manifest.json"
+_HASH = "sha256"
 Split: TypeAlias = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 
@@ -205,9 +206,26 @@ class Manifest(_Frozen):
 
         It covers the shards' own hashes, so it identifies the content to the byte.
         """
-        content = json.dumps(
-            self.model_dump(mode="json", exclude={"name", "ignored"}),
-            sort_keys=True,
-            separators=(",", ":"),
-        )
-        return hashlib.sha256(content.encode()).hexdigest()
+        return _sha256(self.model_dump(mode="json", exclude={"name", "ignored"}))
+
+    def to_json(self) -> bytes:
+        """Content of the file, with a hash over all of it."""
+        content = self.model_dump(mode="json")
+        return json.dumps({**content, _HASH: _sha256(content)}, indent=1).encode() + b"\n"
+
+
+def verified(content: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a manifest without their hash, which older manifests do not have.
+
+    Raises:
+        ValueError: They are not those that were written.
+    """
+    fields = {name: value for name, value in content.items() if name != _HASH}
+    if content.get(_HASH, _sha256(fields)) != _sha256(fields):
+        raise ValueError("its values are not those that were written")
+    return fields
+
+
+def _sha256(content: dict[str, Any]) -> str:
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

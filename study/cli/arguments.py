@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from cpc_core.errors import ConfigError
 from search_spaces.fields import nearest
 from study.cli.output import message
 from study.errors import NotFoundError
@@ -60,6 +62,30 @@ Address = Annotated[
     str | None,
     Parameter(help="A running Ray cluster; without one, Ray is started on this machine."),
 ]
+
+
+Grace = Annotated[
+    timedelta | None,
+    Parameter(
+        help="Time in which trials have to end after a signal or `cpc study stop`, such as 60s or "
+        "5m: those whose next report is further away save a checkpoint between reports. Without it "
+        "they train to their next report.",
+        metavar="TIME",
+    ),
+]
+
+
+def seconds(grace: timedelta | None) -> float | None:
+    """Seconds of a limit; None for none.
+
+    Raises:
+        ConfigError: It is negative.
+    """
+    if grace is None:
+        return None
+    if grace < timedelta(0):
+        raise ConfigError(f"--grace is a time from now on, not {grace.total_seconds():g} s")
+    return grace.total_seconds()
 
 
 Interval = Annotated[

@@ -62,10 +62,14 @@ class TrialProgress:
     Args:
         folder: The study folder, named where the training is interrupted.
         accuracy: The accuracy to show.
+        grace_s: Seconds in which the training has to end after a signal, if limited.
     """
 
-    def __init__(self, folder: StudyFolder, accuracy: Accuracy) -> None:
+    def __init__(
+        self, folder: StudyFolder, accuracy: Accuracy, grace_s: float | None = None
+    ) -> None:
         self.folder, self.steps_taken, self._name = folder, 0, accuracy
+        self._grace_s = grace_s
         self._bar = Progress(
             TextColumn("step"),
             MofNCompleteColumn(),
@@ -114,7 +118,7 @@ class TrialProgress:
 
     def on_stopping(self) -> None:
         """Says that a signal was heard, as the next report may be minutes away."""
-        message("stopping at the next report; a second signal stops now")
+        message(f"stopping at the next report{_earlier(self._grace_s)}; a second signal stops now")
 
     def on_report(self, report: Report) -> None:
         """Prints one line per entry of the metrics log."""
@@ -202,6 +206,10 @@ def _end_text(event: StudyEvent) -> str:
     return f"{event.outcome}{scores}{reason}  [{event.ended}/{event.planned}]"
 
 
+def _earlier(grace_s: float | None) -> str:
+    return "" if grace_s is None else f", or at a checkpoint within {duration_text(grace_s)}"
+
+
 def notice_text(notice: Notice, folder: StudyFolder) -> str:
     """A control request, its consequence for the running trials, and the command that resumes."""
     running = count_text(notice.running, "running trial")
@@ -218,8 +226,8 @@ def notice_text(notice: Notice, folder: StudyFolder) -> str:
                 took = f" (the latest took {duration_text(notice.report_s)})"
             again = "; a second Ctrl-C stops at once, without it" if notice.by_signal else ""
             return (
-                f"stopping: {trials} to the next report, which saves a checkpoint{took}{again}; "
-                f"{resume} continues either way"
+                f"stopping: {trials} to the next report, which saves a checkpoint{took}"
+                f"{_earlier(notice.grace_s)}{again}; {resume} continues either way"
             )
         case "cancel":
             return "cancelling: all running and waiting trials end now"

@@ -11,6 +11,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
 from cpc_core.errors import CpcError
+from study.folders.json_file import damaged
 
 
 class Storage(Protocol):
@@ -108,6 +109,22 @@ class SingleDriver:
 
     def release(self, number: int) -> None:
         """Does nothing: no other driver waits for the trial."""
+
+
+@contextmanager
+def replaying(journal: object) -> Iterator[None]:
+    """Turns the errors of Optuna, and of JSON, at lines that are not a journal's into one sentence.
+
+    Args:
+        journal: Named in it.
+
+    Raises:
+        ConfigError: The journal is damaged.
+    """
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+        raise damaged(journal, f"{type(error).__name__}: {error}") from error
 
 
 def content(storage: BaseStorage, name: str) -> tuple[list[FrozenTrial], Mapping[str, Any]]:

@@ -18,7 +18,7 @@ from cpc_core.errors import ConfigError, CpcError
 from study.folders.json_file import damaged
 from study.folders.study_folder import JOURNAL, StudyFolder
 from study.spec.study_spec import StudySpec
-from study.storage.base import SingleDriver, content
+from study.storage.base import SingleDriver, content, replaying
 
 LOCK = "driver.lock"
 
@@ -108,10 +108,10 @@ class JournalFile(SingleDriver):
 
 @contextmanager
 def _replaying(journal: Path) -> Iterator[None]:
-    """Turns Optuna's errors at lines that are not its own into one sentence."""
     try:
-        yield
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+        with replaying(journal):
+            yield
+    except OSError as error:
         raise damaged(journal, f"{type(error).__name__}: {error}") from error
 
 

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property, lru_cache
 from threading import Event, Thread
@@ -30,9 +31,10 @@ from pyarrow import fs
 from cpc_core.errors import ConfigError, CpcError
 from cpc_core.storage_path import StoragePath
 from study.errors import UnreachableError
+from study.folders.json_file import damaged, parse_as
 from study.folders.study_folder import StudyFolder
 from study.spec.study_spec import StudySpec
-from study.storage.base import SingleDriver, content
+from study.storage.base import SingleDriver, content, replaying
 
 LEASE_S, RENEW_S = 30.0, 6.0
 """Seconds without a change after which a lease has run out, and between two renewals of it."""
@@ -41,6 +43,15 @@ LEASE, JOURNAL = "drivers/driver.json", "journal"
 
 ENTRIES = 500
 """Of a full journal object: few objects for a thousand trials, and little to write per entry."""
+
+
+@dataclass(frozen=True)
+class _Lease:
+    """The driver that has the study, or had it."""
+
+    process: int
+    machine: str
+    released: bool
 
 
 class ObjectStore(SingleDriver):
@@ -63,7 +74,8 @@ class ObjectStore(SingleDriver):
         return objects_of(self._folder.path)
 
     def read(self) -> tuple[list[FrozenTrial], Mapping[str, Any]]:
-        return content(JournalStorage(ObjectJournal(self._objects)), self.name)
+        with replaying(self._folder.path / JOURNAL):
+            return content(JournalStorage(ObjectJournal(self._objects)), self.name)
 
     def revision(self) -> str:
         listed = [meta for chunk in self._objects.list(JOURNAL) for meta in chunk]
@@ -72,10 +84,10 @@ class ObjectStore(SingleDriver):
     def driver(self) -> str | None:
         with suppress(FileNotFoundError):
             found = self._objects.get(LEASE)
-            holder = json.loads(bytes(found.bytes()))
+            holder = self._read_lease(bytes(found.bytes()))
             # Shown to users only: no lock depends on the two clocks.
             age_s = time.time() - found.meta["last_modified"].timestamp()
-            return None if holder["released"] or age_s > LEASE_S else _words(holder)
+            return None if holder.released or age_s > LEASE_S else _words(holder)
         return None
 
     def lock(self) -> None:
@@ -93,15 +105,15 @@ class ObjectStore(SingleDriver):
         self._thread.start()
 
     def _take_over(self) -> None:
-        holder, watched_s = json.loads(self._lease.read()), time.monotonic()
+        holder, watched_s = self._read_lease(self._lease.read()), time.monotonic()
         while True:
-            if holder["released"] or time.monotonic() - watched_s > LEASE_S:
+            if holder.released or time.monotonic() - watched_s > LEASE_S:
                 with suppress(ChangedError):
                     self._write_lease()
                     return
             else:
                 time.sleep(RENEW_S / 6)
-            version, holder = self._lease.version, json.loads(self._lease.read())
+            version, holder = self._lease.version, self._read_lease(self._lease.read())
             if self._lease.version != version:
                 raise CpcError(
                     f"{self._folder} is being run by {_words(holder)}: wait for it, or stop it and "
@@ -110,7 +122,8 @@ class ObjectStore(SingleDriver):
                 )
 
     def open(self) -> BaseStorage:
-        return JournalStorage(ObjectJournal(self._objects, self))
+        with replaying(self._folder.path / JOURNAL):
+            return JournalStorage(ObjectJournal(self._objects, self))
 
     def check(self) -> None:
         if self._lost or time.monotonic() - self._renewed_s > LEASE_S:
@@ -136,6 +149,12 @@ class ObjectStore(SingleDriver):
             with suppress(ChangedError, OSError, BaseError):
                 # Not deleted: no store deletes an object only as long as it is one's own.
                 self._write_lease(released=True)
+
+    def _read_lease(self, lease: bytes) -> _Lease:
+        try:
+            return parse_as(lease, _Lease)
+        except ValueError as error:
+            raise damaged(self._folder.path / LEASE, error) from error
 
     def _write_lease(self, *, released: bool = False) -> None:
         began_s = time.monotonic()
@@ -299,5 +318,5 @@ def objects_of(folder: StoragePath) -> Objects:
         ) from error
 
 
-def _words(holder: Mapping[str, Any]) -> str:
-    return f"process {holder['process']} on {holder['machine']}"
+def _words(holder: _Lease) -> str:
+    return f"process {holder.process} on {holder.machine}"

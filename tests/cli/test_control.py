@@ -205,7 +205,7 @@ def test_a_job_is_stopped_through_its_folder_where_visible(
         jobs, "await_end", lambda job_id, address, timeout_s: calls.append(timeout_s)
     )
     monkeypatch.setattr(jobs, "stop", lambda job_id, address: replace(job, status="STOPPED"))
-    result = cpc("study", "stop", "cpc-tiny", "--address", "http://127.0.0.1:1", "--grace-s", "5")
+    result = cpc("study", "stop", "cpc-tiny", "--address", "http://127.0.0.1:1", "--grace", "5s")
     assert f"cpc-tiny: STOPPED; `cpc study resume {where}`" in result.err
     requested = read_requests(StudyFolder(folder)).desired
     assert (calls, requested) == (([5.0], "stop") if visible else ([], "run"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -147,6 +148,26 @@ def test_an_interrupted_trial_resumes_and_stops_on_request(home: Path) -> None:
         before = log.read_text().splitlines()
         newest = max((home / "long" / "trials" / "t00000").glob("checkpoint-*"))
         assert json.loads(before[-1])["step"] == int(newest.name.rpartition("-")[2])
+
+    # Between two reports: the trial that is never interrupted would have neither of these lines.
+    far = tuple(
+        "base.training.report_every=1000" if "report_every" in word else word for word in LONG
+    )
+    far = (*far[:-1], "far", "--grace", "1s")
+    running = start_cpc(*far, cwd=home)
+    folder = home / "far" / "trials" / "t00000"
+    deadline = time.monotonic() + 60
+    while not (folder / "provenance.json").exists():
+        assert running.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(1)
+    running.send_signal(signal.SIGUSR1)
+    _, err = running.communicate(timeout=30)
+    assert running.returncode == 130, err
+    assert "stopping at the next report, or at a checkpoint within 1 s" in err
+    (checkpoint,) = folder.glob("checkpoint-*")
+    assert int(checkpoint.name.rpartition("-")[2]) % 1000
+    assert (folder / "metrics.jsonl").read_text() == ""
 
     resumed = start_cpc(*LONG, cwd=home)
     wait_for_reports(log, len(before), resumed)

@@ -113,8 +113,8 @@ def test_help_of_a_trial_lists_every_kind(knob: str) -> None:
 
 
 def test_help_breaks_lines_only_at_the_terminals_edge() -> None:
-    row = cpc("study", "stop", "--help").out.partition("--grace-s FLOAT")[2].splitlines()[0]
-    assert row.strip(" │").startswith("Seconds that a job's trials have")
+    row = cpc("study", "stop", "--help").out.partition("--grace TIME")[2].splitlines()[0]
+    assert row.strip(" │").startswith("Time that a job's trials have")
     assert len(row.rstrip(" │")) > 80
 
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import shutil
+import time
+from collections import deque
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from cluster.attempt import in_process, run_attempt
 from cpc_core.checkpoint import read_config
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
+from cpc_core.training import TrainingPaused
 from study.folders.provenance import attempts
 from study.folders.trial_folder import TrialFolder
 from tests.helpers.recordings import noise_corpus
@@ -72,6 +76,50 @@ def test_attempt_ended_between_reports_is_resumed_bit_for_bit(
     attempt(trial, corpus, reports=reports)
     assert [progress.step for progress in attempt(trial, corpus)] == list(REPORTS[reports:])
     assert log_without_timing(tmp_path, 0) == log_without_timing(whole, 0)
+
+
+def note(taken: list[int], step: int, measured: object) -> None:
+    taken.append(step)
+
+
+@pytest.mark.parametrize("steps", [(1,), (3, 4), (2, 3), (6, 11)])
+def test_attempt_paused_between_reports_is_resumed_bit_for_bit(
+    tmp_path: Path, corpus: Corpus, whole: Path, steps: tuple[int, ...]
+) -> None:
+    trial = new_trial(tmp_path)
+    for wanted in steps:
+        taken: list[int] = []
+
+        def due(left: int, taken: list[int] = taken, wanted: int = wanted) -> bool:
+            return taken[-1] >= wanted and left > 0
+
+        training = run_attempt(trial, corpus, in_process, on_step=partial(note, taken), pause=due)
+        with pytest.raises(TrainingPaused) as paused:
+            deque(training, maxlen=0)
+        # A step with a report is not a place to pause.
+        assert paused.value.step == (5 if wanted == 4 else wanted) == trial.newest_step()
+    attempt(trial, corpus)
+    assert log_without_timing(tmp_path, 0) == log_without_timing(whole, 0)
+    ours, theirs = (
+        torch.load(TrialFolder(study, 0).checkpoint_at(12) / "state.pt")
+        for study in (tmp_path, whole)
+    )
+    assert all(torch.equal(ours["model"][name], theirs["model"][name]) for name in ours["model"])
+    assert ours["history"] == theirs["history"]
+
+
+def test_seconds_before_a_pause_count(tmp_path: Path, corpus: Corpus) -> None:
+    trial = new_trial(tmp_path)
+
+    def slow(step: int, measured: object) -> None:
+        time.sleep(0.1 if step < 4 else 0)
+
+    with pytest.raises(TrainingPaused):
+        deque(run_attempt(trial, corpus, in_process, on_step=slow, pause=lambda left: left == 1))
+    attempt(trial, corpus)
+    elapsed = [entry.elapsed_s for entry in trial.log()]
+    assert elapsed == sorted(elapsed) and elapsed[0] > 0.3
+    assert trial.log()[0].metrics["clips_per_s"] < 4 * trial.config().data.batch_size / 0.3
 
 
 def test_the_first_attempts_precision_is_kept_elsewhere(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from cluster.stop_flag import POLL_S, StopFlag
+from cluster.stop_flag import POLL_S, StopFlag, StudyStopFlag
 from cluster.tune.inline_trial import InlineTrial
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
@@ -41,7 +41,7 @@ def created(study: Path, number: int, config: CpcConfig) -> TrialFolder:
     return trial
 
 
-def actor(study: Path, corpus: Corpus, number: int) -> InlineTrial:
+def actor(study: Path, corpus: Corpus, number: int, grace_s: float | None = None) -> InlineTrial:
     """The actor, which Tune creates in a process of its own."""
     made = InlineTrial.__new__(InlineTrial)
     made.setup(
@@ -50,6 +50,7 @@ def actor(study: Path, corpus: Corpus, number: int) -> InlineTrial:
         corpus=corpus.folder,
         resources=Resources(cpus_per_worker=torch.get_num_threads()),
         scratch=str(study / "scratch"),
+        grace_s=grace_s,
     )
     return made
 
@@ -92,6 +93,21 @@ def test_trial_whose_stop_flag_is_set_ends_before_a_report(tmp_path: Path, corpu
     time.sleep(POLL_S)
     assert trial.step() == {"done": True}
     assert [entry.step for entry in TrialFolder(tmp_path, 0).log()] == [REPORTS[0]]
+
+
+def test_trial_of_a_stopped_study_pauses_within_its_grace(
+    tmp_path: Path, corpus: Corpus, alone: Path
+) -> None:
+    created(tmp_path, 0, attempt_config())
+    trial = actor(tmp_path, corpus, 0, grace_s=0)
+    assert trial.step()["step"] == REPORTS[0]
+    StudyStopFlag(str(tmp_path / "scratch")).set()
+    time.sleep(POLL_S)
+    paused = trial.step()
+    assert paused["outcome"] == "paused" and REPORTS[0] < paused["step"] < REPORTS[1]
+    (tmp_path / "scratch" / "stop").unlink()
+    assert [result["step"] for result in results(actor(tmp_path, corpus, 0))] == list(REPORTS[1:])
+    assert log_without_timing(tmp_path, 0) == log_without_timing(alone, 0)
 
 
 @pytest.mark.parametrize(

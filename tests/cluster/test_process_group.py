@@ -87,7 +87,7 @@ def test_a_run_is_described_without_torch() -> None:
         "from study.folders.study_folder import StudyFolder\n"
         "from study.spec.resources import Resources\n"
         "made = trainer(StudyFolder('s').trial(0), StopFlag('f', 0, 0), StoragePath.of('c'),"
-        " Resources(), '/f')\n"
+        " Resources(), '/f', None)\n"
         "pickle.loads(pickle.dumps((made.train_loop_per_worker, made.train_run_context)))\n"
         "sys.exit('torch' in sys.modules)"
     )

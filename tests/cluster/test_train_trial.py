@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,25 @@ def keeps(step: int) -> Deed:
     return lambda trial: trial.save_checkpoint(
         step, lambda folder: (folder / "state.pt").write_bytes(b"")
     )
+
+
+def test_workers_that_paused_leave_the_trial_resumable(trial: TrialFolder) -> None:
+    assert reported(trial, logs(4), keeps(4), keeps(6)) == [(4, "running"), (6, "paused")]
+    # The next attempt repeats neither.
+    assert reported(trial, logs(8), keeps(8)) == [(8, "running")]
+
+
+def test_full_disk_of_a_worker_leaves_the_trial_resumable(trial: TrialFolder) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    lost: dict[int, Exception] = {0: full, 1: RuntimeError("Connection closed by peer")}
+    error = WorkerGroupError("Worker failed", lost)
+    assert reported(trial, logs(4), keeps(4), error=error) == [
+        (4, "running"),
+        ("unwritable", "No space left on device"),
+    ]
+    gone: dict[int, Exception] = {1: ConnectionResetError("peer")}
+    (_, crash) = reported(trial, logs(8), keeps(8), error=WorkerGroupError("it died", gone))
+    assert crash[0] == "crashed"
 
 
 def rewinds(step: int) -> Deed:

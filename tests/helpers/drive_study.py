@@ -29,6 +29,7 @@ def main() -> int:
     parser.add_argument("--step", action="store_true")
     parser.add_argument("--stops", type=int)
     parser.add_argument("--address")
+    parser.add_argument("--grace-s", type=float)
     args = parser.parse_args()
 
     def show(event: StudyEvent) -> None:
@@ -49,7 +50,13 @@ def main() -> int:
     )
     try:
         with patched:
-            run_study(args.folder, StudySpec.load(args.spec), address=args.address, on_event=show)
+            run_study(
+                args.folder,
+                StudySpec.load(args.spec),
+                address=args.address,
+                on_event=show,
+                grace_s=args.grace_s,
+            )
     except KeyboardInterrupt:
         return 130
     return 0

@@ -36,7 +36,8 @@ class Tune:
         self.search = StudySearcher(store, concurrent, scratch(store), self.events.append)
         source = ControlSource(store.folder)
         self.scheduler = StudyScheduler(
-            self.search, ControlLoop(store, self.search, source, lambda notice: None)
+            self.search,
+            ControlLoop(store, self.search, source, lambda notice: None, scratch(store), None),
         )
 
     def start(self, trial_id: str) -> object:
@@ -82,7 +83,8 @@ class ControlledTune:
         self.search = StudySearcher(store, 2, scratch(store), self.events.append)
         self.source = ControlSource(store.folder)
         self.scheduler = StudyScheduler(
-            self.search, ControlLoop(store, self.search, self.source, self.notices.append)
+            self.search,
+            ControlLoop(store, self.search, self.source, self.notices.append, scratch(store), None),
         )
 
     def step(self) -> None:

@@ -46,8 +46,11 @@ def test_a_trial_says_so_and_resumes(tmp_path: Path, disk: Path) -> None:
 
 
 @NEEDS_ROOT
-def test_a_study_leaves_its_trial_resumable(tmp_path: Path, disk: Path) -> None:
-    spec = written(tmp_path, tiny_spec(base=long_base(), space={}).to_yaml())
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_study_leaves_its_trial_resumable(tmp_path: Path, disk: Path, workers: int) -> None:
+    resources = {"concurrent_trials": 1, "workers": workers, "cpus_per_worker": 0.5}
+    wanted = tiny_spec(base=long_base(), space={}, resources=resources)
+    spec = written(tmp_path, wanted.to_yaml())
     stopped = cpc("study", "run", spec, "-o", disk / "s", cwd=tmp_path, code=1)
     assert "cannot be written (No space left on device): free space; the same" in stopped.err
     assert "Traceback" not in stopped.err

@@ -72,6 +72,32 @@ def test_study_on_s3_is_driven_read_and_shown(bucket: str, tmp_path: Path) -> No
     assert cpc_process("study", "show", "s3://nowhere/study", cwd=tmp_path).code in (3, 4)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("journal/000000000000.jsonl", b'{"op_code": 99}\n'),
+        ("journal/000000000000.jsonl", b"null\n"),
+        ("journal/000000000000.jsonl", b"\xff\n"),
+        ("journal/other.jsonl", b"{}\n"),
+        ("drivers/driver.json", b"{}"),
+        ("drivers/driver.json", b'{"process": 1}'),
+        ("spec.yaml", b"name: {"),
+        ("provenance.json", b"[]"),
+    ],
+)
+def test_damaged_objects_are_one_sentence(place: StoragePath, name: str, content: bytes) -> None:
+    with opened(place, tiny_spec()) as store:
+        log_up_to(store, asked(store), 10)
+    (place / name).write_bytes(content)
+    with pytest.raises(ConfigError, match=name.partition("/")[0]):
+        read_study(StudyFolder(place))
+        driver_of(StudyFolder(place))
+        StudyFolder(place).provenance()
+    if name.startswith(("journal", "drivers")):
+        with pytest.raises(ConfigError, match="is damaged"), opened(place, tiny_spec()):
+            pass
+
+
 def test_credentials_are_those_of_the_tools_of_the_store(
     bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

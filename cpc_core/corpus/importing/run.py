@@ -203,7 +203,7 @@ def _publish(
     of_recordings = ((row.path, row.note) for result in results for row in result.notes)
     notes = sorted((*of_source, *of_recordings))
     files = {
-        MANIFEST_NAME: manifest.model_dump_json(indent=1).encode() + b"\n",
+        MANIFEST_NAME: manifest.to_json(),
         REJECTED_NAME: _csv(("path", "reason", "exception"), rejected),
         NOTES_NAME: _csv(("path", "note"), notes),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -22,7 +23,7 @@ from study.storage.backends import driver_of
 Trials = Annotated[list[int] | None, Parameter(name="--trial", negative="")]
 
 
-GRACE_S = 60.0
+GRACE = timedelta(seconds=60)
 
 
 def pause(study: Study, /) -> None:
@@ -48,7 +49,9 @@ def stop(
     /,
     *,
     address: str | None = None,
-    grace_s: float = GRACE_S,
+    grace: Annotated[
+        timedelta, Parameter(metavar="TIME", show_default=lambda time: f"{time.seconds}s")
+    ] = GRACE,
 ) -> None:
     """Requests that a study's trials save a checkpoint at their next report and stop.
 
@@ -56,12 +59,12 @@ def stop(
     ----------
     address
         The job server of the cluster on which that job runs, such as http://127.0.0.1:8265.
-    grace_s
-        Seconds that a job's trials have to reach their next report, where its folder is visible
-        here; then Ray ends it.
+    grace
+        Time that a job's trials have to reach their next report, where its folder is visible here;
+        then Ray ends it.
     """
     if address is not None:
-        _stop_job(study, address, grace_s)
+        _stop_job(study, address, grace.total_seconds())
         return
     folder = study_folder(study)
     record, driver = _running(folder)

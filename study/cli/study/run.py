@@ -5,12 +5,14 @@ from __future__ import annotations
 from cpc_core.errors import ConfigError
 from study.cli.arguments import (
     Address,
+    Grace,
     Out,
     Overrides,
     Scale,
     Spec,
     Study,
     say_what_is_ignored,
+    seconds,
     study_folder,
     target_path,
 )
@@ -46,13 +48,14 @@ def run(
     set: Overrides = None,
     out: Out = None,
     address: Address = None,
+    grace: Grace = None,
 ) -> None:
     """Trains what is missing of a study."""
     loaded = StudySpec.load(spec, set or [], scale)
-    _run(target_path(out, loaded.name), loaded, address)
+    _run(target_path(out, loaded.name), loaded, address, seconds(grace))
 
 
-def resume(study: Study, /, *, address: Address = None) -> None:
+def resume(study: Study, /, *, address: Address = None, grace: Grace = None) -> None:
     """Trains what is missing of a study in a folder; of a running study it lifts the pause."""
     folder = study_folder(study)
     spec, state = folder.spec(), study_state(folder, read_study(folder))
@@ -65,10 +68,10 @@ def resume(study: Study, /, *, address: Address = None) -> None:
         raise ConfigError(
             f"{spec.name} is being stopped by {driver_of(folder)}: resume it when that has ended"
         )
-    _run(folder, spec, address)
+    _run(folder, spec, address, seconds(grace))
 
 
-def _run(folder: StudyFolder, spec: StudySpec, address: str | None) -> None:
+def _run(folder: StudyFolder, spec: StudySpec, address: str | None, grace_s: float | None) -> None:
     from cluster.study_run import run_study
     from cpc_core.corpus.sample import open_corpus
     from study.cli.progress import StudyProgress
@@ -88,6 +91,7 @@ def _run(folder: StudyFolder, spec: StudySpec, address: str | None) -> None:
                 address=address,
                 on_event=progress.on_event,
                 on_notice=progress.on_notice,
+                grace_s=grace_s,
             )
     except KeyboardInterrupt:
         message(f"interrupted: `cpc study resume {folder}` continues from the last checkpoints")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from study.cli.arguments import target_path
+from study.cli.arguments import Grace, seconds, target_path
 from study.cli.output import message, next_steps
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def run(
     set: Annotated[list[str] | None, Parameter(negative="")] = None,
     threads: int | None = None,
     out: Annotated[str | None, Parameter(name=["--out", "-o"])] = None,
+    grace: Grace = None,
 ) -> None:
     """Pretrains one model, and prints its scores.
 
@@ -90,6 +91,7 @@ def run(
         "crop_s": crop_s,
         "learning_rate": learning_rate,
     }
+    grace_s = seconds(grace)
     given = {name: value for name, value in knobs.items() if value is not None}
     spec = _single_trial(base, set or [], corpus, given, seed)
 
@@ -109,7 +111,7 @@ def run(
             message(f"the trial is ranked by {spec.objectives[0].metric} instead of the probe")
     folder = target_path(out, spec.name)
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
-    with TrialProgress(folder, spec.accuracy) as progress:
+    with TrialProgress(folder, spec.accuracy, grace_s) as progress:
         record = run_trial(
             folder,
             spec,
@@ -117,6 +119,7 @@ def run(
             on_step=progress.on_step,
             on_report=progress.on_report,
             on_stopping=progress.on_stopping,
+            grace_s=grace_s,
         )
     trial = record.trials[0]
     if trial.outcome == "running":

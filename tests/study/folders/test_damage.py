@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,6 +12,7 @@ from cpc_core.errors import CpcError
 from study.folders.provenance import attempts
 from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
+from tests.helpers.damage import with_random_damage
 from tests.helpers.specs import tiny_spec
 from tests.helpers.studies import ended_study
 
@@ -74,30 +73,6 @@ def test_damaged_content_is_one_sentence(study: Path, name: str, content: str) -
         read(study)
 
 
-def damaged_json(content: bytes, data: st.DataObject) -> bytes:
-    """The JSON with one of its values replaced or removed."""
-    value = json.loads(content)
-    places: list[tuple[Any, Any]] = []
-
-    def collect(node: Any) -> None:
-        keys = list(node) if isinstance(node, dict) else range(len(node))
-        for key in keys:
-            places.append((node, key))
-            if isinstance(node[key], dict | list):
-                collect(node[key])
-
-    collect(value)
-    node, key = data.draw(st.sampled_from(places), label="place")
-    replacement: Any = data.draw(
-        st.sampled_from([None, True, -1, 1e308, "x", [], {}, "remove"]), label="replacement"
-    )
-    if replacement == "remove" and isinstance(node, dict):
-        del node[key]
-    else:
-        node[key] = replacement
-    return json.dumps(value).encode() + b"\n"
-
-
 @settings(
     max_examples=60,
     deadline=None,
@@ -117,21 +92,13 @@ def test_random_damage_is_read_or_refused(study: Path, data: st.DataObject) -> N
     ]
     path = study / data.draw(st.sampled_from(names), label="file")
     content = path.read_bytes()
-    kind = data.draw(st.sampled_from(["flip", "cut", "json"]), label="kind")
-    at = data.draw(st.integers(0, len(content) - 1), label="at")
-    if kind == "flip":
-        flipped = content[at] ^ data.draw(st.integers(1, 255), label="bits")
-        damaged = content[:at] + bytes([flipped]) + content[at + 1 :]
-    elif kind == "cut":
-        damaged = content[:at]
-    elif path.suffix == ".json":
-        damaged = damaged_json(content, data)
-    else:
+    if path.suffix in (".jsonl", ".log"):
         lines = content.splitlines(keepends=True)
-        if path.suffix not in (".jsonl", ".log"):
-            return
         line = data.draw(st.integers(0, len(lines) - 1), label="line")
-        damaged = b"".join([*lines[:line], damaged_json(lines[line], data), *lines[line + 1 :]])
+        changed = with_random_damage(lines[line], data, is_json=True)
+        damaged = b"".join([*lines[:line], changed, *lines[line + 1 :]])
+    else:
+        damaged = with_random_damage(content, data, is_json=path.suffix == ".json")
     path.write_bytes(damaged)
     try:
         read(study)
