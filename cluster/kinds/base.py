@@ -68,7 +68,11 @@ class ClusterKind(Protocol):
 
 @contextmanager
 def ray_settings(more: Mapping[str, str]) -> Iterator[None]:
-    """Sets the environment of Ray for a block, and disconnects from Ray at its end."""
+    """Sets the environment of Ray for a block, and disconnects from Ray at its end.
+
+    Raises:
+        KeyboardInterrupt: SIGTERM came while Ray's own handler of it was set, from `ray.init` on.
+    """
     saved = dict(os.environ)
     output: Any = _WithoutRay(sys.stdout)
     os.environ.update({**SETTINGS, **more})
@@ -80,6 +84,8 @@ def ray_settings(more: Mapping[str, str]) -> Iterator[None]:
         with redirect_stdout(output), catch_warnings():
             filterwarnings("ignore", module=r"ray\.")
             yield
+    except SystemExit as error:
+        raise KeyboardInterrupt from error
     finally:
         with redirect_stdout(StringIO()):
             # Repeated errors that Ray has kept back are printed here, by this thread.

@@ -1,7 +1,8 @@
 """Tables that fit the terminal: no number and no word is broken.
 
-Long texts wrap between words in what the other columns leave. Where that is too little, each stands
-below the table on lines of its own; columns that do not fit are left out, and named.
+Long texts wrap between words in what the other columns leave. Where that is too little, the last
+numbers are left out, and named, down to a few; then each text stands below the table on lines of
+its own; then what does not fit is left out, too.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from rich.text import Text
 
 TEXT = 24
 """Characters from which a cell is a text that may wrap, and that a column of texts has at least."""
+
+NUMBERS = 4
+"""Columns of numbers that stay beside a text, which says what the row is."""
 
 _GAP = 2
 
@@ -127,7 +131,11 @@ def _fitted(
     left_out: list[_Column] = []
     while len(shown) > 1 and _needed(shown) > width:
         texts = [column for column in shown[1:] if column.is_text]
-        if texts:
+        numbers = [column for column in shown[1:] if column.numeric]
+        if numbers and (len(numbers) > NUMBERS or not texts):
+            left_out.insert(0, numbers[-1])
+            shown.remove(numbers[-1])
+        elif texts:
             place, heads = shown.index(texts[-1]), texts[-1].heads
             shown[place : place + 1] = [] if heads is None else [heads]
             below.insert(0, texts[-1])

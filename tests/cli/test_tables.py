@@ -66,7 +66,19 @@ def test_columns_that_are_left_out_are_named(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = " ".join(printed(ROWS, 40, capsys, monkeypatch).split())
-    assert "left out at this width: predicted minutes, outcome (-o csv has every column)" in text
+    assert (
+        "left out at this width: dev accuracy, predicted minutes (-o csv has every column)" in text
+    )
+
+
+def test_numbers_give_way_to_what_a_row_is_and_how_it_ended(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = {f"dev_score_{number}": 0.25 for number in range(8)}
+    rows = [{"trial": 0, "cell": "nonlinear_cosine, τ = 0.05", **scores, "outcome": "complete"}]
+    text = printed(rows, 80, capsys, monkeypatch)
+    assert re.search("nonlinear_cosine, τ = .* complete\n", text) and " outcome" in text
+    assert "left out at this width: dev score 5, dev score 6, dev score 7" in text
 
 
 def test_without_a_terminal_no_line_is_wrapped(

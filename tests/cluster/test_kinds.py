@@ -84,3 +84,9 @@ def failing(error: Exception) -> Any:
         raise error
 
     return fail
+
+
+def test_the_exit_of_rays_own_signal_handler_is_an_interrupt() -> None:
+    """Ray sets one for SIGTERM while it starts, which takes seconds."""
+    with pytest.raises(KeyboardInterrupt), ray_settings({}):
+        sys.exit(signal.SIGTERM)

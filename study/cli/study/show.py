@@ -123,10 +123,9 @@ def print_answer(record: StudyRecord) -> None:
 
 
 def _trial_row(record: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
-    accuracies = (f"train_{record.accuracy}", f"dev_{record.accuracy}")
-    metrics = {
-        name: trial.metrics.get(name) for name in (*accuracies, "dev_map", "dev_probe_accuracy")
-    }
+    # In the order in which they are left out where the terminal is narrow, the last one first.
+    names = ("dev_map", f"dev_{record.accuracy}", "dev_probe_accuracy", f"train_{record.accuracy}")
+    metrics = {name: trial.metrics.get(name) for name in names}
     outcome = f"{trial.outcome}: {trial.reason}" if trial.reason else trial.outcome
     outcome += "" if trial.retried_as is None else f", retried as trial {trial.retried_as}"
     expected = predicted_s(record, trial)

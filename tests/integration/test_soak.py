@@ -1,0 +1,30 @@
+"""The short form of `python -m tests.soak`: a study of each kind under random faults."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.missing import is_missing
+from tests.helpers.postgres import binaries
+from tests.soak import SCENARIOS, soak
+
+MINUTES = 5
+
+NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+
+
+@NEEDS_ROOT
+@pytest.mark.timeout(1800)
+def test_disturbed_studies_end_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    if binaries() is None:
+        is_missing("a PostgreSQL server", "postgresql")
+    seed = int(os.environ.get("CPC_FAULTS_SEED", random.randrange(10**6)))
+    logging.getLogger(__name__).warning("CPC_FAULTS_SEED=%d", seed)
+    tally = soak(MINUTES, seed, tmp_path)
+    assert set(tally.studies) == {scenario.name for scenario in SCENARIOS}
+    assert tally.trials and sum(tally.faults.values()) >= len(SCENARIOS)
