@@ -1,27 +1,18 @@
-"""Checkpoints (to resume training) and exports (to use the model elsewhere).
-
-An export is complete or absent; the caller replaces a checkpoint's folder likewise.
-"""
+"""Checkpoints, from which a training resumes; a caller makes their folders appear whole."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import pickle
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 
 from cpc_core.config import CpcConfig, canonical_json, upgraded
-from cpc_core.errors import CheckpointError, ConfigError
-from cpc_core.model.cpc_model import CpcModel
+from cpc_core.errors import CheckpointError
 from cpc_core.step import TrainState
 
 STATE_NAME = "state.pt"
@@ -29,46 +20,6 @@ STATE_HASH_NAME = "state.sha256"
 """SHA-256 of the state: PyTorch reads weights with flipped bits without a word."""
 
 CONFIG_NAME = "config.json"
-WEIGHTS_NAME = "model.safetensors"
-PROVENANCE_NAME = "provenance.json"
-HASHES_NAME = "manifest.json"
-
-
-@contextmanager
-def _atomic_folder(folder: Path) -> Iterator[Path]:
-    """Empty folder that replaces `folder` when the block ends without an error."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial, before = (folder.with_name(f".{folder.name}.{part}") for part in ("partial", "old"))
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    try:
-        yield partial
-        if folder.exists():
-            folder.rename(before)
-        partial.rename(folder)
-        shutil.rmtree(before, ignore_errors=True)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def require_replaceable(folder: Path) -> None:
-    """Checks that a new export removes nothing but an old one.
-
-    Raises:
-        ConfigError: The path is a file, a link, or a folder with anything else in it.
-    """
-    if folder.is_symlink() or not folder.is_dir():
-        raise ConfigError(f"{folder} is no folder, so it is not overwritten: choose another one")
-    if Path.cwd().is_relative_to(folder.resolve()):
-        raise ConfigError(f"{folder} is the folder that this runs in: choose another one")
-    names = {path.name for path in folder.iterdir()}
-    exported = {WEIGHTS_NAME, CONFIG_NAME, PROVENANCE_NAME}
-    others = names - exported - {HASHES_NAME}
-    if names and (not names >= exported or others):
-        raise ConfigError(
-            f"{folder} is not an export, so it is not overwritten: it has "
-            f"{min(others, default='not all files of one')}; choose another folder"
-        )
 
 
 def save_checkpoint(state: TrainState, history: dict[str, Any], folder: Path) -> None:
@@ -134,7 +85,7 @@ def _sha256(path: Path) -> str:
 
 
 def read_config(folder: Path) -> CpcConfig:
-    """Configuration of a checkpoint or an export, of this version or an earlier one.
+    """Configuration of a checkpoint, of this version or an earlier one.
 
     Raises:
         CheckpointError: There is no configuration, or it is not of this version.
@@ -144,67 +95,8 @@ def read_config(folder: Path) -> CpcConfig:
         return CpcConfig.model_validate(upgraded(json.loads(path.read_bytes())))
     except OSError as error:
         raise CheckpointError(
-            f"{folder} is no checkpoint or export: it has no readable {CONFIG_NAME}"
+            f"{folder} is no checkpoint: it has no readable {CONFIG_NAME}"
         ) from error
     except (ValueError, AttributeError) as error:
         first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
         raise CheckpointError(f"{path} is not a configuration of this version: {first}") from error
-
-
-def export_model(checkpoint: Path, out: Path, provenance: dict[str, Any]) -> None:
-    """Writes an export of a checkpoint: weights as safetensors, configuration and provenance.
-
-    Raises:
-        CheckpointError: The checkpoint is missing or damaged.
-        ConfigError: There is something at `out` that is no export.
-    """
-    out = out.absolute()
-    if out.exists() or out.is_symlink():
-        require_replaceable(out)
-    config = read_config(checkpoint)
-    state = TrainState.create(config, torch.device("cpu"))
-    load_checkpoint(state, checkpoint)
-    with _atomic_folder(out) as partial:
-        weights = {name: tensor.contiguous() for name, tensor in state.model.state_dict().items()}
-        # As bytes: safetensors' own file would be readable for its owner alone.
-        (partial / WEIGHTS_NAME).write_bytes(save(weights, metadata={"format": "pt"}))
-        (partial / CONFIG_NAME).write_text(canonical_json(config))
-        (partial / PROVENANCE_NAME).write_text(
-            json.dumps({**provenance, "step": state.step}, indent=2)
-        )
-        hashes = {path.name: _sha256(path) for path in sorted(partial.iterdir())}
-        (partial / HASHES_NAME).write_text(json.dumps({"format": 1, "sha256": hashes}, indent=2))
-
-
-def _verify_export(folder: Path) -> None:
-    """Raises CheckpointError where a file is not as it was exported; older ones have no hashes."""
-    path = folder / HASHES_NAME
-    if not path.exists():
-        return
-    try:
-        hashes = json.loads(path.read_bytes())["sha256"]
-        changed = [name for name, written in hashes.items() if _sha256(folder / name) != written]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{path} cannot be read ({error}): export the model again") from error
-    if changed:
-        raise CheckpointError(
-            f"{folder / changed[0]} is not as it was exported: export the model again"
-        )
-
-
-def load_model(folder: Path) -> CpcModel:
-    """Model of an export, on the CPU.
-
-    Raises:
-        CheckpointError: The export is missing or damaged.
-    """
-    _verify_export(folder)
-    config = read_config(folder)
-    model = CpcModel(config)
-    try:
-        model.load_state_dict(load_file(folder / WEIGHTS_NAME))
-    except (OSError, RuntimeError, SafetensorError) as error:
-        raise CheckpointError(
-            f"{folder / WEIGHTS_NAME} cannot be read ({error}): export the model again"
-        ) from error
-    return model.eval()

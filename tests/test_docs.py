@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from cpc_core.checkpoint import export_model, save_checkpoint
+from cpc_core.checkpoint import save_checkpoint
+from cpc_core.export.writer import export_model
 from cpc_core.step import TrainState
 from study.cli import app
 from study.spec.study_spec import StudySpec

@@ -38,8 +38,8 @@ def export(
     overwrite
         Replace an export that is already there, or an empty folder; nothing else.
     """
-    from cpc_core.checkpoint import export_model, require_replaceable
     from cpc_core.errors import ConfigError
+    from cpc_core.export.writer import export_model, require_replaceable
 
     if "://" in out:
         raise ConfigError(f"{out}: an export is a folder of this machine: name one, and copy it")
@@ -94,15 +94,15 @@ def probe(
     features
         What to average; by default as in the model's configuration.
     """
-    from cpc_core.checkpoint import load_model, read_config
     from cpc_core.corpus.sample import open_corpus
     from cpc_core.evaluation.probe import probe as fit
+    from cpc_core.export.reader import read_model, read_training_config
 
-    config = read_config(model).probe
+    config = read_training_config(model).probe
     if features is not None:
         config = config.model_copy(update={"features": features})
     opened = open_corpus(corpus)
-    scores = fit(load_model(model), opened, split, config)
+    scores = fit(read_model(model), opened, split, config)
     mlp = f"MLP, {config.hidden} hidden"
     rows = (
         (mlp, "macro mAP", scores.mean_average_precision, scores.labels_scored),

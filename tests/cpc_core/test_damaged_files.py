@@ -12,15 +12,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cpc_core.checkpoint import (
-    export_model,
-    load_checkpoint,
-    load_model,
-    read_config,
-    save_checkpoint,
-)
+from cpc_core.checkpoint import load_checkpoint, save_checkpoint
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.errors import CpcError
+from cpc_core.export.layout import FILES, MANIFEST
+from cpc_core.export.reader import read_encoder, read_model, read_training_config
+from cpc_core.export.writer import export_model
 from cpc_core.step import TrainState, train_step
 from tests.helpers.configs import tiny_batch, tiny_config
 from tests.helpers.damage import with_random_damage
@@ -97,10 +94,13 @@ def test_a_damaged_export_is_refused(checkpoint: Path, tmp_path: Path, data: st.
         export_model(checkpoint, export, {"study": "s"})
 
     def read() -> Values:
-        model = load_model(export)
-        return {"model": model.state_dict(), "config": read_config(export)}
+        return {
+            "encoder": read_encoder(export).state_dict(),
+            "model": read_model(export).state_dict(),
+            "config": read_training_config(export),
+        }
 
-    same_or_refused(export, ["model.safetensors", "config.json"], read, data)
+    same_or_refused(export, [*FILES, MANIFEST], read, data)
 
 
 @FUZZ

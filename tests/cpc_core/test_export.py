@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from cpc_core.checkpoint import export_model, load_model, save_checkpoint
+from cpc_core.checkpoint import save_checkpoint
 from cpc_core.errors import ConfigError
+from cpc_core.export.reader import read_model
+from cpc_core.export.writer import export_model
 from cpc_core.step import TrainState
 from tests.helpers.configs import tiny_config
 
@@ -84,7 +86,7 @@ def test_an_export_is_replaced_whole(tmp_path: Path, checkpoint: Path, earlier: 
         export_model(checkpoint, out, {"study": "before"})
     export_model(checkpoint, out, {"study": "after"})
     assert '"study": "after"' in (out / "provenance.json").read_text()
-    load_model(out)
+    read_model(out)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint", "out"]
 
 
@@ -95,5 +97,9 @@ def test_every_file_follows_the_umask(tmp_path: Path, checkpoint: Path, mask: in
         export_model(checkpoint, tmp_path / "out", {})
     finally:
         os.umask(before)
-    modes = {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "out").iterdir()}
+    modes = {
+        stat.S_IMODE(path.stat().st_mode)
+        for path in (tmp_path / "out").rglob("*")
+        if path.is_file()
+    }
     assert modes == {0o666 & ~mask}

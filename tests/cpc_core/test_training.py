@@ -14,13 +14,15 @@ import pytest
 import soundfile
 import torch
 
-from cpc_core.checkpoint import export_model, load_checkpoint, load_model
+from cpc_core.checkpoint import load_checkpoint
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.corpus.importing.run import import_folder
 from cpc_core.corpus.manifest import ImportOptions
 from cpc_core.corpus.reading.batches import Batch, batches_in_process
 from cpc_core.errors import CheckpointError, ConfigError, NonFiniteError
+from cpc_core.export.reader import read_model
+from cpc_core.export.writer import export_model
 from cpc_core.report import Report
 from cpc_core.step import StepMetrics, TrainState, train_step
 from cpc_core.training import SaveCheckpoint, training_reports
@@ -234,7 +236,7 @@ def test_an_export_gives_the_same_features(corpus: Corpus, tmp_path: Path) -> No
     export_model(tmp_path / "8", tmp_path / "export", {"study": "test"})
     clips = corpus.read_split("dev").audio
     exported, state = (
-        load_model(tmp_path / "export"),
+        read_model(tmp_path / "export"),
         TrainState.create(tiny_config(), torch.device("cpu")),
     )
     load_checkpoint(state, tmp_path / "8")
@@ -254,5 +256,5 @@ def test_damaged_and_foreign_checkpoints_are_named(corpus: Corpus, tmp_path: Pat
     state.write_bytes(state.read_bytes()[: state.stat().st_size // 2])
     with pytest.raises(CheckpointError, match=r"state\.pt cannot be read"):
         train(tiny_config(), corpus, tmp_path / "again", resume=tmp_path / "8")
-    with pytest.raises(CheckpointError, match="is no checkpoint or export"):
-        load_model(tmp_path / "nothing")
+    with pytest.raises(CheckpointError, match="is no export"):
+        read_model(tmp_path / "nothing")

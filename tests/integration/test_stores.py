@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from cpc_core.checkpoint import load_model
+from cpc_core.export.reader import read_model
 from cpc_core.storage_path import StoragePath
 from study.folders.study_folder import PREDICTION, PROVENANCE, SPEC, StudyFolder
 from study.results.reader import read_study
@@ -75,7 +75,7 @@ def test_study_in_stores_is_killed_resumed_and_exported(
         0,
         "exported trial",
     )
-    load_model(tmp_path / "model")
+    read_model(tmp_path / "model")
     top = {name.partition("/")[0] for name in folder.walk_files()}
     # A killed driver leaves what Ray wrote for itself: other drivers cannot know whether it is
     # still in use.

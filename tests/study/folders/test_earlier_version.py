@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from cpc_core.checkpoint import export_model, load_model, save_checkpoint
+from cpc_core.checkpoint import save_checkpoint
 from cpc_core.config import CpcConfig, upgraded
 from cpc_core.errors import CheckpointError, ConfigError
+from cpc_core.export.reader import read_model
+from cpc_core.export.writer import export_model
 from cpc_core.step import TrainState
 from study.dispatch.dispatcher import Dispatcher
 from study.folders.study_folder import StudyFolder
@@ -48,7 +50,7 @@ def test_its_models_are_exported_and_loaded(tmp_path: Path) -> None:
     export_model(tmp_path / "checkpoint", tmp_path / "export", {})
     audio = noise(2, 400)
     with torch.no_grad():
-        contexts = load_model(tmp_path / "export")(audio).contexts
+        contexts = read_model(tmp_path / "export")(audio).contexts
         assert torch.equal(contexts, state.model(audio).contexts)
 
 

@@ -1,0 +1,1 @@
+"""Exports: folders with a trained encoder that other tools load."""

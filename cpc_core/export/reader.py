@@ -1,0 +1,238 @@
+"""Exports, read strictly: every hash is checked, nothing is unpickled, and nothing is executed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Mapping
+from math import prod
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from torch import Tensor
+
+from cpc_core.config import CpcConfig, upgraded
+from cpc_core.errors import CheckpointError, ConfigError
+from cpc_core.export.cpc_model import CpcEncoder
+from cpc_core.export.layout import (
+    CONFIG,
+    FILES,
+    FORMAT,
+    MANIFEST,
+    OBJECTIVE,
+    TRAINING_CONFIG,
+    WEIGHTS,
+    ExportConfig,
+    joined_weights,
+    split_weights,
+)
+from cpc_core.model.cpc_model import CpcModel
+
+LARGEST_JSON = 16 * 2**20
+"""Bytes of a JSON file that is read at all."""
+
+
+def read_encoder(folder: Path) -> CpcEncoder:
+    """The encoder of an export, on the CPU, for inference.
+
+    Raises:
+        CheckpointError: It is missing, damaged, or not an export.
+        ConfigError: It is of a newer format.
+    """
+    hashes = _hashes(folder)
+    if hashes is None:
+        config = _older_config(folder)
+        weights, _ = split_weights(_weights((folder / WEIGHTS).read_bytes(), folder / WEIGHTS))
+        return _encoder(ExportConfig.of(config), weights, folder / WEIGHTS)
+    settings = _settings(folder, hashes)
+    content = _verified(folder, WEIGHTS, hashes)
+    return _encoder(settings, content, folder / WEIGHTS)
+
+
+def read_model(folder: Path) -> CpcModel:
+    """The whole trained model of an export, objective included, on the CPU.
+
+    Raises:
+        CheckpointError: It is missing, damaged, or not an export.
+        ConfigError: It is of a newer format.
+    """
+    config = read_training_config(folder)
+    hashes = _hashes(folder)
+    with torch.device("meta"):
+        model = CpcModel(config)
+    shapes = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
+    if hashes is None:
+        path = folder / WEIGHTS
+        weights = _weights(_bytes(path), path, shapes)
+    else:
+        expected, of_objective = (
+            {name: tuple(weight.shape) for name, weight in part.items()}
+            for part in split_weights(model.state_dict())
+        )
+        weights = joined_weights(
+            _weights(_verified(folder, WEIGHTS, hashes), folder / WEIGHTS, expected),
+            _weights(_verified(folder, OBJECTIVE, hashes), folder / OBJECTIVE, of_objective),
+        )
+    model.load_state_dict(weights, assign=True)
+    return model.eval()
+
+
+def read_training_config(folder: Path) -> CpcConfig:
+    """The whole configuration of an export.
+
+    Raises:
+        CheckpointError: It is missing, damaged, or not an export.
+        ConfigError: It is of a newer format.
+    """
+    hashes = _hashes(folder)
+    if hashes is None:
+        return _older_config(folder)
+    return _parsed_config(_verified(folder, TRAINING_CONFIG, hashes), folder / TRAINING_CONFIG)
+
+
+def verify(folder: Path) -> list[str]:
+    """Checks every file of an export, and returns their names.
+
+    Raises:
+        CheckpointError: One is missing or not as it was written.
+        ConfigError: It is of a newer format.
+    """
+    hashes = _hashes(folder)
+    if hashes is None:
+        raise CheckpointError(
+            f"{folder} has no {MANIFEST}: it is of an older version; export again"
+        )
+    for name in hashes:
+        _verified(folder, name, hashes)
+    read_encoder(folder)
+    read_model(folder)
+    return sorted(hashes)
+
+
+def _hashes(folder: Path) -> Mapping[str, str] | None:
+    """Hash of each file; None for an export before format 1."""
+    path = folder / MANIFEST
+    if not path.exists() and not path.is_symlink():
+        return None
+    content = _json(path)
+    number = content.get("format")
+    if isinstance(number, int) and not isinstance(number, bool) and number > FORMAT:
+        raise ConfigError(
+            f"{folder} has format {number}, this version reads up to {FORMAT}: install a newer "
+            "cpc-study"
+        )
+    hashes = content.get("sha256")
+    if number != FORMAT or not isinstance(hashes, dict):
+        raise _damaged(path, "it is no manifest of an export")
+    for name, digest in hashes.items():
+        inside = PurePosixPath(name)
+        if inside.is_absolute() or ".." in inside.parts or not isinstance(digest, str):
+            raise _damaged(path, f"{name!r} is no file of an export")
+    if missing := [name for name in FILES if name not in hashes]:
+        raise _damaged(path, f"it does not name {missing[0]}")
+    return hashes
+
+
+def _verified(folder: Path, name: str, hashes: Mapping[str, str]) -> bytes:
+    path = folder / name
+    if path.is_symlink() or any(
+        (folder / part).is_symlink() for part in PurePosixPath(name).parents
+    ):
+        raise _damaged(path, "it is a link")
+    content = _bytes(path)
+    if hashlib.sha256(content).hexdigest() != hashes[name]:
+        raise _damaged(path, "its bytes are not those that were exported")
+    return content
+
+
+def _settings(folder: Path, hashes: Mapping[str, str]) -> ExportConfig:
+    path = folder / CONFIG
+    try:
+        return ExportConfig.model_validate_json(_verified(folder, CONFIG, hashes))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise _damaged(path, f"{place}: {first['msg']}" if place else first["msg"]) from error
+
+
+def _encoder(settings: ExportConfig, weights: bytes | dict[str, Tensor], path: Path) -> CpcEncoder:
+    with torch.device("meta"):
+        encoder = CpcEncoder(settings.model_dump())
+    shapes = {name: tuple(weight.shape) for name, weight in encoder.state_dict().items()}
+    read = weights if isinstance(weights, dict) else _weights(weights, path, shapes)
+    if {name: tuple(weight.shape) for name, weight in read.items()} != shapes:
+        raise _damaged(path, "its weights are not those of its configuration")
+    encoder.load_state_dict(read, assign=True)
+    return encoder.eval().requires_grad_(False)
+
+
+def _weights(
+    content: bytes, path: Path, shapes: Mapping[str, tuple[int, ...]] | None = None
+) -> dict[str, Tensor]:
+    """Weights of safetensors, whose header is compared with the shapes before memory is taken."""
+    try:
+        (length,) = struct.unpack("<Q", content[:8])
+        header: dict[str, Any] = json.loads(content[8 : 8 + min(length, len(content))])
+        header.pop("__metadata__", None)
+        found = {name: tuple(entry["shape"]) for name, entry in header.items()}
+        kinds = {entry["dtype"] for entry in header.values()}
+    except (struct.error, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise _damaged(path, f"no safetensors ({error})") from error
+    if kinds != {"F32"}:
+        raise _damaged(path, f"its weights are {', '.join(sorted(map(str, kinds)))}, not F32")
+    if shapes is not None and found != shapes:
+        name = min({*found.items()} ^ {*shapes.items()})[0]
+        raise _damaged(path, f"{name} is not as its configuration says")
+    if 4 * sum(map(prod, found.values())) > len(content):
+        raise _damaged(path, "it is shorter than its header says")
+    try:
+        weights = load_tensors(content)
+    except (SafetensorError, ValueError, RuntimeError) as error:
+        raise _damaged(path, str(error)) from error
+    for name, weight in weights.items():
+        if not weight.isfinite().all():
+            raise _damaged(path, f"{name} has values that are not finite")
+    return weights
+
+
+def _older_config(folder: Path) -> CpcConfig:
+    return _parsed_config(_bytes(folder / CONFIG), folder / CONFIG)
+
+
+def _parsed_config(content: bytes, path: Path) -> CpcConfig:
+    try:
+        return CpcConfig.model_validate(upgraded(json.loads(content)))
+    except (ValueError, AttributeError, TypeError) as error:
+        first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+        raise CheckpointError(f"{path} is not a configuration of this version: {first}") from error
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(_bytes(path, LARGEST_JSON))
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, str(error)) from error
+    if not isinstance(content, dict):
+        raise _damaged(path, "it is no JSON object")
+    return content
+
+
+def _bytes(path: Path, largest: int | None = None) -> bytes:
+    try:
+        if largest is not None and path.stat().st_size > largest:
+            raise _damaged(path, f"it is larger than {largest >> 20} MiB")
+        return path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(
+            f"{path.parent} is no export: {path.name} cannot be read "
+            f"({error.strerror or type(error).__name__})"
+        ) from error
+
+
+def _damaged(path: Path, problem: str) -> CheckpointError:
+    return CheckpointError(f"{path} is damaged ({problem}): export the model again")
