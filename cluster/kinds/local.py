@@ -50,7 +50,13 @@ class LocalRay:
             capacity.require(resources)
         logging.getLogger("ray").setLevel(logging.ERROR)
         with temporary_folder() as temporary:
-            settings = {API_SERVER: f"http://127.0.0.1:{port}", "RAY_TMPDIR": temporary}
+            # What Ray's processes leave in their temporary folder when they are killed goes with
+            # it. This process has looked up its own already.
+            settings = {
+                API_SERVER: f"http://127.0.0.1:{port}",
+                "RAY_TMPDIR": temporary,
+                "TMPDIR": temporary,
+            }
             if not has_token():
                 # Ray would write one into the home folder, and `ray start` would ask for it then.
                 settings[AUTH_TOKEN] = TOKEN

@@ -147,8 +147,13 @@ class ProbeConfig(Section):
     """Units of the one-hidden-layer classifier."""
 
     features: Literal["context", "latent"] = "context"
-    """Mean over time of both directions' contexts, or of the latents. The paper found contexts
-    always better.
+    """Both directions' contexts, or the latents. The paper found contexts always better."""
+
+    pooling: Literal["mean", "mean_std"] = Field(
+        default="mean", exclude_if=lambda pooling: pooling == "mean"
+    )
+    """Features of a clip: the mean over its frames, as in the paper, or that beside the standard
+    deviation over them.
     """
 
     steps: int = Field(default=1000, ge=1)

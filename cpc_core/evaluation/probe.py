@@ -175,15 +175,17 @@ def clip_features(
     audio: Tensor,
     samples: Tensor,
     kind: Literal["context", "latent"],
+    pooling: Literal["mean", "mean_std"] = "mean",
     batch_size: int = 32,
 ) -> Tensor:
-    """Features of whole clips, averaged over their own frames; zeros of a clip without any.
+    """Features of whole clips, pooled over their own frames; zeros of a clip without any.
 
     Args:
         model: A trained model.
         audio: `[N, L]` in [-1, 1], 16 kHz.
         samples: Own samples of each clip, behind which it is padded, `[N]`.
         kind: `context`, both directions' contexts, D = 2·C_c; or `latent`, D = C.
+        pooling: `mean`; or `mean_std`, the standard deviations beside it, and twice as many D.
         batch_size: Clips at a time.
 
     Returns:
@@ -195,8 +197,23 @@ def clip_features(
         padded = bool((own < part.shape[1]).any())
         features = model(part.to(device), own.to(device) if padded else None)
         vectors = features.contexts if kind == "context" else features.latents
-        parts.append(mean_own(vectors, features.frames).float().cpu())
+        parts.append(pooled(vectors, features.frames, pooling).float().cpu())
     return torch.cat(parts)
+
+
+def pooled(vectors: Tensor, frames: Tensor | None, pooling: Literal["mean", "mean_std"]) -> Tensor:
+    """Mean over each clip's own frames, `[B, D]`; or beside the standard deviation, `[B, 2·D]`.
+
+    Args:
+        vectors: Features, `[B, T, D]`.
+        frames: Own frames of each clip, `[B]`; None where all are full.
+        pooling: See `ProbeConfig`.
+    """
+    mean = mean_own(vectors, frames)
+    if pooling == "mean":
+        return mean
+    squares = mean_own((vectors - mean.unsqueeze(1)).square(), frames)
+    return torch.cat((mean, squares.sqrt()), dim=-1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,7 +250,7 @@ class _EmbeddedClips:
         with features.open("wb") as features_file, targets.open("wb") as targets_file:
             for clips in corpus.stream_split(split):
                 features_of_clips = clip_features(
-                    model, clips.audio, clips.num_samples, config.features
+                    model, clips.audio, clips.num_samples, config.features, config.pooling
                 )
                 features_of_clips.numpy().tofile(features_file)
                 clips.multi_hot().byte().numpy().tofile(targets_file)

@@ -21,7 +21,13 @@ from cpc_core.corpus.importing.run import import_folder
 from cpc_core.corpus.manifest import ImportOptions
 from cpc_core.errors import CorpusError
 from cpc_core.evaluation import probe as probe_module
-from cpc_core.evaluation.probe import average_precision, clip_features, probe, scored_labels
+from cpc_core.evaluation.probe import (
+    average_precision,
+    clip_features,
+    pooled,
+    probe,
+    scored_labels,
+)
 from cpc_core.model.cpc_model import CpcModel
 from tests.helpers.configs import tiny_config
 from tests.helpers.recordings import noise, write_labels, write_recording
@@ -268,3 +274,17 @@ def test_clips_without_shared_labels_are_refused(model: CpcModel, tmp_path: Path
         ).corpus
         with pytest.raises(CorpusError, match="labelled clips"):
             probe(model, corpus, "dev", ProbeConfig())
+
+
+def test_pooled_frames_are_each_clips_own() -> None:
+    vectors = torch.randn(4, 7, 3, generator=torch.Generator().manual_seed(0))
+    frames = torch.tensor([7, 3, 1, 0])
+    found = pooled(vectors, frames, "mean_std")
+    for row, count in enumerate(frames.tolist()):
+        own = vectors[row, :count]
+        mean = own.mean(0) if count else torch.zeros(3)
+        deviation = own.std(0, correction=0) if count else torch.zeros(3)
+        assert torch.allclose(found[row], torch.cat((mean, deviation)), atol=1e-6)
+    assert torch.equal(pooled(vectors, frames, "mean"), found[:, :3])
+    whole = pooled(vectors, None, "mean_std")
+    assert torch.allclose(whole[:, 3:], vectors.std(1, correction=0), atol=1e-6)
