@@ -1,5 +1,29 @@
 """Contrastive predictive coding of audio with an adversary: the science, without any cluster code.
 
 Importing the package imports nothing heavy: `cpc_core.config` and `cpc_core.geometry` work without
-torch.
+torch, which `load` imports.
 """
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cpc_core.export.encoder import Encoder
+    from cpc_core.storage_path import StoragePath
+
+
+def load(export: str | Path | StoragePath) -> Encoder:
+    """Encoder of an export, on the CPU, frozen.
+
+    Args:
+        export: A folder or a URI that `cpc export` made.
+
+    Raises:
+        CheckpointError: It is missing, damaged, or not an export.
+        ConfigError: It is of a newer format.
+    """
+    from cpc_core.export.encoder import load_encoder
+
+    return load_encoder(export)

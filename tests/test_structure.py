@@ -38,7 +38,7 @@ def test_no_module_imports_from_a_test_module() -> None:
         for name, tree in parsed("tests")
         for node in ast.walk(tree)
         for module in imported(node)
-        if re.match(r"tests\.(?!helpers\b|benchmarks\b)", module)
+        if re.match(r"tests\.(?!helpers\b|benchmarks\b|soak\b)", module)
     ]
     assert found == []
 

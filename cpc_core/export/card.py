@@ -96,7 +96,10 @@ def model_card(config: ExportConfig, provenance: dict[str, Any]) -> str:
         f"| {title} | {metrics[name]:.3f} |" for name, title in _SCORES.items() if name in metrics
     ]
     if "mean" in chosen:
-        rows.append(f"| {chosen['metric']}, mean of {chosen['seeds']} seeds | {chosen['mean']} |")
+        low, high = chosen["interval"]
+        between = "" if low is None else f" [{low:.3f}, {high:.3f}]"
+        title = f"{chosen['metric']}, mean of {len(chosen['by_seed'])} seeds [95 % interval]"
+        rows.append(f"| {title} | {chosen['mean']:.3f}{between} |")
     table = "\n".join(["| on held-out clips | |", "| --- | --- |", *rows])
     hop_s = config.hop / SAMPLE_RATE_HZ
     return _CARD.format(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -25,6 +27,7 @@ from cpc_core.export.layout import (
     FORMAT,
     MANIFEST,
     OBJECTIVE,
+    PROVENANCE,
     TRAINING_CONFIG,
     WEIGHTS,
     ExportConfig,
@@ -32,9 +35,59 @@ from cpc_core.export.layout import (
     split_weights,
 )
 from cpc_core.model.cpc_model import CpcModel
+from cpc_core.storage_path import StoragePath, with_retries
 
 LARGEST_JSON = 16 * 2**20
 """Bytes of a JSON file that is read at all."""
+
+
+@contextmanager
+def local_export(place: str | Path | StoragePath) -> Iterator[Path]:
+    """An export as a folder of this machine; of one in a store, a copy for the block.
+
+    Raises:
+        CheckpointError: There is none.
+    """
+    source = StoragePath.of(place)
+    if source.is_local:
+        yield Path(source)
+        return
+    with TemporaryDirectory(prefix="cpc-export-") as name:
+        for file in (*FILES, MANIFEST):
+            target = Path(name) / file
+            target.parent.mkdir(exist_ok=True)
+            try:
+                target.write_bytes(with_retries(source, (source / file).read_bytes))
+            except OSError as error:
+                raise CheckpointError(
+                    f"{source} is no export: {file} cannot be read "
+                    f"({error.strerror or type(error).__name__})"
+                ) from error
+        yield Path(name)
+
+
+def read_settings(folder: Path) -> ExportConfig:
+    """Architecture of an export.
+
+    Raises:
+        CheckpointError: It is missing, damaged, or not an export.
+        ConfigError: It is of a newer format.
+    """
+    hashes = _hashes(folder)
+    return ExportConfig.of(_older_config(folder)) if hashes is None else _settings(folder, hashes)
+
+
+def read_provenance(folder: Path) -> dict[str, Any]:
+    """Provenance of an export: the trial, and how it was chosen.
+
+    Raises:
+        CheckpointError: It is missing, damaged, or not an export.
+        ConfigError: It is of a newer format.
+    """
+    hashes = _hashes(folder)
+    if hashes is not None:
+        _verified(folder, PROVENANCE, hashes)
+    return _json(folder / PROVENANCE)
 
 
 def read_encoder(folder: Path) -> CpcEncoder:
@@ -151,13 +204,18 @@ def _verified(folder: Path, name: str, hashes: Mapping[str, str]) -> bytes:
 
 
 def _settings(folder: Path, hashes: Mapping[str, str]) -> ExportConfig:
+    """Raises CheckpointError where the architecture is not that of the training's configuration."""
     path = folder / CONFIG
+    trained = _parsed_config(_verified(folder, TRAINING_CONFIG, hashes), folder / TRAINING_CONFIG)
     try:
-        return ExportConfig.model_validate_json(_verified(folder, CONFIG, hashes))
+        settings = ExportConfig.model_validate_json(_verified(folder, CONFIG, hashes))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise _damaged(path, f"{place}: {first['msg']}" if place else first["msg"]) from error
+    if settings != ExportConfig.of(trained):
+        raise _damaged(path, f"it is not the model of {TRAINING_CONFIG}")
+    return settings
 
 
 def _encoder(settings: ExportConfig, weights: bytes | dict[str, Tensor], path: Path) -> CpcEncoder:

@@ -36,23 +36,27 @@ from cpc_core.export.layout import (
     split_weights,
 )
 from cpc_core.step import TrainState
+from cpc_core.storage_path import StoragePath
 
 
-def export_model(checkpoint: Path, out: Path, provenance: dict[str, Any]) -> None:
+def export_model(
+    checkpoint: Path, out: str | Path | StoragePath, provenance: dict[str, Any]
+) -> None:
     """Writes an export of a checkpoint.
 
     Args:
         checkpoint: Of a trial.
-        out: The folder; an export in it is replaced.
+        out: The folder, a path or a URI; an export in it is replaced. In a store the manifest is
+            written last: without it there is no export.
         provenance: The trial, and how it was chosen.
 
     Raises:
         CheckpointError: The checkpoint is missing or damaged.
         ConfigError: There is something at `out` that is no export.
     """
-    out = out.absolute()
-    if out.exists() or out.is_symlink():
-        require_replaceable(out)
+    target = StoragePath.of(out)
+    if target.exists() or (target.is_local and Path(target).is_symlink()):
+        require_replaceable(target)
     config = read_config(checkpoint)
     state = TrainState.create(config, torch.device("cpu"))
     load_checkpoint(state, checkpoint)
@@ -71,30 +75,41 @@ def export_model(checkpoint: Path, out: Path, provenance: dict[str, Any]) -> Non
     }
     hashes = {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
     files[MANIFEST] = _json({"format": FORMAT, "sha256": hashes})
-    with _atomic_folder(out) as partial:
-        for name, content in files.items():
-            (partial / name).parent.mkdir(exist_ok=True)
-            (partial / name).write_bytes(content)
+    if target.is_local:
+        with _atomic_folder(Path(target)) as partial:
+            for name, content in files.items():
+                (partial / name).parent.mkdir(exist_ok=True)
+                (partial / name).write_bytes(content)
+        return
+    (target / MANIFEST).remove()
+    for name, content in files.items():
+        (target / name).write_bytes(content)
 
 
-def require_replaceable(folder: Path) -> None:
+def require_replaceable(target: StoragePath) -> None:
     """Checks that a new export removes nothing but an old one.
 
     Raises:
         ConfigError: The path is a file, a link, or a folder with anything else in it.
     """
-    if folder.is_symlink() or not folder.is_dir():
-        raise ConfigError(f"{folder} is no folder, so it is not overwritten: choose another one")
-    if Path.cwd().is_relative_to(folder.resolve()):
-        raise ConfigError(f"{folder} is the folder that this runs in: choose another one")
-    names = {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
+    if target.is_local:
+        folder = Path(target)
+        if folder.is_symlink() or not folder.is_dir():
+            raise ConfigError(
+                f"{folder} is no folder, so it is not overwritten: choose another one"
+            )
+        if Path.cwd().is_relative_to(folder.resolve()):
+            raise ConfigError(f"{folder} is the folder that this runs in: choose another one")
+        names = {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
+    else:
+        names = set(target.walk_files())
     known = {*FILES, MANIFEST}
     needed = {*FILES, MANIFEST} if MANIFEST in names else {*OLDER_FILES}
     others = names - (known if MANIFEST in names else needed)
     # An empty folder inside is nothing that anybody misses.
     if names and (not names >= needed or others):
         raise ConfigError(
-            f"{folder} is not an export, so it is not overwritten: it has "
+            f"{target} is not an export, so it is not overwritten: it has "
             f"{min(others, default='not all files of one')}; choose another folder"
         )
 

@@ -34,7 +34,8 @@ COMMANDS = {
     "study": ("study:app", "Plan, run, submit, resume and read studies."),
     "dashboard": ("dashboard:dashboard", "Open a study's interactive page."),
     "report": ("dashboard:report", "Write a study's page as one self-contained HTML file."),
-    "export": ("model:export", "Export a trained model: safetensors and its configuration."),
+    "export": ("model:export", "Export a trained model, with the code that loads it."),
+    "exports": ("exports:app", "Look at an export, and check it."),
     "probe": ("model:probe", "Score an exported model on a labelled corpus."),
 }
 """Name → module and object in this package, and the line that `cpc --help` shows."""

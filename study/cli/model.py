@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from study.analysis.cells import best_cell
+from cpc_core.errors import ConfigError
+from cpc_core.storage_path import StoragePath
+from study.analysis.cells import Cell, best_cell, cell_named, pareto_front
+from study.analysis.labels import count_text
 from study.cli.arguments import Study, study_folder
 from study.cli.output import Output, message, next_steps, print_rows
 from study.errors import NotFoundError
 from study.folders.provenance import attempts
+from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.results.records import StudyRecord, TrialRecord
+
+Chosen = tuple[TrialRecord, dict[str, Any]]
+"""A trial, and the record of how it was chosen."""
 
 
 def export(
@@ -22,87 +29,191 @@ def export(
     *,
     out: Annotated[str, Parameter(name=["--out", "-o"])],
     best: bool = False,
+    cell: str | None = None,
     trial: int | None = None,
+    front: bool = False,
+    seeds: Literal["best", "all"] = "best",
+    unfinished: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Exports a trained model: safetensors, its configuration, and its provenance.
+    """Exports a trained model: safetensors, its architecture, code that loads it, its provenance.
 
     Parameters
     ----------
     out
-        The folder to make.
+        The folder to make, a path or a URI.
     best
         The best cell by its mean over seeds, and in it the best seed.
+    cell
+        A cell: its knobs (similarity=dot,temperature=1), its label as `best` prints it, or the
+        beginning of its id; and in it the best seed.
     trial
         The trial of that number.
+    front
+        Every cell on the Pareto front of several objectives, each in a folder of its own.
+    seeds
+        The best seed of a cell, or all of them, each in a folder of its own.
+    unfinished
+        Also a trial that has not completed, from its newest checkpoint, recorded as what it is.
     overwrite
         Replace an export that is already there, or an empty folder; nothing else.
     """
-    from cpc_core.errors import ConfigError
     from cpc_core.export.writer import export_model, require_replaceable
 
-    if "://" in out:
-        raise ConfigError(f"{out}: an export is a folder of this machine: name one, and copy it")
-    target = Path(out)
-    if best == (trial is not None):
-        raise ConfigError("say which model: --best, or --trial NUMBER")
-    if target.exists() or target.is_symlink():
-        if not overwrite:
-            raise ConfigError(f"{out} is already there: choose another folder, or add --overwrite")
-        require_replaceable(target)
-    folder = study_folder(study)
-    if folder.path.is_local and target.resolve().is_relative_to(Path(folder.path).resolve()):
-        raise ConfigError(f"{out} lies in the study: choose a folder beside it")
+    if [best, cell is not None, trial is not None, front].count(True) != 1:
+        raise ConfigError("say which model: --best, --cell KNOB=VALUE, --trial NUMBER, or --front")
+    folder, target = study_folder(study), StoragePath.of(out)
+    if folder.path.is_local and target.is_local:
+        inside, home = Path(target).resolve(), Path(folder.path).resolve()
+        if inside.is_relative_to(home) or home.is_relative_to(inside):
+            raise ConfigError(f"{out} and the study are in one another: choose a folder beside it")
     record = read_study(folder)
-    chosen = _best(record) if trial is None else record.trial(trial)
-    provenance = {
+    chosen = (
+        [_of_number(record, trial, unfinished)]
+        if trial is not None
+        else _of_cells(record, _cells(record, cell, front=front), every_seed=seeds == "all")
+    )
+    places = [
+        target if len(chosen) == 1 and not front else target / f"trial-{each.number}"
+        for each, _ in chosen
+    ]
+    for place in places:
+        if place.exists() or (place.is_local and Path(place).is_symlink()):
+            if not overwrite:
+                raise ConfigError(
+                    f"{place} is already there: choose another folder, or add --overwrite"
+                )
+            require_replaceable(place)
+    for place, (each, how) in zip(places, chosen, strict=True):
+        checkpoint = folder.trial(each.number).require_checkpoint()
+        export_model(checkpoint, place, _provenance(folder, record, each, how))
+        settings = {**each.knobs, "seed": each.seed}
+        setting = ", ".join(f"{name} {value}" for name, value in settings.items())
+        message(f"exported trial {each.number} ({setting}) to {place if len(chosen) > 1 else out}")
+    next_steps(f"cpc probe {out if len(chosen) == 1 else places[0]} sample")
+
+
+def _cells(record: StudyRecord, named: str | None, *, front: bool) -> list[Cell]:
+    """The cells to export from.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    if front:
+        cells = list(pareto_front(record))
+        if not cells:
+            raise NotFoundError(
+                f"{record.name} has no Pareto front: it has one objective, or no complete trial"
+            )
+        return cells
+    cell = best_cell(record) if named is None else cell_named(record, named)
+    if cell is None or not cell.values.get(record.metric):
+        raise NotFoundError(f"no trial of {record.name} has completed yet: nothing can be exported")
+    if not record.complete:
+        ended = sum(each.ended for each in record.trials)
+        message(
+            f"{record.name} is unfinished: {ended} of {record.planned} trials have ended, and "
+            "others may come to be better"
+        )
+    return [cell]
+
+
+def _of_cells(record: StudyRecord, cells: list[Cell], *, every_seed: bool) -> list[Chosen]:
+    chosen: list[Chosen] = []
+    for cell in cells:
+        values = cell.values[record.metric]
+        missing = len(cell.trials) - len(values)
+        if missing > 0:
+            message(f"{cell.label} lacks {count_text(missing, 'seed')} of {len(cell.trials)}")
+        pick = max if record.direction == "maximize" else min
+        seeds = sorted(values) if every_seed else [pick(values, key=lambda each: values[each])]
+        interval = cell.metrics[record.metric]
+        how = {
+            "how": f"{'each' if every_seed else 'best'} seed of the cell {cell.label}",
+            "metric": record.metric,
+            "mean": interval.mean,
+            "interval": [interval.low, interval.high],
+            "by_seed": {str(seed): value for seed, value in sorted(values.items())},
+            "lost_seeds": missing,
+            "study_complete": record.complete,
+        }
+        for seed in seeds:
+            chosen.append((_trial_of(record, cell, seed), how))
+    return chosen
+
+
+def _trial_of(record: StudyRecord, cell: Cell, seed: int) -> TrialRecord:
+    return next(
+        trial
+        for trial in record.trials
+        if trial.cell_id == cell.cell_id and trial.seed == seed and trial.outcome == "complete"
+    )
+
+
+def _of_number(record: StudyRecord, number: int, unfinished: bool) -> Chosen:
+    trial = record.trial(number)
+    if trial.outcome != "complete" and not unfinished:
+        reason = f" ({trial.reason})" if trial.reason else ""
+        raise ConfigError(
+            f"trial {number} of {record.name} is not complete but {trial.outcome}{reason}: add "
+            "--unfinished to export its newest checkpoint as what it is"
+        )
+    return trial, {"how": f"trial {number}, by its number"}
+
+
+def _provenance(
+    folder: StudyFolder, record: StudyRecord, trial: TrialRecord, how: dict[str, Any]
+) -> dict[str, Any]:
+    return {
         "study": record.name,
-        "trial": chosen.number,
-        "trial_id": chosen.trial_id,
-        "seed": chosen.seed,
-        "knobs": dict(chosen.knobs),
-        "metrics": dict(chosen.metrics),
+        "trial": trial.number,
+        "trial_id": trial.trial_id,
+        "seed": trial.seed,
+        "knobs": dict(trial.knobs),
+        "outcome": trial.outcome,
+        "reason": trial.reason,
+        "metrics": dict(trial.metrics),
+        "chosen": how,
         **record.provenance,
-        "attempts": attempts(folder.trial(chosen.number)),
+        "attempts": attempts(folder.trial(trial.number)),
     }
-    export_model(folder.trial(chosen.number).require_checkpoint(), target, provenance)
-    settings = {**chosen.knobs, "seed": chosen.seed}
-    setting = ", ".join(f"{name} {value}" for name, value in settings.items())
-    message(f"exported trial {chosen.number} ({setting}) to {out}")
-    next_steps(f"cpc probe {out} sample")
 
 
 def probe(
-    model: Path,
+    model: str,
     corpus: str,
     /,
     *,
     split: Literal["dev", "test"] = "test",
     features: Literal["context", "latent"] | None = None,
+    pooling: Literal["mean", "mean_std"] | None = None,
     output: Output = "table",
 ) -> None:
-    """Trains classifiers on a model's frozen, time-averaged features, and prints their scores.
+    """Trains classifiers on a model's frozen, pooled features, and prints their scores.
 
     Parameters
     ----------
     model
-        A folder that `cpc export` made.
+        A folder or a URI that `cpc export` made.
     corpus
         A corpus folder, or `sample` for the bundled audio.
     split
         The clips to score on; the classifiers are trained on train.
     features
-        What to average; by default as in the model's configuration.
+        What to pool; by default as in the model's configuration.
+    pooling
+        The mean over frames, or that and the standard deviation; by default likewise.
     """
     from cpc_core.corpus.sample import open_corpus
     from cpc_core.evaluation.probe import probe as fit
-    from cpc_core.export.reader import read_model, read_training_config
+    from cpc_core.export.reader import local_export, read_model, read_training_config
 
-    config = read_training_config(model).probe
-    if features is not None:
-        config = config.model_copy(update={"features": features})
+    with local_export(model) as folder:
+        config, trained = read_training_config(folder).probe, read_model(folder)
+    given = {"features": features, "pooling": pooling}
+    config = config.model_copy(update={name: kind for name, kind in given.items() if kind})
     opened = open_corpus(corpus)
-    scores = fit(read_model(model), opened, split, config)
+    scores = fit(trained, opened, split, config)
     mlp = f"MLP, {config.hidden} hidden"
     rows = (
         (mlp, "macro mAP", scores.mean_average_precision, scores.labels_scored),
@@ -112,20 +223,7 @@ def probe(
     columns = ("classifier", "metric", "value", "labels")
     print_rows([dict(zip(columns, row, strict=True)) for row in rows], output)
     message(
-        f"{config.features} features, {scores.train_clips} train clips, {scores.scored_clips} "
+        f"{config.features} features, {config.pooling.replace('_', ' and ')} over time, "
+        f"{scores.train_clips} train clips, {scores.scored_clips} "
         f"{split} clips of {opened.name}; labels left out of the mAP: {scores.labels_left_out}"
-    )
-
-
-def _best(record: StudyRecord) -> TrialRecord:
-    """The best complete trial of the cell with the best mean over seeds."""
-    cell = best_cell(record)
-    if cell is None:
-        raise NotFoundError(f"no trial of {record.name} has completed yet: nothing can be exported")
-    values = cell.values[record.metric]
-    seed = (max if record.direction == "maximize" else min)(values, key=lambda each: values[each])
-    return next(
-        trial
-        for trial in record.trials
-        if trial.cell_id == cell.cell_id and trial.seed == seed and trial.outcome == "complete"
     )

@@ -62,7 +62,7 @@ def test_a_list_of_commands_loads_nothing_heavy(group: tuple[str, ...]) -> None:
         ("report demo -o x.html", 3, "there is no study 'demo' here"),
         ("dashboard demo", 3, "there is no study 'demo' here"),
         ("export demo -o x", 2, "say which model"),
-        ("probe nothing sample", 3, "is no checkpoint or export"),
+        ("probe nothing sample", 3, "is no export"),
         ("data info nothing", 3, "there is no corpus folder"),
         ("data import nothing -o x", 3, "nothing"),
         ("trial run --temperature 0", 2, "greater than 0"),
