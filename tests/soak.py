@@ -25,7 +25,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+from cluster.kinds.temporary import temporary_folder
 from cpc_core.corpus.sample import open_corpus
 from study.folders.study_folder import SPEC, StudyFolder
 from study.folders.trial_folder import TrialFolder
@@ -62,6 +64,9 @@ library's clock would also let absolute waits inside Ray last for as long as the
 
 STOPPED, KILLED, FULL, UNREACHABLE = 130, -signal.SIGKILL, 1, 4
 """Exit codes that a disturbed driver may have."""
+
+LINGER_S = 120.0
+"""Time in which also the processes of Ray have ended that wait for a head that was killed."""
 
 NOT_OURS = ("PostgreSQL.", "torchinductor_")
 """Segments of the test's own server, and the folder that torch keeps for the machine."""
@@ -364,6 +369,12 @@ class Soaked:
 
 def _left_behind(place: Place) -> list[str]:
     """Entries of the folder for temporary files, and segments of shared memory."""
+    # Some of Ray's processes live on after a kill, and the next run removes what they leave.
+    deadline = time.monotonic() + LINGER_S
+    while place.marked.processes(waiting=True) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    with patch("tempfile.tempdir", str(place.marked.folder)), temporary_folder():
+        pass
     found = [*place.marked.folder.iterdir(), *Path("/dev/shm").iterdir()]
     return sorted(path.name for path in found if not path.name.startswith(NOT_OURS))
 

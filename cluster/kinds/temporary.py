@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cluster.kinds.capacity import ClusterError
@@ -52,13 +52,28 @@ def _base() -> Path:
 
 
 def _remove_left_over(base: Path) -> None:
-    """Removes this user's folders whose process has ended without removing them."""
+    """Removes this user's folders whose process has ended without removing them.
+
+    Some of Ray's processes live on for a minute after a driver was killed. They would create what
+    was removed again, without the lock by which it is known.
+    """
     for folder in base.glob(f"{_PREFIX}????????"):
         try:
             if folder.stat().st_uid != os.getuid():
                 continue
             with (folder / _LOCK).open("r+") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
+                if not _is_used(folder):
+                    shutil.rmtree(folder, ignore_errors=True)
         except OSError:
             continue  # In use, not one of ours, or gone meanwhile.
+
+
+def _is_used(folder: Path) -> bool:
+    """True if a process has it for its temporary files."""
+    named = f"RAY_TMPDIR={folder}\0".encode()
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if named in environment.read_bytes() + b"\0":
+                return True
+    return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -56,3 +57,20 @@ def test_what_a_killed_process_left_is_removed(base: Path) -> None:
         assert Path(inner).exists()
     assert [path.name for path in base.iterdir()] == ["cpc-theirown"]
     assert temporary.LONGEST < 40
+
+
+def test_what_a_process_still_uses_stays_for_the_next_time(base: Path) -> None:
+    left_over = base / "cpc-12345678"
+    left_over.mkdir()
+    (left_over / "lock").touch()
+    orphan = subprocess.Popen(
+        ["sleep", "60"], env={"RAY_TMPDIR": str(left_over), "PATH": os.environ["PATH"]}
+    )
+    try:
+        with temporary_folder():
+            assert left_over.exists()
+    finally:
+        orphan.kill()
+        orphan.wait()
+    with temporary_folder():
+        assert not left_over.exists()
