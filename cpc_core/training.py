@@ -19,6 +19,7 @@ from cpc_core.corpus.reading.batches import Batch, crop
 from cpc_core.distributed import gather_clips, mean_over_workers, world
 from cpc_core.errors import ConfigError, NonFiniteError
 from cpc_core.evaluation.collapse import CollapseDetector, chance_margin
+from cpc_core.evaluation.features import ModelFeatures
 from cpc_core.evaluation.held_out import (
     evaluate,
     evaluate_attacked,
@@ -195,7 +196,8 @@ def _report(
                 "dev_attack_accuracy": attacked.attack_accuracy,
             }
         if finished and not reason and corpus.probe_task("dev") != "none":
-            scores = probe(state.model, corpus, "dev", config.probe)
+            features = ModelFeatures(state.model, config.probe.features, config.probe.pooling)
+            scores = probe(features, corpus, "dev", config.probe)
             metrics |= {
                 "dev_map": scores.mean_average_precision,
                 "dev_probe_accuracy": scores.accuracy,

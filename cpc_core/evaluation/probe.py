@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,8 +32,7 @@ from cpc_core.evaluation.clip_scores import (
     average_precision_values,
     balanced_accuracy_values,
 )
-from cpc_core.model.cpc_model import CpcModel
-from cpc_core.objective.lengths import mean_own
+from cpc_core.evaluation.features import ClipFeatures
 
 LEAST_POSITIVES = 5
 """Held-out clips that a label in the mAP is on: the average precision of fewer is mostly chance."""
@@ -60,6 +59,9 @@ class ProbeScores:
         train_clips: Number of training clips.
         scored_clips: Number of held-out clips.
         by_clip: Scores of each held-out clip.
+        chance: Scores of answers that ignore the audio, by the names of `by_clip.values`: the mean
+            share of positives, the share of the label that is commonest in training, and one over
+            the classes.
     """
 
     mean_average_precision: float
@@ -71,10 +73,11 @@ class ProbeScores:
     train_clips: int
     scored_clips: int
     by_clip: ClipScores
+    chance: Mapping[str, float]
 
 
 def probe(
-    model: CpcModel, corpus: Corpus, split: Split, config: ProbeConfig, seed: int = 0
+    features: ClipFeatures, corpus: Corpus, split: Split, config: ProbeConfig, seed: int = 0
 ) -> ProbeScores:
     """Trains both classifiers on a corpus's training clips and scores them on another split.
 
@@ -82,7 +85,7 @@ def probe(
     folder.
 
     Args:
-        model: A trained model.
+        features: Of a clip.
         corpus: Labelled clips.
         split: The clips to score on.
         config: The classifiers.
@@ -93,19 +96,18 @@ def probe(
     """
     if not corpus.manifest.label_names:
         raise CorpusError(f"the corpus {corpus.folder} has no labels: a probe needs labelled clips")
-    device = next(model.parameters()).device
     with TemporaryDirectory(prefix="cpc-probe-") as name, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         folder = Path(name)
-        train = _EmbeddedClips.write(model, corpus, "train", config, folder)
-        held_out = _EmbeddedClips.write(model, corpus, split, config, folder)
+        train = _EmbeddedClips.write(features, corpus, "train", folder)
+        held_out = _EmbeddedClips.write(features, corpus, split, folder)
         labels = scored_labels(train.targets, held_out.targets)
         if not labels:
             raise CorpusError(
                 f"train and {split} clips of {corpus.folder} share no label: "
                 "a probe needs labelled clips in both splits"
             )
-        mlp = _fit_mlp(train, labels, config, device)
+        mlp = _fit_mlp(train, labels, config, features.device)
         scores = torch.from_file(
             str(folder / "scores"), shared=True, size=len(labels) * len(held_out)
         ).view(len(labels), -1)
@@ -115,7 +117,7 @@ def probe(
             average_precision(held_out.targets[:, label], score)
             for label, score in zip(labels, scores, strict=True)
         ]
-        answers, classes = _linear_answers(train, held_out, config, device)
+        answers, classes = _linear_answers(train, held_out, config, features.device)
         accuracy, balanced = _accuracies(held_out.primary, answers)
         return ProbeScores(
             mean_average_precision=fmean(precisions),
@@ -127,7 +129,21 @@ def probe(
             train_clips=len(train),
             scored_clips=len(held_out),
             by_clip=_by_clip(held_out, labels, scores, answers, corpus.manifest.label_names),
+            chance={
+                "dev_map": float(held_out.targets[:, labels].double().mean()),
+                "dev_probe_accuracy": _commonest_share(train.primary, held_out.primary, answers),
+                "dev_probe_balanced_accuracy": 1 / classes if classes else math.nan,
+            },
         )
+
+
+def _commonest_share(train: Tensor, truth: Tensor, answers: Tensor) -> float:
+    """Share, among the clips that have an answer, of the label that is commonest in training."""
+    asked = truth[answers >= 0]
+    if not len(asked):
+        return math.nan
+    commonest = train[torch.isin(train, asked)].mode().values
+    return float((asked == commonest).double().mean())
 
 
 def scored_labels(train: Tensor, held_out: Tensor) -> list[int]:
@@ -169,53 +185,6 @@ def average_precision(targets: Tensor, scores: Tensor) -> float:
     return float(average_precision_score(targets.numpy(), scores.numpy()))
 
 
-@torch.no_grad()
-def clip_features(
-    model: CpcModel,
-    audio: Tensor,
-    samples: Tensor,
-    kind: Literal["context", "latent"],
-    pooling: Literal["mean", "mean_std"] = "mean",
-    batch_size: int = 32,
-) -> Tensor:
-    """Features of whole clips, pooled over their own frames; zeros of a clip without any.
-
-    Args:
-        model: A trained model.
-        audio: `[N, L]` in [-1, 1], 16 kHz.
-        samples: Own samples of each clip, behind which it is padded, `[N]`.
-        kind: `context`, both directions' contexts, D = 2·C_c; or `latent`, D = C.
-        pooling: `mean`; or `mean_std`, the standard deviations beside it, and twice as many D.
-        batch_size: Clips at a time.
-
-    Returns:
-        `[N, D]` float32 on the CPU.
-    """
-    device = next(model.parameters()).device
-    parts = []
-    for part, own in zip(audio.split(batch_size), samples.split(batch_size), strict=True):
-        padded = bool((own < part.shape[1]).any())
-        features = model(part.to(device), own.to(device) if padded else None)
-        vectors = features.contexts if kind == "context" else features.latents
-        parts.append(pooled(vectors, features.frames, pooling).float().cpu())
-    return torch.cat(parts)
-
-
-def pooled(vectors: Tensor, frames: Tensor | None, pooling: Literal["mean", "mean_std"]) -> Tensor:
-    """Mean over each clip's own frames, `[B, D]`; or beside the standard deviation, `[B, 2·D]`.
-
-    Args:
-        vectors: Features, `[B, T, D]`.
-        frames: Own frames of each clip, `[B]`; None where all are full.
-        pooling: See `ProbeConfig`.
-    """
-    mean = mean_own(vectors, frames)
-    if pooling == "mean":
-        return mean
-    squares = mean_own((vectors - mean.unsqueeze(1)).square(), frames)
-    return torch.cat((mean, squares.sqrt()), dim=-1)
-
-
 @dataclass(frozen=True, eq=False)
 class _EmbeddedClips:
     """Features and labels of a split, in files that are mapped into memory.
@@ -239,7 +208,7 @@ class _EmbeddedClips:
 
     @classmethod
     def write(
-        cls, model: CpcModel, corpus: Corpus, split: Split, config: ProbeConfig, folder: Path
+        cls, embed: ClipFeatures, corpus: Corpus, split: Split, folder: Path
     ) -> _EmbeddedClips:
         """Embeds the clips of a split, and writes them into files of a folder."""
         column = {name: index for index, name in enumerate(corpus.manifest.label_names)}
@@ -249,10 +218,7 @@ class _EmbeddedClips:
         groups: list[str] = []
         with features.open("wb") as features_file, targets.open("wb") as targets_file:
             for clips in corpus.stream_split(split):
-                features_of_clips = clip_features(
-                    model, clips.audio, clips.num_samples, config.features, config.pooling
-                )
-                features_of_clips.numpy().tofile(features_file)
+                embed(clips.audio, clips.num_samples).numpy().tofile(features_file)
                 clips.multi_hot().byte().numpy().tofile(targets_file)
                 primary += [column.get(label, -1) for label in clips.labels]
                 clip_ids.append(clips.clip_ids)

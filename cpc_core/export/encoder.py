@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from cpc_core.audio.reading import read_blocks
 from cpc_core.audio.resampling import resampled, usable_rate
 from cpc_core.errors import AudioError
-from cpc_core.evaluation.probe import pooled
+from cpc_core.evaluation.features import pooled
 from cpc_core.export.cpc_model import CpcEncoder, Layer
 from cpc_core.export.reader import local_export, read_encoder
 from cpc_core.geometry import SAMPLE_RATE_HZ

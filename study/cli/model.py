@@ -12,7 +12,7 @@ from cpc_core.storage_path import StoragePath
 from study.analysis.cells import Cell, best_cell, cell_named, pareto_front
 from study.analysis.labels import count_text
 from study.cli.arguments import Study, study_folder
-from study.cli.output import Output, message, next_steps, print_rows
+from study.cli.output import Output, message, next_steps, print_rows, stderr
 from study.errors import NotFoundError
 from study.folders.provenance import attempts
 from study.folders.study_folder import StudyFolder
@@ -180,50 +180,52 @@ def _provenance(
 
 
 def probe(
-    model: str,
-    corpus: str,
-    /,
-    *,
+    *models_and_corpus: Annotated[
+        str,
+        Parameter(
+            name="MODEL… CORPUS",
+            help="Exports, paths or URIs; `logmel`, `untrained`, or several joined by +, such as "
+            "exports/demo+logmel. Last, a corpus folder, or `sample` for the bundled audio.",
+        ),
+    ],
     split: Literal["dev", "test"] = "test",
     features: Literal["context", "latent"] | None = None,
     pooling: Literal["mean", "mean_std"] | None = None,
+    baselines: bool = True,
     output: Output = "table",
 ) -> None:
-    """Trains classifiers on a model's frozen, pooled features, and prints their scores.
+    """Trains classifiers on frozen, pooled features, and prints their scores beside baselines'.
 
     Parameters
     ----------
-    model
-        A folder or a URI that `cpc export` made.
-    corpus
-        A corpus folder, or `sample` for the bundled audio.
     split
         The clips to score on; the classifiers are trained on train.
     features
         What to pool; by default as in the model's configuration.
     pooling
-        The mean over frames, or that and the standard deviation; by default likewise.
+        The mean over frames, or that and the standard deviation; by default as in the model's
+        configuration. Of log-mel bands always both.
+    baselines
+        Also score three untrained encoders of the same shape, log-mel statistics, and chance.
     """
     from cpc_core.corpus.sample import open_corpus
-    from cpc_core.evaluation.probe import probe as fit
-    from cpc_core.export.reader import local_export, read_model, read_training_config
+    from study.cli.probing import Choice, chance_row, contestants, row_of, scores_of
 
-    with local_export(model) as folder:
-        config, trained = read_training_config(folder).probe, read_model(folder)
-    given = {"features": features, "pooling": pooling}
-    config = config.model_copy(update={name: kind for name, kind in given.items() if kind})
+    if len(models_and_corpus) < 2:
+        raise ConfigError("name what to probe and then a corpus: `cpc probe exports/demo sample`")
+    *models, corpus = models_and_corpus
     opened = open_corpus(corpus)
-    scores = fit(trained, opened, split, config)
-    mlp = f"MLP, {config.hidden} hidden"
-    rows = (
-        (mlp, "macro mAP", scores.mean_average_precision, scores.labels_scored),
-        ("linear", "accuracy", scores.accuracy, scores.classes),
-        ("linear", "balanced accuracy", scores.balanced_accuracy, scores.classes),
-    )
-    columns = ("classifier", "metric", "value", "labels")
-    print_rows([dict(zip(columns, row, strict=True)) for row in rows], output)
+    rows = []
+    for contestant in contestants(models, Choice(features, pooling), baselines=baselines):
+        with stderr.status(f"{contestant.name}: features and classifiers"):
+            scores = scores_of(contestant, opened, split)
+        rows.append(row_of(contestant.name, scores))
+    if baselines:
+        rows.append(chance_row(scores[0]))
+    print_rows(rows, output)
+    first = scores[0]
     message(
-        f"{config.features} features, {config.pooling.replace('_', ' and ')} over time, "
-        f"{scores.train_clips} train clips, {scores.scored_clips} "
-        f"{split} clips of {opened.name}; labels left out of the mAP: {scores.labels_left_out}"
+        f"{first.train_clips} train and {first.scored_clips} {split} clips of {opened.name}, 95 % "
+        f"intervals over recordings; mAP of {first.labels_scored} labels ({first.labels_left_out} "
+        f"left out) by a hidden layer, accuracies of {first.classes} classes by a linear map"
     )

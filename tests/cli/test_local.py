@@ -99,10 +99,11 @@ def test_a_trial_from_nothing_to_a_probed_export(home: Path) -> None:
     refused = cpc("export", "trial", "--best", "-o", "model", cwd=home, code=2)
     assert "already there" in refused.err
 
-    probed = cpc("probe", "model", "corpus", "--split", "dev", "-o", "json", cwd=home)
-    scores = {row["metric"]: row["value"] for row in probed.parsed()}
-    assert scores["macro mAP"] == pytest.approx(row["dev_map"])
-    assert scores["accuracy"] == pytest.approx(row["dev_probe_accuracy"])
+    probed = cpc("probe", "model", "corpus", "--split", "dev", "-o", "json", cwd=home).parsed()
+    assert [each["model"] for each in probed] == ["model", "untrained", "logmel", "chance"]
+    assert probed[0]["mAP"] == pytest.approx(row["dev_map"])
+    assert probed[0]["accuracy"] == pytest.approx(row["dev_probe_accuracy"])
+    assert probed[-1]["balanced_accuracy"] == 0.5
 
 
 def test_a_trial_on_audio_without_labels_is_trained_and_exported(home: Path) -> None:

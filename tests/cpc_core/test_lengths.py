@@ -16,8 +16,8 @@ from cpc_core.config import CpcConfig, NegativesConfig
 from cpc_core.corpus.corpus import Clips
 from cpc_core.corpus.reading.batches import Batch, crop
 from cpc_core.errors import ConfigError
+from cpc_core.evaluation.features import ModelFeatures
 from cpc_core.evaluation.held_out import evaluate, evaluate_attacked
-from cpc_core.evaluation.probe import clip_features
 from cpc_core.model.cpc_model import CpcModel
 from cpc_core.model.initialise import initialise
 from cpc_core.objective.lengths import usable_frames
@@ -97,12 +97,12 @@ def test_pooled_features_are_those_of_the_clip_alone(
     """Zeros of a clip that is shorter than a patch."""
     model, batch = CpcModel(config_of(norm=norm)), batch_of()
     assert batch.num_samples is not None
-    pooled = clip_features(model, batch.audio.float(), batch.num_samples, kind, batch_size=3)
+    pooled = ModelFeatures(model, kind, batch_size=3)(batch.audio.float(), batch.num_samples)
     for vector, clip in zip(pooled, alone(batch), strict=True):
         if len(clip) < 10:
             assert not vector.any()
         else:
-            lone = clip_features(model, clip.float()[None], torch.tensor([len(clip)]), kind)
+            lone = ModelFeatures(model, kind)(clip.float()[None], torch.tensor([len(clip)]))
             torch.testing.assert_close(vector, lone[0], rtol=1e-5, atol=1e-6)
             full = model(clip.float()[None])
             features = full.contexts if kind == "context" else full.latents

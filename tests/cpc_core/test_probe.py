@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 
@@ -21,16 +22,32 @@ from cpc_core.corpus.importing.run import import_folder
 from cpc_core.corpus.manifest import ImportOptions
 from cpc_core.errors import CorpusError
 from cpc_core.evaluation import probe as probe_module
+from cpc_core.evaluation.features import (
+    JoinedFeatures,
+    LogMelFeatures,
+    ModelFeatures,
+    pooled,
+)
 from cpc_core.evaluation.probe import (
     average_precision,
-    clip_features,
-    pooled,
     probe,
     scored_labels,
 )
 from cpc_core.model.cpc_model import CpcModel
 from tests.helpers.configs import tiny_config
 from tests.helpers.recordings import noise, write_labels, write_recording
+
+
+class Made:
+    """Features that are no model's."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, of_clips: Callable[[int], Tensor]) -> None:
+        self._of_clips = of_clips
+
+    def __call__(self, audio: Tensor, samples: Tensor) -> Tensor:
+        return self._of_clips(len(audio))
 
 
 @pytest.fixture
@@ -109,7 +126,7 @@ def full_batch_scores(model: CpcModel, corpus: Corpus, config: ProbeConfig) -> t
     """Macro mAP and balanced accuracy, by full-batch steps and by scikit-learn."""
     train, dev = corpus.read_split("train"), corpus.read_split("dev")
     inputs, held_out = (
-        clip_features(model, clips.audio, clips.num_samples, "context") for clips in (train, dev)
+        ModelFeatures(model, "context")(clips.audio, clips.num_samples) for clips in (train, dev)
     )
     mean, scale = inputs.mean(dim=0), inputs.std(dim=0)
     inputs, held_out = (inputs - mean) / scale, (held_out - mean) / scale
@@ -133,7 +150,7 @@ def full_batch_scores(model: CpcModel, corpus: Corpus, config: ProbeConfig) -> t
 def test_one_batch_is_the_full_batch_probe(model: CpcModel, tmp_path: Path) -> None:
     corpus = tones(tmp_path, train=48, dev=24)
     config = ProbeConfig(hidden=16, steps=200)
-    found = probe(model, corpus, "dev", config)
+    found = probe(ModelFeatures(model, "context"), corpus, "dev", config)
     expected = full_batch_scores(model, corpus, config)
     assert found.mean_average_precision == pytest.approx(expected[0], abs=1e-3)
     assert found.balanced_accuracy == pytest.approx(expected[1], abs=0.05)  # a clip of 24
@@ -144,7 +161,7 @@ def test_one_batch_is_the_full_batch_probe(model: CpcModel, tmp_path: Path) -> N
 
 def test_scores_by_clip_have_the_probes_metrics_as_means(model: CpcModel, tmp_path: Path) -> None:
     corpus = tones(tmp_path, train=48, dev=24)
-    found = probe(model, corpus, "dev", ProbeConfig(hidden=16, steps=60))
+    found = probe(ModelFeatures(model, "context"), corpus, "dev", ProbeConfig(hidden=16, steps=60))
     clips, kept = corpus.read_split("dev"), found.by_clip
     assert {name: values.mean() for name, values in kept.values.items()} == pytest.approx(
         {
@@ -178,15 +195,22 @@ def test_without_two_primary_labels_none_is_predicted(model: CpcModel, tmp_path:
         write_recording(tmp_path / row["path"], noise(0.1, int(row["path"][0])))
     write_labels(tmp_path, rows)
     corpus = import_folder(tmp_path, tmp_path / "corpus", ImportOptions(clip_s=0.1)).corpus
-    found = probe(model, corpus, "dev", ProbeConfig(hidden=2, steps=1, epochs=1))
+    found = probe(
+        ModelFeatures(model, "context"), corpus, "dev", ProbeConfig(hidden=2, steps=1, epochs=1)
+    )
     assert np.isnan(found.accuracy)
     assert (set(found.by_clip.values), found.by_clip.predicted) == ({"dev_map"}, ("", ""))
 
 
 def test_batches_train_as_well_as_the_full_batch(model: CpcModel, tmp_path: Path) -> None:
     corpus = tones(tmp_path, train=48, dev=24)
-    whole = probe(model, corpus, "dev", ProbeConfig(hidden=16, steps=200))
-    parts = probe(model, corpus, "dev", ProbeConfig(hidden=16, steps=200, batch_size=20, epochs=70))
+    whole = probe(ModelFeatures(model, "context"), corpus, "dev", ProbeConfig(hidden=16, steps=200))
+    parts = probe(
+        ModelFeatures(model, "context"),
+        corpus,
+        "dev",
+        ProbeConfig(hidden=16, steps=200, batch_size=20, epochs=70),
+    )
     assert parts.mean_average_precision == pytest.approx(whole.mean_average_precision, abs=0.05)
     assert parts.balanced_accuracy == pytest.approx(whole.balanced_accuracy, abs=0.05)
 
@@ -202,11 +226,7 @@ def test_every_training_clip_is_in_every_epoch(
 ) -> None:
     corpus = tones(tmp_path, train=50, dev=6)
     numbers = iter(range(56))
-    monkeypatch.setattr(
-        probe_module,
-        "clip_features",
-        lambda _, audio, *__: torch.tensor([[float(next(numbers))] for _ in audio]),
-    )
+    features = Made(lambda clips: torch.tensor([[float(next(numbers))] for _ in range(clips)]))
     batches: list[list[float]] = []
 
     def keep(module: nn.Module, inputs: tuple[Tensor]) -> None:
@@ -215,7 +235,7 @@ def test_every_training_clip_is_in_every_epoch(
 
     hook = register_module_forward_pre_hook(keep)
     config = ProbeConfig(hidden=2, steps=steps, epochs=epochs, batch_size=20)
-    probe(model, corpus, "dev", config)
+    probe(features, corpus, "dev", config)
     hook.remove()
     assert len(batches) == 2 * expected  # of two classifiers
     assert {len(batch) for batch in batches} == {16, 17}
@@ -226,14 +246,12 @@ def test_every_training_clip_is_in_every_epoch(
 def test_memory_does_not_grow_with_the_corpus(
     model: CpcModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        probe_module, "clip_features", lambda _, audio, *__: torch.randn(len(audio), 2048)
-    )
+    features = Made(lambda clips: torch.randn(clips, 2048))
     largest = []
     for clips in (32, 96):
         corpus = tones(tmp_path / str(clips), train=clips, dev=clips)
         with profile(profile_memory=True) as profiled:
-            probe(model, corpus, "dev", ProbeConfig(hidden=8, steps=2, epochs=1, batch_size=16))
+            probe(features, corpus, "dev", ProbeConfig(hidden=8, steps=2, epochs=1, batch_size=16))
         largest.append(
             max(
                 event.self_cpu_memory_usage
@@ -257,7 +275,7 @@ def test_no_file_is_left_behind(
         return 0.5
 
     monkeypatch.setattr(probe_module, "average_precision", count_files)
-    probe(model, corpus, "dev", ProbeConfig(hidden=2, steps=1, epochs=1))
+    probe(ModelFeatures(model, "context"), corpus, "dev", ProbeConfig(hidden=2, steps=1, epochs=1))
     assert set(during) == {5}  # features and targets of two splits, and scores
     assert not [*(tmp_path / "temporary").iterdir()]
 
@@ -273,7 +291,7 @@ def test_clips_without_shared_labels_are_refused(model: CpcModel, tmp_path: Path
             tmp_path / name, tmp_path / f"{name}.corpus", ImportOptions(clip_s=0.1)
         ).corpus
         with pytest.raises(CorpusError, match="labelled clips"):
-            probe(model, corpus, "dev", ProbeConfig())
+            probe(ModelFeatures(model, "context"), corpus, "dev", ProbeConfig())
 
 
 def test_pooled_frames_are_each_clips_own() -> None:
@@ -288,3 +306,38 @@ def test_pooled_frames_are_each_clips_own() -> None:
     assert torch.equal(pooled(vectors, frames, "mean"), found[:, :3])
     whole = pooled(vectors, None, "mean_std")
     assert torch.allclose(whole[:, 3:], vectors.std(1, correction=0), atol=1e-6)
+
+
+def test_log_mel_features_are_those_of_the_clip_alone() -> None:
+    audio = torch.randn(3, 4_000, generator=torch.Generator().manual_seed(0)) * 0.1
+    samples = torch.tensor([4_000, 1_234, 100])
+    padded = torch.where(torch.arange(4_000) < samples[:, None], audio, 0)
+    features = LogMelFeatures()
+    found = features(padded, samples)
+    assert found.shape == (3, 128)
+    for row, own in enumerate(samples.tolist()):
+        alone = features(audio[row : row + 1, :own], torch.tensor([own]))
+        assert torch.allclose(found[row], alone[0], atol=1e-5)
+
+
+def test_log_mel_features_tell_a_low_tone_from_a_high_one() -> None:
+    time = torch.arange(16_000) / 16_000
+    low, high = (torch.sin(2 * torch.pi * hz * time) for hz in (300, 5_000))
+    found = LogMelFeatures("mean")(torch.stack((low, high)), torch.tensor([16_000] * 2))
+    assert found[0].argmax() < 15 < 45 < found[1].argmax()
+
+
+def test_joined_features_are_beside_each_other(model: CpcModel) -> None:
+    audio, samples = torch.randn(2, 4_000) * 0.1, torch.tensor([4_000, 3_000])
+    parts = ModelFeatures(model, "context"), LogMelFeatures()
+    joined = JoinedFeatures(parts)(audio, samples)
+    assert torch.equal(joined, torch.cat([part(audio, samples) for part in parts], 1))
+
+
+def test_chance_is_what_answers_without_audio_get(model: CpcModel, tmp_path: Path) -> None:
+    """Shuffled labels of held-out clips are at chance, too: no score leaks into them."""
+    corpus = tones(tmp_path, train=40, dev=40)
+    found = probe(Made(lambda clips: torch.zeros(clips, 3)), corpus, "dev", ProbeConfig(steps=5))
+    assert found.accuracy == pytest.approx(found.chance["dev_probe_accuracy"])
+    assert found.balanced_accuracy == pytest.approx(found.chance["dev_probe_balanced_accuracy"])
+    assert found.mean_average_precision == pytest.approx(found.chance["dev_map"])
