@@ -81,7 +81,7 @@ class Contestant:
 
 
 def contestants(models: Sequence[str], choice: Choice, *, baselines: bool) -> list[Contestant]:
-    """What is to be scored, the baselines last.
+    """Contestants, the baselines last.
 
     Args:
         models: Exports, `logmel`, `untrained`, or several joined by +.
