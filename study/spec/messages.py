@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from cpc_core.config import CpcConfig
 from cpc_core.errors import ConfigError
 from search_spaces.fields import nearest, sections
 from study.spec.yaml_document import Document
@@ -58,7 +59,8 @@ def validation_messages(
         name = ".".join(str(part) for part in path)
         if detail["type"] == "extra_forbidden":
             valid = _names(model, _at(document.data, prefix), path[len(prefix) : -1])
-            hint = nearest(str(path[-1]), valid)
+            in_base = len(path) == 1 and "base" in valid and path[0] in CpcConfig.model_fields
+            hint = f"; did you mean 'base.{name}'?" if in_base else nearest(str(path[-1]), valid)
             sentences.append(f"{document.place(path)}: '{name}' is not a setting{hint}")
         elif detail["type"] == "missing":
             sentences.append(f"{document.place(path[:-1])}: '{name}' is missing")

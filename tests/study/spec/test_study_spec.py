@@ -489,3 +489,8 @@ def test_claims_of_an_ablation_name_only_what_differs(tmp_path: Path) -> None:
         "my.yaml:10: 'temperature' varies in this study: give it a value, or 'temperature: best'"
         in full
     )
+
+
+def test_a_section_of_the_base_is_known_outside_of_it(tmp_path: Path) -> None:
+    found = problems(tmp_path, "name: a\nquestion: Which?\ntraining: {steps: 3}\n")
+    assert found == ["my.yaml:3: 'training' is not a setting; did you mean 'base.training'?"]
