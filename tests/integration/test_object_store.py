@@ -16,8 +16,13 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import torch
 
+from cpc_core import load
+from cpc_core.checkpoint import save_checkpoint
 from cpc_core.errors import CheckpointError, ConfigError, CpcError
+from cpc_core.export.writer import export_model
+from cpc_core.step import TrainState
 from cpc_core.storage_path import StoragePath
 from study.dispatch.dispatcher import Dispatcher
 from study.errors import UnreachableError
@@ -333,3 +338,26 @@ def test_killed_driver_on_s3_is_followed(bucket: str, tmp_path: Path) -> None:
     assert [trial.outcome for trial in record.trials] == ["complete"] * 4
     for trial in record.trials:
         assert [report.step for report in trial.history] == [10, 20, 30]
+
+
+def test_an_export_goes_to_a_store_and_comes_from_it(bucket: str, tmp_path: Path) -> None:
+    state = TrainState.create(tiny_spec().config({}, 0), torch.device("cpu"))
+    save_checkpoint(state, {}, tmp_path)
+    export_model(tmp_path, f"{bucket}/model", {"study": "before"})
+    export_model(tmp_path, f"{bucket}/model", {"study": "after"})
+    export_model(tmp_path, tmp_path / "model", {"study": "after"})
+    audio = torch.randn(9_000) * 0.1
+    places = (f"{bucket}/model", tmp_path / "model")
+    stored, local = (load(place)(audio).frames[0] for place in places)
+    assert torch.equal(stored, local)
+    assert cpc_process("exports", "verify", f"{bucket}/model", cwd=tmp_path).code == 0
+    shown = cpc_process("exports", "show", f"{bucket}/model", "-o", "json", cwd=tmp_path)
+    assert json.loads(shown.out)["study"] == "after"
+
+    place = StoragePath.of(f"{bucket}/model")
+    (place / "notes.txt").write_bytes(b"precious")
+    with pytest.raises(ConfigError, match=r"it has notes\.txt"):
+        export_model(tmp_path, place, {})
+    (place / "manifest.json").remove()
+    with pytest.raises(CheckpointError, match="is no export: manifest"):
+        load(place)
