@@ -50,13 +50,18 @@ def centre_predictions(predictor: nn.Module, contexts: Tensor) -> None:
 
 
 def whiten(projection: NonlinearCosine, latents: Tensor) -> None:
-    """Turns the output layer, at its norm, so that p(z) has mean 0 and equal variances."""
+    """Turns the output layer, at its norm, so that p(z) has mean 0 and equal variances.
+
+    The turn is the orthogonal map nearest to the drawn weights (their polar factor): axes of equal
+    variance, and the signs of all, which every processor's LAPACK chooses for itself, cancel.
+    """
     moments = Moments.of(F.relu(projection.hidden(latents)))
     variances, directions = torch.linalg.eigh(moments.covariance)
     weight = projection.output.weight
     rank = min(weight.shape)
     kept, axes = variances[-rank:], directions[:, -rank:]
-    turn, _ = torch.linalg.qr(weight.double()[:, :rank])
+    left, _, right = torch.linalg.svd(weight.double() @ axes, full_matrices=False)
+    turn = left @ right
     white = turn @ (kept.clamp_min(FLOOR * float(kept[-1]) + 1e-12).rsqrt()[:, None] * axes.T)
     white *= weight.double().norm() / white.norm()
     projection.output.bias.copy_(-(white @ moments.mean))

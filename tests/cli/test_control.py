@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from cluster.events import Notice
 from study.cli.progress import notice_text
 from study.cli.study.watch import follow
-from study.control.requests import ControlRequests, read_requests, request
+from study.control.requests import ControlRequests, Desired, read_requests, request
 from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
 from study.storage.base import Storage
@@ -187,9 +188,11 @@ def test_an_impossible_request_is_refused(
 def test_a_notice_says_what_happens_and_how_to_go_on(
     wanted: str, by_signal: bool, report_s: float | None, parts: tuple[str, ...]
 ) -> None:
-    notice = SimpleNamespace(desired=wanted, by_signal=by_signal, running=2, report_s=report_s)
-    text = notice_text(notice, Path("x"))  # type: ignore[arg-type]
+    notice = Notice(cast(Desired, wanted), by_signal, running=2, report_s=report_s)
+    text = notice_text(notice, StudyFolder("x"))
     assert [part for part in parts if part not in text] == []
+    limited = notice_text(replace(notice, grace_s=60.0), StudyFolder("x"))
+    assert ("or at a checkpoint within 1 min" in limited) == (wanted == "stop")
 
 
 @pytest.mark.parametrize("visible", [True, False])

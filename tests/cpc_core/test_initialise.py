@@ -16,6 +16,7 @@ from cpc_core.evaluation.held_out import evaluate
 from cpc_core.model.cpc_model import CpcModel
 from cpc_core.model.initialise import initialise
 from cpc_core.model.layers import LayerNorm
+from cpc_core.model.standardise import whiten
 from cpc_core.objective.embedding import NonlinearCosine
 from cpc_core.objective.negatives import Pool, draw_negatives
 from cpc_core.stateless_random import Key, Purpose
@@ -257,3 +258,27 @@ def test_regression_starts_with_a_part_of_the_answer() -> None:
     rankings = first_rankings("regression", "dot", open_corpus(SAMPLE_NAME))
     error = float(rankings.std()) / math.sqrt(len(rankings))
     assert float(rankings.mean()) > 1 / 3 + 3 * error
+
+
+@pytest.mark.parametrize(("hidden", "output"), [(20, 20), (20, 8), (8, 20)])
+def test_whitening_does_not_depend_on_the_signs_of_axes(
+    hidden: int, output: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor on the axes of equal variances: each LAPACK chooses its own."""
+    latents = torch.randn(50, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    latents = torch.cat((latents, latents.roll(1, 1)))
+    eigh = torch.linalg.eigh
+
+    def whitened(signs: Tensor) -> Tensor:
+        torch.manual_seed(1)
+        projection = NonlinearCosine(6, hidden, output).double()
+        monkeypatch.setattr(
+            torch.linalg, "eigh", lambda matrix: (eigh(matrix)[0], eigh(matrix)[1] * signs)
+        )
+        with torch.no_grad():
+            whiten(projection, latents)
+        return projection.output.weight.detach()
+
+    plain = whitened(torch.ones(hidden, dtype=torch.float64))
+    flipped = whitened((-1.0) ** torch.arange(hidden, dtype=torch.float64))
+    assert torch.allclose(flipped, plain, atol=1e-9)

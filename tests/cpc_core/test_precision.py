@@ -100,11 +100,15 @@ def test_bfloat16_reads_a_perturbation_of_every_sample(preset: str) -> None:
     assert rounded.dtype == torch.bfloat16
     assert precise.flatten(1).abs().amax(1).min() > 0.4 * 10 ** (-75 / 20)
     torch.testing.assert_close(rounded.float(), precise, rtol=0.02, atol=1e-6)
-    direction = torch.randn_like(precise, generator=torch.Generator().manual_seed(0))
+    # Rounded: how much of the gradient that is depends on no processor.
+    direction = torch.randn_like(precise, generator=torch.Generator().manual_seed(0)).bfloat16()
     given, expected = (
         torch.autograd.grad(output, audio, direction.to(output))[0] for output in (rounded, precise)
     )
-    torch.testing.assert_close(given, expected, rtol=0.02, atol=0.02)
+    # Where a processor has no instructions for it, the gradients of the two blocks that read a
+    # sample are each rounded to eight bits before they are added, and the sum is rounded again.
+    block = 0.5 * float(direction.float().abs().sum(-1).max())
+    torch.testing.assert_close(given, expected, rtol=2**-8, atol=3 * 2**-9 * block)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,54 @@
+"""`cpc exports show|verify`: an export, looked at and checked."""
+
+from __future__ import annotations
+
+from study.analysis.labels import count_text
+from study.cli.output import Output, message, print_record
+
+
+def show(model: str, /, *, output: Output = "table") -> None:
+    """Prints what an export is: its trial, how it was chosen, its shape and its scores.
+
+    Parameters
+    ----------
+    model
+        A folder or a URI that `cpc export` made.
+    """
+    from cpc_core.export.reader import local_export, read_provenance, read_settings
+
+    with local_export(model) as folder:
+        settings, told = read_settings(folder), read_provenance(folder)
+    chosen = told.get("chosen", {})
+    print_record(
+        {
+            "study": told.get("study"),
+            "trial": told.get("trial"),
+            "seed": told.get("seed"),
+            "outcome": told.get("outcome"),
+            "step": told.get("step"),
+            "chosen": chosen.get("how"),
+            "mean_of_seeds": chosen.get("mean"),
+            "corpus": told.get("corpus"),
+            "width": settings.encoder.width,
+            "dimensions": settings.dims,
+            "frame_ms": 1000 * settings.hop / settings.sample_rate,
+            **told.get("metrics", {}),
+        },
+        output,
+    )
+
+
+def verify(model: str, /) -> None:
+    """Checks every file of an export against its hash, and that its weights fit its settings.
+
+    Parameters
+    ----------
+    model
+        A folder or a URI that `cpc export` made.
+    """
+    from cpc_core.export.reader import local_export
+    from cpc_core.export.reader import verify as verified
+
+    with local_export(model) as folder:
+        names = verified(folder)
+    message(f"{model}: {count_text(len(names), 'file')} as exported, weights as configured")
