@@ -8,7 +8,7 @@ differ in the source of the batches and the receiver of the reports.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ class TrialStopped(Exception):
     """Raised after a step by `on_step` to end a trial there: not an error."""
 
 
-OpenStream = Callable[[Corpus, CpcConfig, int], Iterator[Batch]]
+OpenStream = Callable[[Corpus, CpcConfig, int], Generator[Batch, None, None]]
 """Opens this worker's batches: corpus, trial, number of the first one."""
 
 
@@ -86,11 +86,11 @@ def run_attempt(
     log = trial.log() if is_first else ()
     started = time.monotonic() - (log[-1].elapsed_s if log else 0.0)
     stream = open_stream(corpus, config, taken // config.adversary.updates_per_batch)
-    with closing(
-        training_reports(
-            config, corpus, lambda _: stream, resume=checkpoint, on_step=on_step, pause=pause
-        )
-    ) as reports:
+    training = training_reports(
+        config, corpus, lambda _: stream, resume=checkpoint, on_step=on_step, pause=pause
+    )
+    # The stream by itself, because an error keeps what the training has used, its readers included.
+    with closing(stream), closing(training) as reports:
         try:
             for made, save in reports:
                 started -= made.elapsed_s
@@ -108,7 +108,7 @@ def run_attempt(
             raise
 
 
-def in_process(corpus: Corpus, config: CpcConfig, first: int) -> Iterator[Batch]:
+def in_process(corpus: Corpus, config: CpcConfig, first: int) -> Generator[Batch, None, None]:
     """Batches of a trial's only worker, read by a thread of its own."""
     return batches_in_process(corpus, config.seed, config.data.batch_size, first, config.batches)
 

@@ -48,7 +48,7 @@ def ray_batches(
     stop_step: int,
     rank: int = 0,
     world: int = 1,
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Batches of steps [start_step, stop_step) for one worker, as of `batches_in_process`.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import suppress
 from threading import Thread
 
@@ -59,7 +59,7 @@ def train_worker(
         deque(reports, maxlen=0)
 
 
-def _share(corpus: Corpus, config: CpcConfig, first: int) -> Iterator[Batch]:
+def _share(corpus: Corpus, config: CpcConfig, first: int) -> Generator[Batch, None, None]:
     return ray_batches(corpus, config.seed, config.data.batch_size, first, config.batches, *world())
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from collections import deque
 from functools import partial
@@ -96,6 +97,7 @@ def test_attempt_paused_between_reports_is_resumed_bit_for_bit(
         training = run_attempt(trial, corpus, in_process, on_step=partial(note, taken), pause=due)
         with pytest.raises(TrainingPaused) as paused:
             deque(training, maxlen=0)
+        assert not any(thread.name.startswith("prefetch") for thread in threading.enumerate())
         # A step with a report is not a place to pause.
         assert paused.value.step == (5 if wanted == 4 else wanted) == trial.newest_step()
     attempt(trial, corpus)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
@@ -49,7 +49,7 @@ def batches_in_process(
     stop_step: int,
     rank: int = 0,
     world: int = 1,
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Batches of steps [start_step, stop_step) for one worker, with windows prefetched in a thread.
 
     Args:
@@ -71,7 +71,9 @@ def batches_in_process(
     return assemble(prefetch(tables), batch_size // world, corpus.clip_samples)
 
 
-def assemble(tables: Iterable[pa.Table], batch_size: int, clip_samples: int) -> Iterator[Batch]:
+def assemble(
+    tables: Iterable[pa.Table], batch_size: int, clip_samples: int
+) -> Generator[Batch, None, None]:
     """Divides a stream of clips in training order into its steps.
 
     Args:
