@@ -97,14 +97,11 @@ def read_encoder(folder: Path) -> CpcEncoder:
         CheckpointError: It is missing, damaged, or not an export.
         ConfigError: It is of a newer format.
     """
-    hashes = _hashes(folder)
+    settings, hashes, path = read_settings(folder), _hashes(folder), folder / WEIGHTS
     if hashes is None:
-        config = _older_config(folder)
-        weights, _ = split_weights(_weights((folder / WEIGHTS).read_bytes(), folder / WEIGHTS))
-        return _encoder(ExportConfig.of(config), weights, folder / WEIGHTS)
-    settings = _settings(folder, hashes)
-    content = _verified(folder, WEIGHTS, hashes)
-    return _encoder(settings, content, folder / WEIGHTS)
+        weights, _ = split_weights(_weights(_bytes(path), path))
+        return _encoder(settings, weights, path)
+    return _encoder(settings, _verified(folder, WEIGHTS, hashes), path)
 
 
 def read_model(folder: Path) -> CpcModel:
@@ -193,9 +190,9 @@ def _hashes(folder: Path) -> Mapping[str, str] | None:
 
 def _verified(folder: Path, name: str, hashes: Mapping[str, str]) -> bytes:
     path = folder / name
-    if path.is_symlink() or any(
-        (folder / part).is_symlink() for part in PurePosixPath(name).parents
-    ):
+    # The last parent is the export itself, which may well be reached by a link.
+    above = [folder / part for part in PurePosixPath(name).parents[:-1]]
+    if any(part.is_symlink() for part in (path, *above)):
         raise _damaged(path, "it is a link")
     content = _bytes(path)
     if hashlib.sha256(content).hexdigest() != hashes[name]:

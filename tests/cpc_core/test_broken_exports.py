@@ -248,3 +248,17 @@ def test_an_older_export_is_read(whole: Path, tmp_path: Path) -> None:
     assert torch.equal(read_model(old)(audio).contexts, model(audio).contexts)
     with pytest.raises(CheckpointError, match="has no manifest"):
         verify(old)
+
+
+def test_an_export_is_read_through_a_link(whole: Path, tmp_path: Path) -> None:
+    (tmp_path / "latest").symlink_to(whole)
+    audio = torch.randn(1, 80) * 0.1
+    linked, direct = (read_encoder(folder)(audio) for folder in (tmp_path / "latest", whole))
+    assert torch.equal(linked["contexts"], direct["contexts"])
+
+
+def test_an_older_export_without_weights_is_one_typed_error(whole: Path, tmp_path: Path) -> None:
+    shutil.copy(whole / "training" / "config.json", tmp_path / "config.json")
+    for read in (read_encoder, read_model):
+        with pytest.raises(CheckpointError, match="cannot be read"):
+            read(tmp_path)
