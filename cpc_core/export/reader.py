@@ -38,7 +38,7 @@ from cpc_core.model.cpc_model import CpcModel
 from cpc_core.storage_path import StoragePath, with_retries
 
 LARGEST_JSON = 16 * 2**20
-"""Bytes of a JSON file that is read at all."""
+"""Bytes of a manifest that is read at all."""
 
 
 @contextmanager
@@ -84,10 +84,9 @@ def read_provenance(folder: Path) -> dict[str, Any]:
         CheckpointError: It is missing, damaged, or not an export.
         ConfigError: It is of a newer format.
     """
-    hashes = _hashes(folder)
-    if hashes is not None:
-        _verified(folder, PROVENANCE, hashes)
-    return _json(folder / PROVENANCE)
+    hashes, path = _hashes(folder), folder / PROVENANCE
+    content = _bytes(path) if hashes is None else _verified(folder, PROVENANCE, hashes)
+    return _json(content, path)
 
 
 def read_encoder(folder: Path) -> CpcEncoder:
@@ -169,7 +168,7 @@ def _hashes(folder: Path) -> Mapping[str, str] | None:
     path = folder / MANIFEST
     if not path.exists() and not path.is_symlink():
         return None
-    content = _json(path)
+    content = _json(_bytes(path, LARGEST_JSON), path)
     number = content.get("format")
     if isinstance(number, int) and not isinstance(number, bool) and number > FORMAT:
         raise ConfigError(
@@ -267,14 +266,14 @@ def _parsed_config(content: bytes, path: Path) -> CpcConfig:
         raise CheckpointError(f"{path} is not a configuration of this version: {first}") from error
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _json(content: bytes, path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(_bytes(path, LARGEST_JSON))
+        told = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise _damaged(path, str(error)) from error
-    if not isinstance(content, dict):
+    if not isinstance(told, dict):
         raise _damaged(path, "it is no JSON object")
-    return content
+    return told
 
 
 def _bytes(path: Path, largest: int | None = None) -> bytes:

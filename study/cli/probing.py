@@ -59,19 +59,20 @@ class Contestant:
     Attributes:
         name: As it was typed.
         config: Of its classifiers.
-        configs: Of the untrained models in it, one for each seed.
+        parts: What its features are joined from: a model, the configuration of an untrained one, or
+            None for log-mel statistics.
     """
 
     name: str
     config: ProbeConfig
-    parts: tuple[tuple[str, CpcModel | CpcConfig | None], ...]
+    parts: tuple[CpcModel | CpcConfig | None, ...]
 
     def features(self, corpus: Corpus) -> Iterator[ClipFeatures]:
         """Its features; one for each seed of first weights."""
-        drawn = any(isinstance(part, CpcConfig) for _, part in self.parts)
+        drawn = any(isinstance(part, CpcConfig) for part in self.parts)
         for seed in UNTRAINED_SEEDS if drawn else (0,):
             found: list[ClipFeatures] = []
-            for _, part in self.parts:
+            for part in self.parts:
                 if part is None:
                     found.append(LogMelFeatures())
                     continue
@@ -110,7 +111,7 @@ def contestants(models: Sequence[str], choice: Choice, *, baselines: bool) -> li
             each,
             config,
             tuple(
-                (part, None if part == LOG_MEL else shape if part == UNTRAINED else loaded[part])
+                None if part == LOG_MEL else shape if part == UNTRAINED else loaded[part]
                 for part in each.split("+")
             ),
         )
