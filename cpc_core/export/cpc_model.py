@@ -115,6 +115,7 @@ class CpcEncoder(nn.Module):
         self.whole = "channels_and_time" in (e["norm"], c["norm"])
         self.reach = sum(kernel - 1 for kernel in c["kernels"])
         self.hop, self.patch, self.sample_rate = config["hop"], config["patch"], 16_000
+        self.margin = self.reach + -(-self.patch // self.hop)
         self.left = 0 if self.same else round((self.patch - self.hop) / 2)
         self.scene_embedding_size = self.timestamp_embedding_size = config["dims"]
 
@@ -135,17 +136,22 @@ class CpcEncoder(nn.Module):
             out[f"context.{n}"] = out["contexts"]
         return {**out, "latents": x, "lengths": frames}
 
-    def pieces(self, audio: Tensor, frames: int = 1000) -> Iterator[dict[str, Tensor]]:
-        """Features of a long recording `[L]` in bounded memory: joined, they are the whole's."""
+    def pieces(
+        self, audio: Tensor, frames: int = 1000, begin: int = 0, end: int | None = None
+    ) -> Iterator[dict[str, Tensor]]:
+        """Features of a long recording `[L]` in bounded memory: joined, they are the whole's.
+
+        Frames [begin, end), `frames` at a time; what a frame depends on ends `margin` frames off.
+        """
         if self.whole:
             raise ValueError("with a norm over time, pieces are not those of the whole")
-        total, margin = self.frames(len(audio)), self.reach + -(-self.patch // self.hop)
-        for begin in range(0, total, frames):
-            end, first = min(begin + frames, total), max(0, begin - margin)
-            until = (end + margin) * self.hop + self.patch
+        total = self.frames(len(audio)) if end is None else end
+        for place in range(begin, total, frames):
+            last, first = min(place + frames, total), max(0, place - self.margin)
+            until = (last + self.margin) * self.hop + self.patch
             out = self(audio[None, first * self.hop : until])
             names = ("latents", "contexts")
-            yield {name: out[name][:, begin - first : end - first] for name in names}
+            yield {name: out[name][:, place - first : last - first] for name in names}
 
     def frames(self, samples: int) -> int:
         """Frames of so many samples."""

@@ -120,7 +120,9 @@ class Encoder(nn.Module):
         """
         if layer is not None and layer not in self.layers:
             raise ValueError(f"there is no layer {layer}: {', '.join(self.layers)}")
-        several = isinstance(audio, list | tuple) and not isinstance(audio[0], int | float)
+        several = (
+            isinstance(audio, list | tuple) and audio and not isinstance(audio[0], int | float)
+        )
         given = cast(list[Audio], list(audio) if several else [audio])
         clips = [_mono(each, sample_rate) for each in given]
         frames: list[Tensor] = [torch.empty(0)] * len(clips)
@@ -149,7 +151,6 @@ class Encoder(nn.Module):
         model, device = self.model, next(self.parameters()).device
         if model.whole:
             raise ValueError("with a norm over time, pieces are not those of the whole")
-        margin = model.reach + -(-model.patch // model.hop)
         pending, first, made = np.empty(0, np.float32), 0, 0
         blocks = (block.samples for block in read_blocks(Path(recording)))
         following: NDArray[np.float32] | None = next(blocks)
@@ -158,12 +159,12 @@ class Encoder(nn.Module):
             following = next(blocks, None)
             # `pending` begins at frame `first`; frames near its end wait for more of the recording.
             known = first + max(0, model.frames(len(pending)))
-            until = known if following is None else known - margin
+            until = known if following is None else known - model.margin
             if until > made:
                 audio = torch.from_numpy(pending).to(device)
                 yield from self._pieces(audio, made - first, until - first, first)
                 made = until
-            kept = max(0, made - margin)
+            kept = max(0, made - model.margin)
             pending, first = pending[(kept - first) * model.hop :], kept
         if not made:
             found = self(torch.from_numpy(pending))
@@ -171,17 +172,17 @@ class Encoder(nn.Module):
 
     def _pieces(self, audio: Tensor, begin: int, end: int, first: int) -> Iterator[Block]:
         """Frames [begin, end) of audio that begins at frame `first` of its recording."""
-        model = self.model
-        margin = model.reach + -(-model.patch // model.hop)
-        for piece in range(begin, end, PIECE_FRAMES):
-            until, start = min(piece + PIECE_FRAMES, end), max(0, piece - margin)
-            stop = (until + margin) * model.hop + model.patch
+        pieces = self.model.pieces(audio, PIECE_FRAMES, begin, end)
+        made = first + begin
+        while True:
+            # Around each piece alone: what happens between two of them is the caller's.
             with torch.inference_mode(not self.training):
-                found = model(audio[None, start * model.hop : stop])["contexts"][0]
-            yield Block(
-                found[piece - start : until - start],
-                _centres(first + piece, until - piece, *self._geometry(None)),
-            )
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            frames = piece["contexts"][0]
+            yield Block(frames, _centres(made, len(frames), *self._geometry(None)))
+            made += len(frames)
 
     def _embed(self, clips: list[Tensor], batch: list[int], layer: str | None) -> list[Tensor]:
         device = next(self.parameters()).device

@@ -131,12 +131,13 @@ def test_weights_are_frozen_until_they_are_thawed(encoder: Encoder) -> None:
     [
         (torch.zeros(2, 3, 4), 16_000, "not 2×3×4"),
         (torch.zeros(0), 16_000, "with samples in it"),
+        ([], 16_000, "with samples in it"),
         (torch.tensor([0.0, float("nan")]), 16_000, "not finite"),
         (torch.zeros(100), 1, "a rate of 1 Hz is not audio"),
     ],
 )
 def test_what_is_no_recording_is_refused(
-    encoder: Encoder, audio: torch.Tensor, rate: int, said: str
+    encoder: Encoder, audio: torch.Tensor | list[float], rate: int, said: str
 ) -> None:
     with pytest.raises(AudioError, match=said):
         encoder(audio, sample_rate=rate)
