@@ -153,6 +153,7 @@ def verify(folder: Path) -> list[str]:
     """
     hashes = _hashes(folder)
     if hashes is None:
+        _older_config(folder)  # A folder that is no export at all is told so.
         raise CheckpointError(
             f"{folder} has no {MANIFEST}: it is of an older version; export again"
         )

@@ -66,7 +66,7 @@ def export(
     if folder.path.is_local and target.is_local:
         inside, home = Path(target).resolve(), Path(folder.path).resolve()
         if inside.is_relative_to(home) or home.is_relative_to(inside):
-            raise ConfigError(f"{out} and the study are in one another: choose a folder beside it")
+            raise ConfigError(f"{out} lies in the study, or the study in it: choose another folder")
     record = read_study(folder)
     chosen = (
         [_of_number(record, trial, unfinished)]

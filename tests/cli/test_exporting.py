@@ -105,8 +105,8 @@ def test_which_model_is_one_choice(home: Path, options: tuple[str, ...], said: s
 def test_a_study_is_never_replaced(home: Path) -> None:
     before = sorted(str(path) for path in (home / "whole").rglob("*"))
     for target in ("whole", "whole/model", "."):
-        code = cpc("export", "whole", "--best", "-o", target, "--overwrite", cwd=home, code=2)
-        assert "Traceback" not in code.err
+        refused = cpc("export", "whole", "--best", "-o", target, "--overwrite", cwd=home, code=2)
+        assert "lies in the study, or the study in it" in refused.err
     assert sorted(str(path) for path in (home / "whole").rglob("*")) == before
 
 
@@ -119,4 +119,5 @@ def test_an_export_is_shown_and_checked(home: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:-1] + b"!")
     refused = cpc("exports", "verify", "model", cwd=home, code=3)
     assert "model.safetensors is damaged (its bytes are not those" in refused.err
+    assert "is no export" in cpc("exports", "verify", "whole", cwd=home, code=3).err
     assert cpc("probe", "model", "sample", cwd=home, code=3).err.count("\n") == 1
