@@ -159,6 +159,7 @@ class Place:
         self.disk.mkdir()
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", self.disk], check=True)
         self.environment = {**self.marked.environment, "PGPASSWORD": PASSWORD}
+        self.environment["PYTHONFAULTHANDLER"] = "1"
         clock.mkdir()
         (clock / "sitecustomize.py").write_text(CLOCK)
         self._shift, self._shift_s = clock / "shift", 0
@@ -279,6 +280,14 @@ class Soaked:
             time.sleep(0.2)
         return True
 
+    def _wait_ended(self, driver: subprocess.Popen[bytes]) -> None:
+        try:
+            driver.wait(ALIVE_S)
+        except subprocess.TimeoutExpired:
+            driver.send_signal(signal.SIGABRT)  # Python prints where its threads are.
+            driver.wait()
+            raise AssertionError(f"a driver does not stop:\n{self._printed()}") from None
+
     def _wait_until(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + ALIVE_S
         while not condition() and time.monotonic() < deadline:
@@ -296,7 +305,7 @@ class Soaked:
         if kind.startswith("SIG"):
             driver.send_signal(signal.Signals[kind])
             if kind != "SIGKILL":
-                driver.wait(ALIVE_S)
+                self._wait_ended(driver)
         elif kind == "trial":
             titled = [b"ray::InlineTrial", b"ray::RayTrain", b"ray::ResourceTrainable"]
             for pid in self._place.marked.processes():
