@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 MARK = "CPC_TEST_MARK"
 
 
-WAITING = (b"ray::DashboardAgent", b"ray::RuntimeEnvAgent", b"default_worker.py")
+WAITING = (b"ray::DashboardAgent", b"ray::RuntimeEnvAgent", b"default_worker.py", b"ray::IDLE")
 """Processes that, after a SIGKILL of the driver, wait a minute for Ray's head node before they end:
-its agents, and workers that have not reached it yet. They hold nothing and train nothing.
+its agents, and workers that were just about to reach it. They hold nothing and train nothing.
 """
 
 
