@@ -222,13 +222,12 @@ class Soaked:
     def check(self, cache: Path, tally: Tally) -> None:
         """Checks all that must hold of a study that has ended."""
         record = read_study(StudyFolder(self.folder))
-        retried = [trial for trial in record.trials if trial.outcome == "cancelled"]
-        assert len(record.trials) == self.spec.planned_trials + len(retried), record.trials
-        assert sorted(trial.number for trial in record.trials) == list(range(len(record.trials)))
+        every = [(trial.number, trial.outcome, trial.reason) for trial in record.every_trial]
+        assert [number for number, _, _ in every] == list(range(len(every))), every
+        assert len(record.trials) == self.spec.planned_trials, every
+        assert all(trial.outcome == "cancelled" for trial in record.retried), every
         trained = [trial for trial in record.trials if trial.outcome in ("complete", "pruned")]
-        assert len(trained) + len(retried) == len(record.trials), [
-            (trial.number, trial.outcome, trial.reason) for trial in record.trials
-        ]
+        assert trained == list(record.trials), every
         assert len({trial.trial_id for trial in trained}) == len(trained)
         out = self.folder.with_name("bare")
         train_reference(self.folder, out, self.spec.resources.workers, cache)

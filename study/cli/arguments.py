@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import Parameter
+from cyclopts import CoercionError, Parameter, convert
 
 from cpc_core.errors import ConfigError
 from search_spaces.fields import nearest
@@ -65,8 +66,9 @@ Address = Annotated[
 
 
 Grace = Annotated[
-    timedelta | None,
+    str | None,
     Parameter(
+        allow_leading_hyphen=True,  # So that a negative one is refused as such.
         help="Time in which trials have to end after a signal or `cpc study stop`, such as 60s or "
         "5m: those whose next report is further away save a checkpoint between reports. Without it "
         "they train to their next report.",
@@ -75,17 +77,19 @@ Grace = Annotated[
 ]
 
 
-def seconds(grace: timedelta | None) -> float | None:
+def seconds(grace: str | None) -> float | None:
     """Seconds of a limit; None for none.
 
     Raises:
-        ConfigError: It is negative.
+        ConfigError: It is no time, or negative.
     """
     if grace is None:
         return None
-    if grace < timedelta(0):
-        raise ConfigError(f"--grace is a time from now on, not {grace.total_seconds():g} s")
-    return grace.total_seconds()
+    with suppress(CoercionError):
+        limit: timedelta = convert(timedelta, [grace])
+        if limit >= timedelta(0):
+            return limit.total_seconds()
+    raise ConfigError(f"--grace is a time from now on, such as 60s or 5m, not '{grace}'")
 
 
 Interval = Annotated[

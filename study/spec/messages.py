@@ -61,7 +61,10 @@ def validation_messages(
             valid = _names(model, _at(document.data, prefix), path[len(prefix) : -1])
             in_base = len(path) == 1 and "base" in valid and path[0] in CpcConfig.model_fields
             hint = f"; did you mean 'base.{name}'?" if in_base else nearest(str(path[-1]), valid)
-            sentences.append(f"{document.place(path)}: '{name}' is not a setting{hint}")
+            # A section that the document does not write is named instead.
+            unwritten = detail["loc"][:-1] if len(path) == 1 else ()
+            owner = f" of {' '.join(map(str, unwritten))}" if unwritten else ""
+            sentences.append(f"{document.place(path)}: '{name}' is not a setting{owner}{hint}")
         elif detail["type"] == "missing":
             sentences.append(f"{document.place(path[:-1])}: '{name}' is missing")
         else:
@@ -105,15 +108,15 @@ def _at(data: Any, path: Location) -> Any:
 def _written_path(detail: Any, data: Any) -> Iterator[int | str]:
     """Path of an error as the file writes it: pydantic inserts the tags of choices."""
     location = detail["loc"]
-    missing = location[-1:] if detail["type"] == "missing" else ()
-    for part in location[: len(location) - len(missing)]:
+    last = location[-1:] if detail["type"] in ("missing", "extra_forbidden") else ()
+    for part in location[: len(location) - len(last)]:
         if isinstance(data, Mapping) and part in data:
             data = data[part]
             yield part
         elif isinstance(part, int):
             data = data[part] if isinstance(data, list) else None
             yield part
-    yield from missing
+    yield from last
 
 
 def _names(model: type[BaseModel], data: Any, path: Location) -> list[str]:

@@ -167,6 +167,9 @@ def _single_trial(
 
     if corpus is not None:
         StoragePath.of(corpus)  # An empty one is refused.
+    if "adversary" in knobs and any(each.startswith("base.adversary.") for each in overrides):
+        # What is set are fields of the chosen kind.
+        overrides = [f"base.adversary.kind={knobs['adversary']}", *overrides]
     shaped = StudySpec.load(
         base, [*overrides, "space={}", "seeds=[0]", "sampler={kind: grid}", "claims=[]"]
     )
