@@ -29,6 +29,7 @@ RAY_MODULES = {
         "importing",
         "inline",
         "jobs",
+        "soak",
         "stops",
         "stores",
         "study_run",

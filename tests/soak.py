@@ -388,7 +388,7 @@ def _left_behind(place: Place) -> list[str]:
 
 
 def soak(minutes: float, seed: int, folder: Path) -> Tally:
-    """Runs and checks studies until the time is over, at least one of each scenario.
+    """Runs and checks studies of every scenario in turn until the time is over.
 
     Raises:
         AssertionError: Something does not hold.
@@ -400,9 +400,9 @@ def soak(minutes: float, seed: int, folder: Path) -> Tally:
     before = _left_behind(place)
     try:
         with running() as database:
-            number = 0
-            while time.monotonic() < deadline or number < len(SCENARIOS):
-                scenario = SCENARIOS[number % len(SCENARIOS)]
+            number, scenarios = 0, draw.sample(SCENARIOS, len(SCENARIOS))
+            while time.monotonic() < deadline:
+                scenario = scenarios[number % len(scenarios)]
                 _log.info("study %d, %s", number, scenario.name)
                 study = Soaked(scenario, number, place, database, draw)
                 try:

@@ -1,4 +1,4 @@
-"""The short form of `python -m tests.soak`: a study of each kind under random faults."""
+"""The short form of `python -m tests.soak`: studies under random faults, others in each run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from tests.helpers.missing import is_missing
 from tests.helpers.postgres import binaries
-from tests.soak import SCENARIOS, soak
+from tests.soak import soak
 
 MINUTES = 5
 
@@ -26,5 +26,4 @@ def test_disturbed_studies_end_as_if_nothing_had_happened(tmp_path: Path) -> Non
     seed = int(os.environ.get("CPC_FAULTS_SEED", random.randrange(10**6)))
     logging.getLogger(__name__).warning("CPC_FAULTS_SEED=%d", seed)
     tally = soak(MINUTES, seed, tmp_path)
-    assert set(tally.studies) == {scenario.name for scenario in SCENARIOS}
-    assert tally.trials and sum(tally.faults.values()) >= len(SCENARIOS)
+    assert tally.trials and tally.faults
