@@ -11,10 +11,14 @@ from typing import Annotated, Literal
 from cyclopts import CoercionError, Parameter, convert
 
 from cpc_core.errors import ConfigError
+from cpc_core.storage_path import StoragePath
 from search_spaces.fields import nearest
 from study.cli.output import message
 from study.errors import NotFoundError
 from study.folders.study_folder import SPEC, StudyFolder
+from study.results.archive import SUFFIX, read_archive
+from study.results.reader import read_study
+from study.results.records import StudyRecord
 from study.storage.backends import storage_errors
 
 HOME = Path("studies")
@@ -22,6 +26,11 @@ HOME = Path("studies")
 
 
 Study = Annotated[str, Parameter(help="A study folder, or the name of one in studies/.")]
+
+
+Record = Annotated[
+    str, Parameter(help="A study folder, the name of one in studies/, or an archive (.parquet).")
+]
 
 
 Spec = Annotated[str, Parameter(help="A spec file, or the name of a preset.")]
@@ -121,6 +130,24 @@ def study_folder(name_or_path: str) -> StudyFolder:
             return folder
     near = nearest(name_or_path, [folder.name for folder in list_studies()])
     raise NotFoundError(f"there is no study '{name_or_path}' here{near}")
+
+
+def study_record(name_or_path: str) -> StudyRecord:
+    """The record of a study, named as its folder is, or of an archive, named by its path or URI.
+
+    Raises:
+        NotFoundError: There is none.
+        ConfigError: The file is no archive, or the folder's files are damaged.
+        UnreachableError: Its store does not answer.
+    """
+    if not name_or_path.endswith(SUFFIX):
+        return read_study(study_folder(name_or_path))
+    path = StoragePath.of(name_or_path)
+    try:
+        with storage_errors(StudyFolder(path)):
+            return read_archive(path)
+    except FileNotFoundError as error:
+        raise NotFoundError(f"there is no archive {name_or_path}") from error
 
 
 def _stored(uri: str) -> StudyFolder:

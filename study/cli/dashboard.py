@@ -7,9 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from study.cli.arguments import Study, study_folder
+from study.cli.arguments import Record, Study, study_folder, study_record
 from study.cli.output import message, next_steps
-from study.results.reader import read_study
 
 
 def dashboard(study: Study, /, *, host: str = "127.0.0.1", port: int = 8050) -> None:
@@ -28,7 +27,7 @@ def dashboard(study: Study, /, *, host: str = "127.0.0.1", port: int = 8050) -> 
 
 
 def report(
-    study: Study,
+    study: Record,
     /,
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
@@ -45,7 +44,7 @@ def report(
     """
     from dashboards.export.report import write_report
 
-    record = read_study(study_folder(study))
+    record = study_record(study)
     message(f"report: {write_report(record, out).absolute()}")
     if figures is not None:
         from dashboards.export.pictures import save_figures

@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from cpc_core.errors import ConfigError
+from cpc_core.storage_path import StoragePath
 from study.cli.tables import OutputConsole, print_fields, print_table
 
 if TYPE_CHECKING:
@@ -26,6 +29,21 @@ stderr = OutputConsole(stderr=True, highlight=False, soft_wrap=True)
 def message(text: str) -> None:
     """Prints a text that is no result."""
     stderr.print(text, markup=False)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Writes a file that was named with `--out`, whose folder is created.
+
+    Raises:
+        ConfigError: It cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        StoragePath.of(path).write_bytes(content)
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written ({error.strerror}): choose another file with --out"
+        ) from error
 
 
 def next_steps(*commands: str) -> None:

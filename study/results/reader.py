@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from optuna.trial import FrozenTrial
 
 from cpc_core.report import Report
-from study.folders.study_folder import StudyFolder
+from study.folders.study_folder import Prediction, StudyFolder
 from study.folders.trial_folder import Origin
 from study.folders.usage import elapsed_s, usage_of
 from study.results.records import StudyRecord, TrialRecord
@@ -35,7 +36,25 @@ def read_study(folder: StudyFolder) -> StudyRecord:
         identified = [trial for trial in stored if TrialAttributes.of(trial).complete]
         trials = _records(folder, identified)
         prediction = folder.prediction()
-    wall_s = elapsed_s(attributes)
+    return record_of(spec, provenance, trials, prediction, elapsed_s(attributes))
+
+
+def record_of(
+    spec: StudySpec,
+    provenance: Mapping[str, Any],
+    trials: Sequence[TrialRecord],
+    prediction: Prediction | None,
+    wall_s: float,
+) -> StudyRecord:
+    """The record of a study of that spec.
+
+    Args:
+        spec: The study's spec.
+        provenance: Of its first run.
+        trials: All its trials by number, with those that were retried.
+        prediction: Its predicted cost, None where none was made.
+        wall_s: Seconds that it has run.
+    """
     return StudyRecord(
         name=spec.name,
         question=spec.question,

@@ -73,6 +73,11 @@ COMMANDS = {
         "ends only the watching.",
     ),
     "export": ("export:export", "Write a study's numbers as CSV, Parquet or JSON."),
+    "archive": (
+        "archive:archive",
+        "Write a study's records as one small file, without models: `report`, `study best`, "
+        "`compare` and `export` read it like the study.",
+    ),
     "explain": ("explain:explain", "Explain a setting of a spec."),
     "schema": ("explain:schema", "Print the JSON Schema of a spec."),
 }

@@ -13,9 +13,8 @@ from study.analysis.comparison import compare as compared
 from study.analysis.labels import sentence_case
 from study.analysis.power import NewStudy
 from study.analysis.statistics import IntervalOf, bootstrap_interval, t_interval
-from study.cli.arguments import Interval, Study, study_folder
+from study.cli.arguments import Interval, Record, study_record
 from study.cli.output import Format, Output, message, next_steps, print_record, print_rows
-from study.results.reader import read_study
 from study.results.records import StudyRecord
 from study.spec.claims import Metric
 
@@ -23,7 +22,7 @@ INTERVALS: dict[str, IntervalOf] = {"t": t_interval, "bootstrap": bootstrap_inte
 
 
 def compare(
-    study: Study,
+    study: Record,
     first: str | None = None,
     second: str | None = None,
     /,
@@ -44,7 +43,7 @@ def compare(
     metric
         What to compare by; the study's objective by default.
     """
-    record = read_study(study_folder(study))
+    record = study_record(study)
     if first is None or second is None:
         if first is not None:
             raise ConfigError(

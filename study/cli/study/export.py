@@ -9,15 +9,13 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from cpc_core.errors import ConfigError
-from cpc_core.storage_path import StoragePath
 from study.analysis.export import FileFormat, encode, report_rows, trial_rows
-from study.cli.arguments import Study, study_folder
-from study.cli.output import message
-from study.results.reader import read_study
+from study.cli.arguments import Record, study_record
+from study.cli.output import message, write_file
 
 
 def export(
-    study: Study,
+    study: Record,
     /,
     *,
     format: FileFormat = "csv",
@@ -37,17 +35,11 @@ def export(
     """
     if format == "parquet" and out is None:
         raise ConfigError("Parquet is binary: name a file with --out FILE.parquet")
-    record = read_study(study_folder(study))
+    record = study_record(study)
     table = trial_rows(record) if rows == "trials" else report_rows(record)
     content = encode(table, format)
     if out is None:
         sys.stdout.write(content.decode())
         return
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        StoragePath.of(out).write_bytes(content)
-    except OSError as error:
-        raise ConfigError(
-            f"{out} cannot be written ({error.strerror}): choose another file with --out"
-        ) from error
+    write_file(out, content)
     message(f"{len(table)} rows of {record.name} in {out}")

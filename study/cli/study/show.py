@@ -10,7 +10,7 @@ from study.analysis.cells import pareto_front, ranked
 from study.analysis.cost import cost_info, predicted_s
 from study.analysis.export import score_row
 from study.analysis.labels import cell_name
-from study.cli.arguments import Interval, Study, list_studies, study_folder
+from study.cli.arguments import Interval, Record, Study, list_studies, study_folder, study_record
 from study.cli.output import (
     Format,
     Output,
@@ -83,9 +83,9 @@ def show(study: Study, /, *, trial: int | None = None, output: Output = "table")
         message(f"\n{cost.words}")
 
 
-def best(study: Study, /, *, interval: Interval = "t", output: Output = "table") -> None:
+def best(study: Record, /, *, interval: Interval = "t", output: Output = "table") -> None:
     """Prints the cells from best to worst, or the Pareto front, and the answers to the claims."""
-    record = read_study(study_folder(study))
+    record = study_record(study)
     cells = pareto_front(record, INTERVALS[interval]) or ranked(record, INTERVALS[interval])
     if not cells:
         raise StudyFailedError(answer_info(record).headline)
