@@ -61,7 +61,7 @@ def test_the_spec_in_the_readme_is_valid(tmp_path: Path) -> None:
     text = "".join(blocks("yaml"))  # the later blocks add to the first
     (tmp_path / "my_study.yaml").write_text(text, encoding="utf-8")
     spec = StudySpec.load(str(tmp_path / "my_study.yaml"))
-    assert spec.planned_trials == (1 + 3) * 2 * 3
+    assert spec.planned_trials == (1 + 3) * 3
 
 
 def test_the_python_in_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

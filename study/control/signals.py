@@ -53,17 +53,14 @@ def ignored_by_children() -> Iterator[None]:
     """Lets processes that are started in the block ignore what only schedulers send.
 
     A scheduler may signal every process of a job: the driver is to stop, the others go on for it.
+    They inherit blocked signals, and one that comes for this process waits for the block's end.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     numbers = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
-    previous = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     try:
         yield
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
