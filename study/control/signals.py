@@ -53,7 +53,7 @@ def ignored_by_children() -> Iterator[None]:
     """Lets processes that are started in the block ignore what only schedulers send.
 
     A scheduler may signal every process of a job: the driver is to stop, the others go on for it.
-    They inherit blocked signals, and one that comes for this process waits for the block's end.
+    They inherit that these are blocked; one that comes for this process meanwhile is not lost.
     """
     numbers = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
