@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,15 +86,21 @@ def read_by_recording(path: StoragePath) -> MetricsByRecording:
         FileNotFoundError: There is no such file.
         pyarrow.ArrowException: It is another or a damaged one.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path.path, filesystem=path.filesystem) as file:
+    # Read whole: a file is a hundred kilobytes, and a study has thousands.
+    with pq.ParquetFile(pa.BufferReader(path.read_bytes())) as file:
         metrics = [name for name in file.schema_arrow.names if name.startswith(_VALUE)]
-        table = file.read(columns=["group", "predicted", *metrics])
+        table = file.read(columns=["group", "predicted", *metrics], use_threads=False)
     return by_recording(
         table["group"].to_pylist(),
         table["predicted"].to_pylist(),
-        {name.removeprefix(_VALUE): table[name].to_numpy().astype(float) for name in metrics},
+        {
+            # `to_numpy` would import pandas.
+            name.removeprefix(_VALUE): np.from_dlpack(table[name].combine_chunks()).astype(float)
+            for name in metrics
+        },
     )
 
 
@@ -107,10 +114,10 @@ def by_recording(
         predicted: The linear classifier's label for each clip, empty where it was not asked.
         values: Metric → `[N]` pseudo-values of the clips.
     """
-    recordings, place = np.unique(np.asarray(groups), return_inverse=True)
+    recordings, place = _placed(tuple(groups))
     scale = len(recordings) / len(groups)
     return MetricsByRecording(
-        recordings=tuple(map(str, recordings)),
+        recordings=recordings,
         classified=sum(map(bool, predicted)),
         values={
             name: clips.mean()
@@ -118,6 +125,13 @@ def by_recording(
             for name, clips in values.items()
         },
     )
+
+
+@lru_cache(maxsize=8)
+def _placed(groups: tuple[str, ...]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """The recordings, sorted, and the place among them of each clip's; all trials have the same."""
+    recordings, place = np.unique(np.asarray(groups), return_inverse=True)
+    return tuple(map(str, recordings)), place
 
 
 def average_precision_values(

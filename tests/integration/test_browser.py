@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 import dashboards.app
 from cpc_core.corpus.audit.samples import COLUMNS
@@ -15,6 +15,7 @@ from dashboards.app import create_app, open_server
 from dashboards.audit.page import write_audit
 from dashboards.export.report import write_report
 from study.folders.study_folder import StudyFolder
+from study.results.reader import StudyReader
 from study.results.records import StudyRecord
 from tests.helpers import records
 from tests.helpers.audits import AUDIT, SAMPLES
@@ -30,6 +31,18 @@ def browser() -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield started
         started.close()
+
+
+CURVES = (
+    "[...document.querySelectorAll('#history-dev_accuracy .scatterlayer .js-line')]"
+    ".reduce((count, line) => count + line.getAttribute('d').split('M').length - 1, 0)"
+)
+"""Number of lines that are drawn; those of one colour are one path with gaps."""
+
+
+def curves(page: Page) -> int:
+    """Number of learning curves that are drawn."""
+    return int(page.evaluate(CURVES))
 
 
 class Study:
@@ -49,7 +62,7 @@ class Study:
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
     made = Study(tmp_path, records.running_study())
-    monkeypatch.setattr(dashboards.app, "read_study", lambda _: made.record)
+    monkeypatch.setattr(StudyReader, "read", lambda _: made.record)
     return made
 
 
@@ -73,22 +86,19 @@ def test_dashboard_renders_follows_the_study_and_stays_at_home(
     page.wait_for_selector("#temperature-figure .scatterlayer .trace", timeout=WAIT_MS)
     page.wait_for_selector("#history-dev_accuracy .scatterlayer .trace", timeout=WAIT_MS)
     assert page.locator(".state").inner_text() == "in progress"
-    # Seven curves, and an end mark for the diverged and for the running one.
-    assert watched.lines("history-dev_accuracy") == 9
+    # Curves of four cells, and an end mark for the diverged and for the running one.
+    assert watched.lines("history-dev_accuracy") == 6
+    assert curves(page) == 7
 
     study.becomes(records.temperature_study((1.0, 0.2, 0.05), 3))
     page.wait_for_selector("text=18 of 18", timeout=WAIT_MS)
-    # Two lines of means, and seeds and interval for each of six cells, with an arrow head where an
-    # interval is cut.
-    page.wait_for_function(
-        "document.querySelectorAll('#history-dev_accuracy .scatterlayer .trace').length === 18",
-        timeout=WAIT_MS,
-    )
+    page.wait_for_function(f"{CURVES} === 18", timeout=WAIT_MS)
+    # Means, seeds and intervals of two lines, with arrow heads where intervals are cut.
     cuts = page.evaluate(
         "document.querySelector('#temperature-figure .js-plotly-plot')"
         ".data.filter(trace => trace.meta === 'cut').length"
     )
-    assert watched.lines("temperature-figure") == 2 + 6 + 6 + cuts
+    assert watched.lines("temperature-figure") == 2 + 2 + 2 + cuts
     assert page.locator("table.trials tbody tr").count() == 18
 
     requests = len(watched.requests)
@@ -126,7 +136,8 @@ def test_report_opens_without_a_network(browser: Browser, tmp_path: Path, width:
     page.goto(report.as_uri())
     page.wait_for_selector("#history-dev_accuracy .scatterlayer .trace", timeout=WAIT_MS)
     assert watched.lines("epsilon-published") == 3
-    assert watched.lines("history-dev_accuracy") == 21
+    assert watched.lines("history-dev_accuracy") == 7
+    assert curves(page) == 21
     page.locator("table.trials th", has_text="Outcome").locator("button").click()
     page.locator("table.trials th", has_text="Trial").locator("button").click()
     page.locator("table.trials th", has_text="Trial").locator("button").click()
