@@ -11,7 +11,6 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,9 +92,11 @@ def read_by_recording(path: StoragePath) -> MetricsByRecording:
     with pq.ParquetFile(pa.BufferReader(path.read_bytes())) as file:
         metrics = [name for name in file.schema_arrow.names if name.startswith(_VALUE)]
         table = file.read(columns=["group", "predicted", *metrics], use_threads=False)
-    return by_recording(
-        table["group"].to_pylist(),
-        table["predicted"].to_pylist(),
+    groups, labels = (table[name].combine_chunks() for name in ("group", "predicted"))
+    asked = np.array([label != "" for label in labels.dictionary.to_pylist()])
+    return _by_recording(
+        *_sorted(tuple(groups.dictionary.to_pylist()), np.from_dlpack(groups.indices)),
+        int(asked[np.from_dlpack(labels.indices)].sum()),
         {
             # `to_numpy` would import pandas.
             name.removeprefix(_VALUE): np.from_dlpack(table[name].combine_chunks()).astype(float)
@@ -114,24 +115,35 @@ def by_recording(
         predicted: The linear classifier's label for each clip, empty where it was not asked.
         values: Metric → `[N]` pseudo-values of the clips.
     """
-    recordings, place = _placed(tuple(groups))
-    scale = len(recordings) / len(groups)
+    recordings, place = np.unique(np.asarray(groups), return_inverse=True)
+    classified = sum(map(bool, predicted))
+    return _by_recording(tuple(map(str, recordings)), place, classified, values)
+
+
+def _sorted(
+    names: tuple[str, ...], places: NDArray[np.int32]
+) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """The names sorted, and the places among them of those that some places name."""
+    order = sorted(range(len(names)), key=lambda place: names[place])
+    return tuple(names[place] for place in order), np.argsort(order)[places]
+
+
+def _by_recording(
+    recordings: tuple[str, ...],
+    place: NDArray[np.int64],
+    classified: int,
+    values: Mapping[str, NDArray[np.float64]],
+) -> MetricsByRecording:
+    scale = len(recordings) / len(place)
     return MetricsByRecording(
         recordings=recordings,
-        classified=sum(map(bool, predicted)),
+        classified=classified,
         values={
             name: clips.mean()
             + scale * np.bincount(place, clips - clips.mean(), minlength=len(recordings))
             for name, clips in values.items()
         },
     )
-
-
-@lru_cache(maxsize=8)
-def _placed(groups: tuple[str, ...]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    """The recordings, sorted, and the place among them of each clip's; all trials have the same."""
-    recordings, place = np.unique(np.asarray(groups), return_inverse=True)
-    return tuple(map(str, recordings)), place
 
 
 def average_precision_values(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from cpc_core.config import Accuracy
@@ -112,7 +113,7 @@ class StudyRecord:
     planned_seeds: tuple[int, ...] = ()
     looks: int = 1
 
-    @property
+    @cached_property
     def seeds(self) -> tuple[int, ...]:
         """Seeds that every cell is to have."""
         return self.planned_seeds or tuple(sorted({trial.seed for trial in self.trials}))
@@ -144,12 +145,12 @@ class StudyRecord:
                 return objective.direction
         return "minimize" if metric.endswith("_loss") else "maximize"
 
-    @property
+    @cached_property
     def ended(self) -> int:
         """Number of trials that have ended, with any outcome."""
         return sum(trial.ended for trial in self.trials)
 
-    @property
+    @cached_property
     def complete(self) -> bool:
         """True if every planned trial has ended; before that no answer is final."""
         return len(self.trials) >= self.planned and self.ended == len(self.trials)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,13 @@ SPEC = tiny_spec(
 CHANGES = ("ask", "report", "report", "end", "fail", "retry", "cancel", "reopen", "rewind")
 
 
+TRIALS = ("trials", "retried")
+
+
 def shown(record: StudyRecord) -> dict[str, Any]:
     """All of a record, with its curves."""
-    content = {name: value for name, value in vars(record).items() if name != "trials"}
-    return {**content, "trials": [_trial(trial) for trial in record.trials]}
+    trials = {name: [_trial(trial) for trial in getattr(record, name)] for name in TRIALS}
+    return {each.name: getattr(record, each.name) for each in fields(record)} | trials
 
 
 def _trial(trial: TrialRecord) -> dict[str, Any]:
