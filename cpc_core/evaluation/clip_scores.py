@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,7 +122,7 @@ def by_recording(
 
 
 def _sorted(
-    names: tuple[str, ...], places: NDArray[np.int32]
+    names: tuple[str, ...], places: NDArray[Any]
 ) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """The names sorted, and the places among them of those that some places name."""
     order = sorted(range(len(names)), key=lambda place: names[place])

@@ -137,12 +137,9 @@ class HistoryFigure:
 
     def info(self, record: StudyRecord) -> HistoryInfo | NotShown:
         """Curves of the trials that logged anything, or the reason why there are none."""
-        labels = cell_labels(record)
-        curves: dict[str, tuple[Curve, ...]] = {}
-        for metric in (f"train_{record.accuracy}", f"dev_{record.accuracy}"):
-            every = (_curve(trial, metric, labels[trial.cell_id]) for trial in record.trials)
-            if logged := tuple(curve for curve in every if len(curve.steps)):
-                curves[metric] = logged
+        metrics = (f"train_{record.accuracy}", f"dev_{record.accuracy}")
+        every = {metric: curves_of(record, metric) for metric in metrics}
+        curves = {metric: logged for metric, logged in every.items() if logged}
         if not curves:
             return NotShown("No trial has logged its accuracy yet.", True)
         default = NegativesConfig().count
@@ -198,6 +195,13 @@ class HistoryFigure:
             html.Div(figures, className="pair"),
             caption("× diverged or failed, | pruned, ○ still running."),
         ]
+
+
+def curves_of(record: StudyRecord, metric: str) -> tuple[Curve, ...]:
+    """The curve of any metric, of every trial that has logged it."""
+    labels = cell_labels(record)
+    every = (_curve(trial, metric, labels[trial.cell_id]) for trial in record.trials)
+    return tuple(curve for curve in every if len(curve.steps))
 
 
 def draw_curves(info: HistoryInfo, metric: str) -> go.Figure:
