@@ -15,7 +15,7 @@ from dash.exceptions import PreventUpdate
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from cpc_core.errors import CpcError
-from dashboards.live_page import LivePage, Shown, with_hash
+from dashboards.live_page import LivePage, Update
 from dashboards.study_page import FIRST_SORT, PARTS, TRIALS, trials_section
 from dashboards.tables import Sort, pager, trial_table
 from study.analysis.cells import NotShown
@@ -122,8 +122,8 @@ def _show(app: dash.Dash, live: LivePage, name: str) -> None:
         Input("revision", "data"),
         State(f"{name}-shown", "data"),
     )
-    def show(_: str, shown: str) -> Shown:
-        return _unless(shown, live.part(name))
+    def show(_: str, shown: str) -> tuple[Any, str]:
+        return _sent(live.update(name, shown), shown)
 
 
 def _show_trials(app: dash.Dash, live: LivePage) -> None:
@@ -149,11 +149,12 @@ def _show_trials(app: dash.Dash, live: LivePage) -> None:
             view = _chosen(dict(chosen), view)
         info = trial_table_info(live.current[1])
         if isinstance(info, NotShown):
-            return *_unless(shown, with_hash(PARTS[TRIALS](live.current[1]))), view
+            part = PARTS[TRIALS](live.current[1])
+            return *_sent(live.update_to(TRIALS, part, shown), shown), view
         sort = Sort(view["column"], descending=view["descending"])
         rows = slice(view["first"], view["first"] + ROWS)
         table = trials_section(trial_table(info, sort, rows), *pager(len(info.trials), rows))
-        return *_unless(shown, with_hash(table)), view
+        return *_sent(live.update_to(TRIALS, table, shown), shown), view
 
 
 def _chosen(button: dict[str, Any], view: dict[str, Any]) -> dict[str, Any]:
@@ -165,11 +166,15 @@ def _chosen(button: dict[str, Any], view: dict[str, Any]) -> dict[str, Any]:
     return {"column": button["column"], "descending": descending, "first": 0}
 
 
-def _unless(shown: str, part: Shown) -> Shown:
-    """The part; raises PreventUpdate where it is the one that is shown."""
-    if part[1] == shown:
+def _sent(update: Update, shown: str) -> tuple[Any, str]:
+    """Children and hash of a part; raises PreventUpdate where it is the one that is shown."""
+    if update.hash == shown:
         raise PreventUpdate
-    return part
+    if update.changes is None:
+        return update.tree, update.hash
+    for component, properties in update.changes:
+        dash.set_props(component, properties)
+    return dash.no_update, update.hash
 
 
 class _QuietHandler(WSGIRequestHandler):

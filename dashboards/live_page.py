@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections import OrderedDict
+from dataclasses import dataclass
 from threading import Lock
 
 from dash.development.base_component import Component
-from plotly.io.json import to_json_plotly
 
+from dashboards.in_place import Changes, Tree, changes, tree_of
 from dashboards.study_page import PARTS
 from study.results.records import StudyRecord
 from study.results.watcher import LiveStudy
 
-Shown = tuple[Component | None, str]
-"""A part of the page, and a hash of it that tells whether a browser shows it already."""
+TREES_KEPT = 64
+"""Parts that browsers may show; one that shows an older part than these gets a whole new one."""
+
+
+@dataclass(frozen=True)
+class Update:
+    """What a browser needs to show a part as it is now.
+
+    Attributes:
+        hash: Hash of the part; the browser's own where it shows it already.
+        tree: The part, where the browser shows none that could be changed.
+        changes: Properties to set otherwise.
+    """
+
+    hash: str
+    tree: Tree = None
+    changes: Changes | None = None
 
 
 class LivePage:
@@ -26,7 +44,8 @@ class LivePage:
     def __init__(self, live: LiveStudy) -> None:
         self._live, self._lock = live, Lock()
         self._current = live.latest()
-        self._parts: dict[str, Shown] = {}
+        self._parts: dict[str, str] = {}
+        self._trees: OrderedDict[str, Tree] = OrderedDict()
 
     @property
     def current(self) -> tuple[str, StudyRecord]:
@@ -44,23 +63,40 @@ class LivePage:
         latest = self._live.latest()
         with self._lock:
             if latest[0] != self._current[0]:
-                parts = {name: _shown(name, latest[1]) for name in self._parts}
+                parts = {name: self._keep(name, PARTS[name](latest[1])) for name in self._parts}
                 self._current, self._parts = latest, parts
             return self._current
 
-    def part(self, name: str) -> Shown:
-        """A part of the page, None where the study has nothing for it."""
+    def update(self, name: str, shown: str) -> Update:
+        """What a browser needs to show a part of the page.
+
+        Args:
+            name: The part.
+            shown: Hash of the part that the browser shows; empty for none.
+        """
         # One at a time: two at once would take as long, and the first one is waited for.
         with self._lock:
             if name not in self._parts:
-                self._parts[name] = _shown(name, self._current[1])
-            return self._parts[name]
+                self._parts[name] = self._keep(name, PARTS[name](self._current[1]))
+            return self._update(shown, self._parts[name])
 
+    def update_to(self, name: str, part: Component | None, shown: str) -> Update:
+        """The same for a part of which a browser has its own view."""
+        with self._lock:
+            return self._update(shown, self._keep(name, part))
 
-def _shown(name: str, record: StudyRecord) -> Shown:
-    return with_hash(PARTS[name](record))
+    def _keep(self, name: str, part: Component | None) -> str:
+        tree = tree_of(name, part)
+        key = hashlib.sha256(json.dumps([name, tree]).encode()).hexdigest()[:16]
+        self._trees[key] = tree
+        self._trees.move_to_end(key)
+        if len(self._trees) > TREES_KEPT:
+            self._trees.popitem(last=False)
+        return key
 
-
-def with_hash(part: Component | None) -> Shown:
-    """A component with its hash."""
-    return part, hashlib.sha256(to_json_plotly(part).encode()).hexdigest()[:16]
+    def _update(self, shown: str, key: str) -> Update:
+        if shown == key:
+            return Update(key, changes=[])
+        tree = self._trees[key]
+        found = changes(self._trees[shown], tree) if shown in self._trees else None
+        return Update(key, tree) if found is None else Update(key, changes=found)

@@ -59,6 +59,11 @@ def value_range(panel: Panel) -> tuple[float, float]:
     return low - pad, high + pad
 
 
+def fixed_range(limits: tuple[float, float]) -> dict[str, Any]:
+    """An axis from one limit to the other. A reader's zoom outlives a change of the limits."""
+    return {"autorangeoptions": {"minallowed": limits[0], "maxallowed": limits[1]}}
+
+
 def add_intervals(
     figure: go.Figure,
     row: int,

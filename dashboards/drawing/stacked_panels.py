@@ -16,6 +16,7 @@ from dashboards.drawing.marks import (
     add_published,
     add_seeds,
     add_text,
+    fixed_range,
     label_ends,
     shortened,
     tick_format,
@@ -116,4 +117,5 @@ def _stack_of(panels: Sequence[Panel]) -> go.Figure:
 
 def _finish(figure: go.Figure, row: int, ends: Sequence[End], limits: tuple[float, float]) -> None:
     label_ends(figure, row, ends, limits, PANEL_PX)
-    figure.update_yaxes(range=limits, nticks=5, tickformat=tick_format(limits), row=row, col=1)
+    axis = fixed_range(limits) | {"nticks": 5, "tickformat": tick_format(limits)}
+    figure.update_yaxes(**axis, row=row, col=1)

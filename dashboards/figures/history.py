@@ -19,6 +19,7 @@ from dashboards.drawing.marks import (
     End,
     add_level,
     add_text,
+    fixed_range,
     label_ends,
     label_room,
     shortened,
@@ -168,8 +169,9 @@ class HistoryFigure:
                         MUTED,
                     )
                 )
-        low, high = figure.layout.yaxis.range
-        label_ends(figure, 1, ends, (low, high), HEIGHT_PX - 80)
+        limits = figure.layout.yaxis.autorangeoptions
+        height_px = HEIGHT_PX - 80
+        label_ends(figure, 1, ends, (limits.minallowed, limits.maxallowed), height_px)
         room = label_room(shortened(label) for _, label in _coloured(info).values())
         figure.update_layout(margin={"t": 34, "r": 20 + room})
         add_name(figure, 1, metric_label(metric))
@@ -228,7 +230,7 @@ def draw_curves(info: HistoryInfo, metric: str) -> go.Figure:
     low = min(*(curve.values.min() for curve in info.curves[metric]), *levels)
     high = max(*(curve.values.max() for curve in info.curves[metric]), *levels, low + LEAST_SPAN)
     pad = 0.08 * (high - low)
-    figure.update_yaxes(range=[low - 1.6 * pad, high + pad], tickformat=".2f")
+    figure.update_yaxes(**fixed_range((low - 1.6 * pad, high + pad)), tickformat=".2f")
     figure.update_xaxes(title_text="Optimizer step", rangemode="tozero", nticks=7)
     return figure
 
@@ -261,20 +263,20 @@ def _add_curves(
 ) -> None:
     """Draws curves of one colour as one line with gaps, and marks the ends of those that ended."""
     steps, values, counts = [], [], []
+    template, names = _hover(curves)
     for curve in curves:
         kept = thinned(curve.values, most)
         # A gap follows each curve: a value that is none.
         steps.append(np.append(curve.steps[kept], curve.steps[-1]))
         values.append(np.append(curve.values[kept], np.nan))
         counts.append(len(kept) + 1)
-    who = "trial %{customdata}" if len(curves) > NAMED_CURVES else "%{customdata}"
     figure.add_scatter(
         x=np.concatenate(steps),
         y=np.concatenate(values).astype(np.float32),
         mode="lines",
         line={"color": colour, "width": 1.7},
-        customdata=np.repeat(_names(curves), counts),
-        hovertemplate=f"{who}<br>step %{{x:d}}: {metric} %{{y:.3f}}<extra></extra>",
+        customdata=np.repeat(names, counts),
+        hovertemplate=f"{template}<br>step %{{x:d}}: {metric} %{{y:.3f}}<extra></extra>",
         meta="curve",
     )
     for outcome, symbol in _ENDS.items():
@@ -295,17 +297,16 @@ def _add_curves(
             )
 
 
-def _names(curves: Sequence[Curve]) -> NDArray[Any]:
-    """The first lines of each curve's hover text; of very many curves, the trial's number alone."""
+def _hover(curves: Sequence[Curve]) -> tuple[str, NDArray[Any]]:
+    """The first lines of the hover text as a template, and what it shows of each curve."""
     if len(curves) > NAMED_CURVES:
-        return np.array([curve.trial for curve in curves])
-    return np.array(
-        [
-            f"<b>{curve.label}</b><br>trial {curve.trial}, seed {curve.seed}, {curve.outcome}"
-            for curve in curves
-        ],
-        dtype=object,
-    )
+        return "trial %{customdata}", np.array([curve.trial for curve in curves])
+    own = [f"trial {curve.trial}, seed {curve.seed}, {curve.outcome}" for curve in curves]
+    labels = {curve.label for curve in curves}
+    if len(labels) == 1:
+        return f"<b>{labels.pop()}</b><br>%{{customdata}}", np.array(own, dtype=object)
+    named = [f"<b>{curve.label}</b><br>{text}" for curve, text in zip(curves, own, strict=True)]
+    return "%{customdata}", np.array(named, dtype=object)
 
 
 def _points(curves: Sequence[Curve]) -> int:

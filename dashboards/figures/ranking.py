@@ -14,6 +14,7 @@ from dashboards.drawing.marks import (
     add_level,
     add_seeds,
     add_text,
+    fixed_range,
     hover,
     tick_format,
     value_range,
@@ -98,7 +99,7 @@ class RankingFigure:
                 add_level(figure, 1, row - 0.7, {"color": RULE, "width": 1})
         figure.update_yaxes(visible=False, range=[len(points) - 0.7, -0.7])
         figure.update_xaxes(
-            range=limits,
+            **fixed_range(limits),
             title_text=sentence_case(info.label),
             nticks=6,
             tickformat=tick_format(limits),
