@@ -34,12 +34,11 @@ def tree_of(name: str, part: Component | None) -> Tree:
 
 
 def _identify(node: Tree, path: str) -> None:
-    if isinstance(node, list):
-        for place, child in enumerate(node):
-            _identify(child, f"{path}-{place}")
-    elif _is_component(node):
+    if _is_component(node):
         node["props"].setdefault("id", path)
-        _identify(node["props"].get("children"), path)
+        children = node["props"].get("children")
+        for place, child in enumerate(children if isinstance(children, list) else [children]):
+            _identify(child, f"{path}-{place}")
 
 
 def changes(old: Tree, new: Tree) -> Changes | None:
