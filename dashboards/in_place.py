@@ -42,7 +42,7 @@ def _identify(node: Tree, path: str) -> None:
 
 
 def changes(old: Tree, new: Tree) -> Changes | None:
-    """What turns one tree into another; None where it must be replaced."""
+    """Changes that turn one tree into another; None where it must be replaced."""
     if old == new:
         return []
     if not (_is_component(old) and _is_component(new)) or _kind(old) != _kind(new):

@@ -21,7 +21,7 @@ TREES_KEPT = 64
 
 @dataclass(frozen=True)
 class Update:
-    """What a browser needs to show a part as it is now.
+    """The difference between a part as a browser shows it and as it is now.
 
     Attributes:
         hash: Hash of the part; the browser's own where it shows it already.
@@ -68,7 +68,7 @@ class LivePage:
             return self._current
 
     def update(self, name: str, shown: str) -> Update:
-        """What a browser needs to show a part of the page.
+        """The difference between a part as a browser shows it and as it is now.
 
         Args:
             name: The part.

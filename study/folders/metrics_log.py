@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +63,7 @@ class Columns:
         )
 
     def curve(self, metric: str) -> Curve:
-        """Where a metric is finite; of several reports at a step, the last one."""
+        """A metric over the steps, where finite; of several reports at a step, the last one."""
         if metric not in self.metrics:
             return Curve(np.empty(0, np.int64), np.empty(0))
         column = self.values[:, self.metrics.index(metric)]
@@ -96,8 +95,13 @@ class MetricsLog:
 
     def __init__(self, folder: TrialFolder) -> None:
         self.folder = folder
-        self._columns: tuple[Stamp | None, Columns] = None, _NOTHING
         self._stamp: Stamp | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._file: GrowingFile | None = None
+        self._columns: Columns = _NOTHING
+        self._columns_stamp: Stamp | None = None
 
     def changed(self, stamp: Stamp | None) -> None:
         """Takes note that the log has another stamp; None where there is no log."""
@@ -134,34 +138,32 @@ class MetricsLog:
         return self._read().curve(metric)
 
     def _read(self) -> Columns:
-        stamp, columns = self._columns
-        if stamp == self._stamp:
-            return columns
-        now = self._stamp
-        if now is None:
-            columns = _NOTHING
-        elif not self.folder.path.is_local:
-            columns = Columns.of(self.folder.log())
-        else:
-            columns = self._read_on(columns)
-        self._columns = now, columns
-        return columns
+        now: Stamp | None = self._stamp
+        if now != self._columns_stamp:
+            if now is None:
+                self._forget()
+            elif self.folder.path.is_local:
+                self._columns = self._read_on()
+            else:
+                self._columns = Columns.of(self.folder.log())
+            self._columns_stamp = now
+        return self._columns
 
-    @cached_property
-    def _file(self) -> GrowingFile:
-        return GrowingFile(Path(self.folder.path / LOG))
-
-    def _read_on(self, columns: Columns) -> Columns:
+    def _read_on(self) -> Columns:
+        """All columns, of which only the new ones are read."""
+        file = self._file or GrowingFile(Path(self.folder.path / LOG))
         try:
-            if not self._file.continues():
-                del self._file
-                columns = _NOTHING
-            text = b"[" + b",".join(self._file.new_lines()) + b"]"
-            return columns.followed_by(Columns.of(parse_as(text, list[_Line])))
+            if not file.continues():
+                self._forget()
+                file = GrowingFile(Path(self.folder.path / LOG))
+            text = b"[" + b",".join(file.new_lines()) + b"]"
+            columns = self._columns.followed_by(Columns.of(parse_as(text, list[_Line])))
         except FileNotFoundError:
-            del self._file
+            self._forget()
             return _NOTHING
         except ValueError:
-            del self._file
+            self._forget()
             # Names the damaged line.
             return Columns.of(self.folder.log())
+        self._file = file
+        return columns

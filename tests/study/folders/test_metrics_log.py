@@ -93,7 +93,7 @@ def finish_half_a_line(path: Path) -> None:
         path.write_bytes(path.read_bytes()[: path.read_bytes().rfind(b"\n") + 1])
 
 
-def test_a_curve_is_sorted_finite_and_has_the_last_report_of_a_step(tmp_path: Path) -> None:
+def test_a_curve_is_sorted_and_finite(tmp_path: Path) -> None:
     folder = folder_in(tmp_path)
     for step, value in ((20, 0.7), (10, 0.6), (30, math.nan), (20, 0.8)):
         folder.append(Report(step, {"dev_accuracy": value}))

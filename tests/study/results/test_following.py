@@ -147,7 +147,7 @@ def test_a_study_that_another_one_replaced_is_read_anew(tmp_path: Path) -> None:
     assert asdict(reader.read()) == asdict(StudyReader(StudyFolder(folder)).read())
 
 
-def test_entries_of_the_journal_are_read_once_and_without_reports(tmp_path: Path) -> None:
+def test_entries_of_the_journal_are_read_once(tmp_path: Path) -> None:
     with opened(tmp_path, SPEC) as store:
         trial = store.ask()
         assert trial is not None
