@@ -179,9 +179,13 @@ def varied_knobs(record: StudyRecord) -> tuple[str, ...]:
     return names_varying([catalog_knobs(trial.knobs) for trial in record.trials])
 
 
-@lru_cache(maxsize=RECORDS_KEPT)
 def group_cells(record: StudyRecord, interval_of: IntervalOf = t_interval) -> tuple[Cell, ...]:
     """Trials grouped by cell, in the order in which the cells first appear."""
+    return _grouped(record, interval_of)
+
+
+@lru_cache(maxsize=RECORDS_KEPT)
+def _grouped(record: StudyRecord, interval_of: IntervalOf) -> tuple[Cell, ...]:
     groups: dict[str, list[TrialRecord]] = {}
     for trial in record.trials:
         groups.setdefault(trial.cell_id, []).append(trial)
