@@ -1,4 +1,4 @@
-"""The page of a study, live: the report's components, read again while trials are running."""
+"""The page of a study, live: the parts of the report, each of which follows the study by itself."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ from dash.exceptions import PreventUpdate
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from cpc_core.errors import CpcError
-from dashboards.study_page import FIRST_SORT, page
-from dashboards.tables import Sort, trial_table
+from dashboards.live_page import LivePage, Update
+from dashboards.study_page import FIRST_SORT, PARTS, TRIALS, trials_section
+from dashboards.tables import Sort, pager, trial_table
 from study.analysis.cells import NotShown
 from study.analysis.tables import trial_table_info
 from study.folders.study_folder import StudyFolder
-from study.results.reader import read_study
 from study.results.watcher import LiveStudy
 
 POLL_MS = 2500
-"""Interval of polls: a callback slower than it never renders, and drawing can take a second."""
+"""Pause between the answer to a poll and the next one."""
+
+ROWS = 100
+"""Trials on a page of the table."""
 
 
 class PortTakenError(CpcError):
@@ -53,11 +56,10 @@ def create_app(study_folder: StudyFolder) -> dash.Dash:
     Raises:
         CpcError: The folder holds no study, or a damaged one.
     """
-    live = LiveStudy(study_folder, read_study)
-    name = live.latest()[1].name
+    live = LivePage(LiveStudy(study_folder))
     app = dash.Dash(
         __name__,
-        title=f"{name} – CPC study",
+        title=f"{live.current[1].name} – CPC study",
         update_title="",
         assets_folder=str(Path(__file__).parent / "assets"),
         assets_ignore=r"report\.js",
@@ -66,58 +68,113 @@ def create_app(study_folder: StudyFolder) -> dash.Dash:
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
     )
     app.layout = lambda: _layout(live)
-    _connect(app, live)
+    _follow(app, live)
+    for name in PARTS:
+        if name != TRIALS:
+            _show(app, live, name)
+    _show_trials(app, live)
     return app
 
 
-def _layout(live: LiveStudy) -> html.Main:
-    revision, record = live.latest()
+def _layout(live: LivePage) -> html.Main:
+    """Places of the page's parts, which the browser asks for one by one."""
+    try:
+        revision, record = live.follow()
+    except CpcError:
+        revision, record = live.current
     return html.Main(
         [
             dcc.Store(id="revision", data=revision),
-            dcc.Store(id="sort", data=asdict(FIRST_SORT)),
+            dcc.Store(id="view", data={**asdict(FIRST_SORT), "first": 0}),
             dcc.Interval(id="poll", interval=POLL_MS, disabled=record.finished),
             html.P(id="notice", role="status"),
-            html.Div(page(record), id="page"),
+            *(dcc.Store(id=f"{name}-shown", data="") for name in PARTS),
+            *(html.Div(id=f"{name}-part") for name in PARTS),
         ]
     )
 
 
-def _connect(app: dash.Dash, live: LiveStudy) -> None:
+def _follow(app: dash.Dash, live: LivePage) -> None:
     @app.callback(
-        Output("page", "children"),
         Output("revision", "data"),
         Output("poll", "disabled"),
         Output("notice", "children"),
         Input("poll", "n_intervals"),
         State("revision", "data"),
-        State("sort", "data"),
+        # An answer that takes longer than the interval would be superseded by the next poll's.
+        running=[(Output("poll", "disabled"), True, False)],
         prevent_initial_call=True,
     )
-    def refresh(_: int, shown: str, sort: dict[str, Any]) -> tuple[Any, Any, Any, str]:
+    def follow(_: int, shown: str) -> tuple[Any, bool, Any]:
         try:
-            revision, record = live.latest()
+            revision, record = live.follow()
         except CpcError as error:
-            return dash.no_update, dash.no_update, False, f"Shown as last read: {error}"
-        if revision == shown:
-            raise PreventUpdate
-        return page(record, Sort(**sort)), revision, record.finished, ""
+            return dash.no_update, False, f"Shown as last read: {error}"
+        return dash.no_update if revision == shown else revision, record.finished, ""
+
+
+def _show(app: dash.Dash, live: LivePage, name: str) -> None:
+    """Connects a part of the page, which is sent where the browser does not show it yet."""
 
     @app.callback(
-        Output("trial-table", "children"),
-        Output("sort", "data"),
-        Input({"type": "sort", "column": ALL}, "n_clicks"),
-        State("sort", "data"),
-        prevent_initial_call=True,
+        Output(f"{name}-part", "children"),
+        Output(f"{name}-shown", "data"),
+        Input("revision", "data"),
+        State(f"{name}-shown", "data"),
     )
-    def sort_trials(_: list[int], stored: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        info = trial_table_info(live.latest()[1])
-        # Headings that were just drawn report zero clicks; only a click sorts.
-        if not ctx.triggered[0]["value"] or isinstance(info, NotShown):
-            raise PreventUpdate
-        column = ctx.triggered_id["column"]
-        sort = Sort(column, descending=column == stored["column"] and not stored["descending"])
-        return trial_table(info, sort), asdict(sort)
+    def show(_: str, shown: str) -> tuple[Any, str]:
+        return _sent(live.update(name, shown), shown)
+
+
+def _show_trials(app: dash.Dash, live: LivePage) -> None:
+    """Connects the table of trials, whose order and page each browser chooses."""
+
+    @app.callback(
+        Output(f"{TRIALS}-part", "children"),
+        Output(f"{TRIALS}-shown", "data"),
+        Output("view", "data"),
+        Input("revision", "data"),
+        Input({"type": "sort", "column": ALL}, "n_clicks"),
+        Input({"type": "rows", "first": ALL}, "n_clicks"),
+        State(f"{TRIALS}-shown", "data"),
+        State("view", "data"),
+    )
+    def show(*values: Any) -> tuple[Any, str, dict[str, Any]]:
+        shown, view = values[-2:]
+        chosen = ctx.triggered_id
+        if isinstance(chosen, dict):
+            # Buttons that were just drawn report zero clicks.
+            if not ctx.triggered[0]["value"]:
+                raise PreventUpdate
+            view = _chosen(dict(chosen), view)
+        info = trial_table_info(live.current[1])
+        if isinstance(info, NotShown):
+            part = PARTS[TRIALS](live.current[1])
+            return *_sent(live.update_to(TRIALS, part, shown), shown), view
+        sort = Sort(view["column"], descending=view["descending"])
+        rows = slice(view["first"], view["first"] + ROWS)
+        table = trials_section(trial_table(info, sort, rows), *pager(len(info.trials), rows))
+        return *_sent(live.update_to(TRIALS, table, shown), shown), view
+
+
+def _chosen(button: dict[str, Any], view: dict[str, Any]) -> dict[str, Any]:
+    """The view of the table after a click: another page, or another order from its beginning."""
+    if button["type"] == "rows":
+        return {**view, "first": button["first"]}
+    again = button["column"] == view["column"]
+    descending = again and not view["descending"]
+    return {"column": button["column"], "descending": descending, "first": 0}
+
+
+def _sent(update: Update, shown: str) -> tuple[Any, str]:
+    """Children and hash of a part; raises PreventUpdate where it is the one that is shown."""
+    if update.hash == shown:
+        raise PreventUpdate
+    if update.changes is None:
+        return update.tree, update.hash
+    for component, properties in update.changes:
+        dash.set_props(component, properties)
+    return dash.no_update, update.hash
 
 
 class _QuietHandler(WSGIRequestHandler):

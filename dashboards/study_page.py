@@ -5,6 +5,8 @@ The live app shows these components; the report writes the same ones as HTML.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from dash import html
@@ -21,6 +23,9 @@ from study.analysis.cost import cost_info, duration_text
 from study.analysis.labels import metric_label, number, sentence_case
 from study.analysis.tables import trial_table_info
 from study.results.records import StudyRecord
+
+TRIALS = "trials"
+"""Name of the part that has the table of trials."""
 
 FIRST_SORT = Sort("number", descending=False)
 
@@ -41,15 +46,9 @@ METHOD = (
 )
 
 
-def page(record: StudyRecord, sort: Sort = FIRST_SORT) -> list[Component]:
+def page(record: StudyRecord) -> list[Component]:
     """The whole page of a study, partial or finished."""
-    parts = (
-        _header(record),
-        _claims(record),
-        *(_figure(figure, record) for figure in FIGURES),
-        _trials(record, sort),
-        _foot(record),
-    )
+    parts = [part(record) for part in PARTS.values()]
     return [part for part in parts if part is not None]
 
 
@@ -120,14 +119,31 @@ def _claims(record: StudyRecord) -> Component | None:
     return section("claims", "Claims", lead(CLAIMS), html.Ul(answers, className="claims"))
 
 
-def _trials(record: StudyRecord, sort: Sort) -> Component | None:
+def _trials(record: StudyRecord) -> Component | None:
     info = trial_table_info(record)
     if isinstance(info, NotShown):
-        return pending_section("trials", "Trials", info)
-    table = html.Div(trial_table(info, sort), id="trial-table")
-    return section("trials", "Trials", lead("Click a heading to sort."), table)
+        return pending_section(TRIALS, "Trials", info)
+    return trials_section(trial_table(info, FIRST_SORT))
+
+
+def trials_section(*table: Component) -> Component:
+    """The section of the table of trials."""
+    return section(TRIALS, "Trials", lead("Click a heading to sort."), *table)
 
 
 def _foot(record: StudyRecord) -> Component:
     parts = [html.H2("Provenance"), provenance_list(record.provenance)] if record.provenance else []
     return html.Footer([*parts, caption(METHOD)], id="provenance")
+
+
+Part = Callable[[StudyRecord], Component | None]
+"""A part of the page; None where a study has nothing for it."""
+
+PARTS: Mapping[str, Part] = {
+    "header": _header,
+    "claims": _claims,
+    **{figure.name: partial(_figure, figure) for figure in FIGURES},
+    TRIALS: _trials,
+    "provenance": _foot,
+}
+"""In the order of the page."""

@@ -25,6 +25,8 @@ from study.analysis.statistics import Interval
 from study.analysis.tables import TrialTableInfo
 from study.results.records import TrialRecord
 
+ALL_ROWS = slice(None)
+
 LONG_TEXT = 120
 """Provenance longer than this is folded."""
 
@@ -128,8 +130,14 @@ def trial_columns(info: TrialTableInfo) -> dict[str, str]:
     }
 
 
-def trial_table(info: TrialTableInfo, sort: Sort) -> Component:
-    """Every trial; each heading is a button that sorts by its column."""
+def trial_table(info: TrialTableInfo, sort: Sort, shown: slice = ALL_ROWS) -> Component:
+    """The trials in some order; each heading is a button that sorts by its column.
+
+    Args:
+        info: All trials.
+        sort: Their order.
+        shown: The rows to show, in that order.
+    """
     columns = trial_columns(info)
     rows = sorted(
         info.trials, key=lambda trial: _sort_key(trial, sort.column), reverse=sort.descending
@@ -142,11 +150,32 @@ def trial_table(info: TrialTableInfo, sort: Sort) -> Component:
     head = [_heading(key, label, sort, numeric=numeric[key]) for key, label in columns.items()]
     body = [
         html.Tr([_trial_cell(trial, key, numeric=numeric[key]) for key in columns])
-        for trial in rows
+        for trial in rows[shown]
     ]
     return scrolling(
         html.Table([html.Thead(html.Tr(head)), html.Tbody(body)], className="data trials")
     )
+
+
+def pager(trials: int, shown: slice) -> list[Component]:
+    """Buttons to the rows before and after those that are shown; none where all are."""
+    rows = shown.stop - shown.start
+    if trials <= rows:
+        return []
+    last = min(shown.stop, trials)
+    name: dict[str, Any] = {"aria-label": "Rows of the table"}
+    buttons = [
+        _to("← Previous", max(0, shown.start - rows), disabled=shown.start == 0),
+        html.Span(f"{shown.start + 1:,} – {last:,} of {trials:,} trials"),
+        _to("Next →", shown.stop, disabled=shown.stop >= trials),
+    ]
+    return [html.Nav(buttons, className="pager", **name)]
+
+
+def _to(text: str, first: int, *, disabled: bool) -> Component:
+    """A button that shows the rows from one on."""
+    name = {"type": "rows", "first": first}
+    return html.Button(text, id=name, className="rows", disabled=disabled, n_clicks=0)
 
 
 def _heading(key: str, label: str, sort: Sort, *, numeric: bool) -> Component:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,15 +86,23 @@ def read_by_recording(path: StoragePath) -> MetricsByRecording:
         FileNotFoundError: There is no such file.
         pyarrow.ArrowException: It is another or a damaged one.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path.path, filesystem=path.filesystem) as file:
+    # Read whole: a file is a hundred kilobytes, and a study has thousands.
+    with pq.ParquetFile(pa.BufferReader(path.read_bytes())) as file:
         metrics = [name for name in file.schema_arrow.names if name.startswith(_VALUE)]
-        table = file.read(columns=["group", "predicted", *metrics])
-    return by_recording(
-        table["group"].to_pylist(),
-        table["predicted"].to_pylist(),
-        {name.removeprefix(_VALUE): table[name].to_numpy().astype(float) for name in metrics},
+        table = file.read(columns=["group", "predicted", *metrics], use_threads=False)
+    groups, labels = (table[name].combine_chunks() for name in ("group", "predicted"))
+    asked = np.array([label != "" for label in labels.dictionary.to_pylist()])
+    return _by_recording(
+        *_sorted(tuple(groups.dictionary.to_pylist()), np.from_dlpack(groups.indices)),
+        int(asked[np.from_dlpack(labels.indices)].sum()),
+        {
+            # `to_numpy` would import pandas.
+            name.removeprefix(_VALUE): np.from_dlpack(table[name].combine_chunks()).astype(float)
+            for name in metrics
+        },
     )
 
 
@@ -108,10 +117,28 @@ def by_recording(
         values: Metric → `[N]` pseudo-values of the clips.
     """
     recordings, place = np.unique(np.asarray(groups), return_inverse=True)
-    scale = len(recordings) / len(groups)
+    classified = sum(map(bool, predicted))
+    return _by_recording(tuple(map(str, recordings)), place, classified, values)
+
+
+def _sorted(
+    names: tuple[str, ...], places: NDArray[Any]
+) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """The names sorted, and the places among them of those that some places name."""
+    order = sorted(range(len(names)), key=lambda place: names[place])
+    return tuple(names[place] for place in order), np.argsort(order)[places]
+
+
+def _by_recording(
+    recordings: tuple[str, ...],
+    place: NDArray[np.int64],
+    classified: int,
+    values: Mapping[str, NDArray[np.float64]],
+) -> MetricsByRecording:
+    scale = len(recordings) / len(place)
     return MetricsByRecording(
-        recordings=tuple(map(str, recordings)),
-        classified=sum(map(bool, predicted)),
+        recordings=recordings,
+        classified=classified,
         values={
             name: clips.mean()
             + scale * np.bincount(place, clips - clips.mean(), minlength=len(recordings))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -24,8 +24,14 @@ the spread of the seeds, and an axis that contained it would flatten what was me
 LABEL_PX = 15
 """Height of a label at a line's end."""
 
+LABEL_LETTERS = 36
+"""Most letters of such a label: more of them would leave no room for the lines."""
+
 End = tuple[float, str, str]
 """A line's end: height, name, colour."""
+
+_Mark = tuple[float | str, float | None]
+"""Place on one axis and value on the other; a value of None ends a line."""
 
 
 def hover(point: Point, metric: str) -> str:
@@ -53,69 +59,79 @@ def value_range(panel: Panel) -> tuple[float, float]:
     return low - pad, high + pad
 
 
-def add_interval(
+def fixed_range(limits: tuple[float, float]) -> dict[str, Any]:
+    """An axis from one limit to the other. A reader's zoom outlives a change of the limits."""
+    return {"autorangeoptions": {"minallowed": limits[0], "maxallowed": limits[1]}}
+
+
+def add_intervals(
     figure: go.Figure,
     row: int,
-    at: float | str,
-    interval: Interval,
+    places: Sequence[float | str],
+    points: Sequence[Point],
     limits: tuple[float, float],
     colour: str,
     *,
     horizontal: bool = False,
 ) -> None:
-    """Draws a bar over the interval; an end beyond the axis is cut there and has an arrow head.
+    """Draws a bar over each interval; an end beyond the axis is cut there and has an arrow head.
 
     Args:
         figure: Drawn into.
         row: Row of the subplot, from 1.
-        at: Place of the bar on the other axis.
-        interval: Nothing is drawn where it has no ends.
+        places: Place of each bar on the other axis.
+        points: Those without an interval have no bar.
         limits: Limits of the value axis.
         colour: A palette colour.
         horizontal: True if values run along x.
     """
-    if interval.low is None or interval.high is None:
-        return
-    low, high = max(interval.low, limits[0]), min(interval.high, limits[1])
-    line = {"color": faded(colour, 0.42), "width": 5}
-    _add_marks(figure, row, [low, high], at, horizontal, mode="lines", line=line, meta="interval")
+    bars: list[_Mark] = []
+    cuts: dict[str, list[_Mark]] = {}
     inset = 0.012 * (limits[1] - limits[0])
     arrows = ("triangle-left", "triangle-right") if horizontal else ("triangle-down", "triangle-up")
-    cuts = (
-        (limits[0] + inset, arrows[0], interval.low < limits[0]),
-        (limits[1] - inset, arrows[1], interval.high > limits[1]),
-    )
-    for value, symbol, beyond in cuts:
-        if beyond:
-            marker = {"symbol": symbol, "size": 9, "color": colour}
-            _add_marks(figure, row, [value], at, horizontal, marker=marker, meta="cut")
+    for at, point in zip(places, points, strict=True):
+        low, high = point.interval.low, point.interval.high
+        if low is None or high is None:
+            continue
+        bars += [(at, max(low, limits[0])), (at, min(high, limits[1])), (at, None)]
+        if low < limits[0]:
+            cuts.setdefault(arrows[0], []).append((at, limits[0] + inset))
+        if high > limits[1]:
+            cuts.setdefault(arrows[1], []).append((at, limits[1] - inset))
+    line = {"color": faded(colour, 0.42), "width": 5}
+    _add_marks(figure, row, bars, horizontal, mode="lines", line=line, meta="interval")
+    for symbol, marks in cuts.items():
+        marker = {"symbol": symbol, "size": 9, "color": colour}
+        _add_marks(figure, row, marks, horizontal, marker=marker, meta="cut")
 
 
 def add_seeds(
     figure: go.Figure,
     row: int,
-    at: float | str,
-    seeds: Mapping[int, float],
+    places: Sequence[float | str],
+    points: Sequence[Point],
     colour: str,
     *,
     horizontal: bool = False,
 ) -> None:
     """Draws each seed's value, small and hollow: the mean must be what the eye finds first."""
+    marks = [
+        (at, value)
+        for at, point in zip(places, points, strict=True)
+        for value in point.seeds.values()
+    ]
     marker = {"size": 6, "color": "white", "line": {"color": colour, "width": 1.2}}
-    _add_marks(figure, row, list(seeds.values()), at, horizontal, marker=marker, meta="seeds")
+    _add_marks(figure, row, marks, horizontal, marker=marker, meta="seeds")
 
 
 def _add_marks(
-    figure: go.Figure,
-    row: int,
-    values: Sequence[float],
-    at: float | str,
-    horizontal: bool,
-    **style: Any,
+    figure: go.Figure, row: int, marks: Sequence[_Mark], horizontal: bool, **style: Any
 ) -> None:
-    """Values of one cell, along either axis, without a hover text."""
-    across = [at] * len(values)
-    x, y = (values, across) if horizontal else (across, values)
+    """Marks of one series along either axis, without a hover text; nothing where there are none."""
+    if not marks:
+        return
+    places, values = [at for at, _ in marks], [value for _, value in marks]
+    x, y = (values, places) if horizontal else (places, values)
     figure.add_scatter(row=row, col=1, x=x, y=y, hoverinfo="skip", **{"mode": "markers"} | style)
 
 
@@ -221,7 +237,17 @@ def label_ends(
     axis = f"y{row if row > 1 else ''}"
     for (_, text, colour), height in zip(named, heights, strict=True):
         add_text(figure, text, 12, colour, x=1, xanchor="left", xshift=6, y=height, yref=axis)
-    figure.update_layout(margin_r=16 + 6.4 * max(len(text) for _, text, _ in named))
+    figure.update_layout(margin_r=label_room(text for _, text, _ in named))
+
+
+def shortened(text: str) -> str:
+    """A name as a label has room for it; the hover text of its points has all of it."""
+    return text if len(text) <= LABEL_LETTERS else f"{text[: LABEL_LETTERS - 1].rstrip(' ,')}…"
+
+
+def label_room(texts: Iterable[str]) -> float:
+    """Pixels that labels take to the right of the axis."""
+    return 16 + 6.4 * max(map(len, texts), default=0)
 
 
 def spread(heights: Sequence[float], gap: float) -> list[float]:

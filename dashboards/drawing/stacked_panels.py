@@ -10,13 +10,15 @@ from plotly.subplots import make_subplots
 from dashboards.drawing.marks import (
     End,
     add_band,
-    add_interval,
+    add_intervals,
     add_level,
     add_means,
     add_published,
     add_seeds,
     add_text,
+    fixed_range,
     label_ends,
+    shortened,
     tick_format,
     value_range,
 )
@@ -65,15 +67,14 @@ def draw_lines(
     for position, (line, slot) in enumerate(zip(panel.series, _slots(panel), strict=False)):
         colour = COLOURS[slot]
         xs = [move(point.x, position) if move and line.joined else point.x for point in line.points]
-        for x, point in zip(xs, line.points, strict=True):
-            add_interval(figure, row, x, point.interval, limits, colour)
-            add_seeds(figure, row, x, point.seeds, colour)
+        add_intervals(figure, row, xs, line.points, limits, colour)
+        add_seeds(figure, row, xs, line.points, colour)
         add_means(figure, row, xs, line.points, slot, panel.label, joined=line.joined)
         if line.joined or not line.label:
-            ends.append((line.points[-1].interval.mean, line.label, colour))
+            ends.append((line.points[-1].interval.mean, shortened(line.label), colour))
         else:
             height = limits[1] - (0.04 + 0.06 * position) * (limits[1] - limits[0])
-            ends.append((height, f"{GLYPHS[slot]} {line.label}", colour))
+            ends.append((height, f"{GLYPHS[slot]} {shortened(line.label)}", colour))
     return ends
 
 
@@ -91,7 +92,7 @@ def draw_measured(panels: Sequence[Panel]) -> go.Figure:
             colour = COLOURS[slot]
             add_band(figure, row, level.interval, limits, colour)
             add_level(figure, row, level.interval.mean, {"color": colour, "width": 1.6})
-            ends.append((level.interval.mean, str(level.x), colour))
+            ends.append((level.interval.mean, shortened(str(level.x)), colour))
         _finish(figure, row, ends + draw_lines(figure, row, panel, limits), limits)
     return figure
 
@@ -116,4 +117,5 @@ def _stack_of(panels: Sequence[Panel]) -> go.Figure:
 
 def _finish(figure: go.Figure, row: int, ends: Sequence[End], limits: tuple[float, float]) -> None:
     label_ends(figure, row, ends, limits, PANEL_PX)
-    figure.update_yaxes(range=limits, nticks=5, tickformat=tick_format(limits), row=row, col=1)
+    axis = fixed_range(limits) | {"nticks": 5, "tickformat": tick_format(limits)}
+    figure.update_yaxes(**axis, row=row, col=1)

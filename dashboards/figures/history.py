@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 from dash import html
 from dash.development.base_component import Component
+from numpy.typing import NDArray
 
 from cpc_core.config import Accuracy, NegativesConfig
 from cpc_core.report import Outcome
-from dashboards.drawing.marks import End, add_level, add_text, label_ends
+from dashboards.drawing.marks import (
+    End,
+    add_level,
+    add_text,
+    fixed_range,
+    label_ends,
+    label_room,
+    shortened,
+)
 from dashboards.drawing.sections import caption, graph, lead
 from dashboards.drawing.stacked_panels import add_name
 from dashboards.drawing.theme import COLOURS, INK, MUTED, TEMPLATE, WASH, blended, slots
+from dashboards.drawing.thinning import thinned
 from study.analysis.cells import (
     Cell,
     NotShown,
@@ -26,7 +37,7 @@ from study.analysis.cells import (
     ranked,
     varied_knobs,
 )
-from study.analysis.labels import metric_label, number, sentence_case
+from study.analysis.labels import metric_label, sentence_case
 from study.results.records import StudyRecord, TrialRecord
 
 COLOURED_CELLS = 12
@@ -42,6 +53,15 @@ LEAST_SPAN = 0.1
 
 HEIGHT_PX = 360
 
+POINTS = 20_000
+"""About as many points a figure's coloured curves have together, and as many its other ones."""
+
+MOST_POINTS, FEWEST_POINTS = 400, 8
+"""Of a curve: no figure is wider than some hundred pixels, and fewer points show no shape."""
+
+NAMED_CURVES = 200
+"""Of more curves in one colour a hover text names the trial alone, without its setting."""
+
 _FAMILIES = ("similarity", "adversary", "negatives")
 """Knobs that give a hue, the first that varies."""
 
@@ -55,15 +75,15 @@ _ENDS = {
 """Symbol at the end of a curve that did not complete."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Curve:
     """One trial's learning curve.
 
     Attributes:
         cell_id: Its cell: curves of one cell share a colour.
         label: The cell's label.
-        steps: Optimizer steps, ascending.
-        values: The metric at each step; finite.
+        steps: `[n]` optimizer steps, ascending.
+        values: `[n]`, the metric at each step; finite.
     """
 
     trial: int
@@ -71,11 +91,11 @@ class Curve:
     cell_id: str
     label: str
     outcome: Outcome
-    steps: tuple[int, ...]
-    values: tuple[float, ...]
+    steps: NDArray[np.int64]
+    values: NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CurveGroup:
     """The colour of one cell's curves.
 
@@ -118,12 +138,9 @@ class HistoryFigure:
 
     def info(self, record: StudyRecord) -> HistoryInfo | NotShown:
         """Curves of the trials that logged anything, or the reason why there are none."""
-        labels = cell_labels(record)
-        curves: dict[str, tuple[Curve, ...]] = {}
-        for metric in (f"train_{record.accuracy}", f"dev_{record.accuracy}"):
-            every = (_curve(trial, metric, labels[trial.cell_id]) for trial in record.trials)
-            if logged := tuple(curve for curve in every if curve.steps):
-                curves[metric] = logged
+        metrics = (f"train_{record.accuracy}", f"dev_{record.accuracy}")
+        every = {metric: curves_of(record, metric) for metric in metrics}
+        curves = {metric: logged for metric, logged in every.items() if logged}
         if not curves:
             return NotShown("No trial has logged its accuracy yet.", True)
         default = NegativesConfig().count
@@ -140,14 +157,23 @@ class HistoryFigure:
         figure = draw_curves(info, metric)
         ends: list[End] = []
         for cell_id, (colour, label) in _coloured(info).items():
-            last = [curve.values[-1] for curve in info.curves[metric] if curve.cell_id == cell_id]
+            last = [
+                float(curve.values[-1]) for curve in info.curves[metric] if curve.cell_id == cell_id
+            ]
             if last:
                 # Pale colours cannot be read as text.
-                ends.append((fmean(last), f'<span style="color:{colour}">━</span> {label}', MUTED))
-        low, high = figure.layout.yaxis.range
-        label_ends(figure, 1, ends, (low, high), HEIGHT_PX - 80)
-        longest = max((len(label) for _, label in _coloured(info).values()), default=0)
-        figure.update_layout(margin={"t": 34, "r": 36 + 6.4 * longest})
+                ends.append(
+                    (
+                        fmean(last),
+                        f'<span style="color:{colour}">━</span> {shortened(label)}',
+                        MUTED,
+                    )
+                )
+        limits = figure.layout.yaxis.autorangeoptions
+        height_px = HEIGHT_PX - 80
+        label_ends(figure, 1, ends, (limits.minallowed, limits.maxallowed), height_px)
+        room = label_room(shortened(label) for _, label in _coloured(info).values())
+        figure.update_layout(margin={"t": 34, "r": 20 + room})
         add_name(figure, 1, metric_label(metric))
         return figure
 
@@ -173,25 +199,38 @@ class HistoryFigure:
         ]
 
 
+def curves_of(record: StudyRecord, metric: str) -> tuple[Curve, ...]:
+    """The curve of any metric, of every trial that has logged it."""
+    labels = cell_labels(record)
+    every = (_curve(trial, metric, labels[trial.cell_id]) for trial in record.trials)
+    return tuple(curve for curve in every if len(curve.steps))
+
+
 def draw_curves(info: HistoryInfo, metric: str) -> go.Figure:
     """One accuracy over training, a line per trial, seeds of a cell in one colour."""
     layout = {"template": TEMPLATE, "height": HEIGHT_PX, "uirevision": "keep", "margin": {"t": 10}}
     figure = go.Figure(layout=layout)
     coloured = _coloured(info)
-    for curve in sorted(info.curves[metric], key=lambda curve: curve.cell_id in coloured):
+    by_colour: dict[str, list[Curve]] = {WASH: []}
+    for curve in info.curves[metric]:
         colour, _ = coloured.get(curve.cell_id, (WASH, ""))
-        _add_curve(figure, curve, colour, metric_label(metric))
+        by_colour.setdefault(colour, []).append(curve)
+    context = by_colour[WASH]
+    own = [curve for curve in info.curves[metric] if curve.cell_id in coloured]
+    for colour, curves in by_colour.items():
+        if curves:
+            most = _points(context if colour == WASH else own)
+            _add_curves(figure, curves, colour, metric_label(metric), most)
     for count, level in info.constant_levels.items():
         add_level(figure, 1, level, {"color": INK, "width": 1.2, "dash": "1px,3px"})
         text = f"constant answer with {count} negatives: {level:.4f}"
         place = {"x": 1, "xanchor": "right", "y": level, "yanchor": "top", "yshift": -1}
         add_text(figure, text, 11.5, MUTED, **place)
-    values = [value for curve in info.curves[metric] for value in curve.values]
-    values += info.constant_levels.values()
-    low = min(values)
-    high = max(*values, low + LEAST_SPAN)
+    levels = info.constant_levels.values()
+    low = min(*(curve.values.min() for curve in info.curves[metric]), *levels)
+    high = max(*(curve.values.max() for curve in info.curves[metric]), *levels, low + LEAST_SPAN)
     pad = 0.08 * (high - low)
-    figure.update_yaxes(range=[low - 1.6 * pad, high + pad], tickformat=".2f")
+    figure.update_yaxes(**fixed_range((low - 1.6 * pad, high + pad)), tickformat=".2f")
     figure.update_xaxes(title_text="Optimizer step", rangemode="tozero", nticks=7)
     return figure
 
@@ -219,34 +258,60 @@ def _coloured(info: HistoryInfo) -> dict[str, tuple[str, str]]:
     }
 
 
-def _add_curve(figure: go.Figure, curve: Curve, colour: str, metric: str) -> None:
-    title = f"<b>{curve.label}</b><br>trial {curve.trial}, seed {curve.seed}, {curve.outcome}"
+def _add_curves(
+    figure: go.Figure, curves: Sequence[Curve], colour: str, metric: str, most: int
+) -> None:
+    """Draws curves of one colour as one line with gaps, and marks the ends of those that ended."""
+    steps, values, counts = [], [], []
+    template, names = _hover(curves)
+    for curve in curves:
+        kept = thinned(curve.values, most)
+        # A gap follows each curve: a value that is none.
+        steps.append(np.append(curve.steps[kept], curve.steps[-1]))
+        values.append(np.append(curve.values[kept], np.nan))
+        counts.append(len(kept) + 1)
     figure.add_scatter(
-        x=list(curve.steps),
-        y=list(curve.values),
+        x=np.concatenate(steps),
+        y=np.concatenate(values).astype(np.float32),
         mode="lines",
         line={"color": colour, "width": 1.7},
-        hovertext=[
-            f"{title}<br>step {step}: {metric} {number(value)}"
-            for step, value in zip(curve.steps, curve.values, strict=True)
-        ],
-        hoverinfo="text",
+        customdata=np.repeat(names, counts),
+        hovertemplate=f"{template}<br>step %{{x:d}}: {metric} %{{y:.3f}}<extra></extra>",
         meta="curve",
     )
-    if curve.outcome in _ENDS:
-        figure.add_scatter(
-            x=[curve.steps[-1]],
-            y=[curve.values[-1]],
-            mode="markers",
-            marker={
-                "symbol": _ENDS[curve.outcome],
-                "size": 8,
-                "color": colour,
-                "line": {"color": colour, "width": 1.8},
-            },
-            hoverinfo="skip",
-            meta=curve.outcome,
-        )
+    for outcome, symbol in _ENDS.items():
+        ended = [curve for curve in curves if curve.outcome == outcome]
+        if ended:
+            figure.add_scatter(
+                x=[curve.steps[-1] for curve in ended],
+                y=[curve.values[-1] for curve in ended],
+                mode="markers",
+                marker={
+                    "symbol": symbol,
+                    "size": 8,
+                    "color": colour,
+                    "line": {"color": colour, "width": 1.8},
+                },
+                hoverinfo="skip",
+                meta=outcome,
+            )
+
+
+def _hover(curves: Sequence[Curve]) -> tuple[str, NDArray[Any]]:
+    """The first lines of the hover text as a template, and what it shows of each curve."""
+    if len(curves) > NAMED_CURVES:
+        return "trial %{customdata}", np.array([curve.trial for curve in curves])
+    own = [f"trial {curve.trial}, seed {curve.seed}, {curve.outcome}" for curve in curves]
+    labels = {curve.label for curve in curves}
+    if len(labels) == 1:
+        return f"<b>{labels.pop()}</b><br>%{{customdata}}", np.array(own, dtype=object)
+    named = [f"<b>{curve.label}</b><br>{text}" for curve, text in zip(curves, own, strict=True)]
+    return "%{customdata}", np.array(named, dtype=object)
+
+
+def _points(curves: Sequence[Curve]) -> int:
+    """Points of each curve, so that a figure of many stays small."""
+    return max(FEWEST_POINTS, min(MOST_POINTS, POINTS // max(1, len(curves))))
 
 
 def _groups(record: StudyRecord) -> tuple[CurveGroup, ...]:
@@ -275,14 +340,16 @@ def _order(value: Any) -> tuple[bool, float, str]:
 
 
 def _curve(trial: TrialRecord, metric: str, label: str) -> Curve:
-    logged = {
-        report.step: report.metrics[metric]
-        for report in trial.history
-        if math.isfinite(report.metrics.get(metric, math.nan))
-    }
-    steps = tuple(sorted(logged))
-    values = tuple(logged[step] for step in steps)
-    return Curve(trial.number, trial.seed, trial.cell_id, label, trial.outcome, steps, values)
+    logged = trial.history.curve(metric)
+    return Curve(
+        trial.number,
+        trial.seed,
+        trial.cell_id,
+        label,
+        trial.outcome,
+        logged.steps,
+        logged.values,
+    )
 
 
 FIGURE = HistoryFigure()

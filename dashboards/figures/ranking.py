@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
@@ -9,15 +10,16 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboards.drawing.marks import (
-    add_interval,
+    add_intervals,
     add_level,
     add_seeds,
     add_text,
+    fixed_range,
     hover,
     tick_format,
     value_range,
 )
-from dashboards.drawing.panels import Panel, point_of
+from dashboards.drawing.panels import Panel, Point, point_of
 from dashboards.drawing.sections import caption, graph, lead, scrolling
 from dashboards.drawing.stacked_panels import stack
 from dashboards.drawing.theme import COLOURS, INK, MUTED, RULE
@@ -86,19 +88,10 @@ class RankingFigure:
         points = [point_of(cell, cell.label, info.metric) for cell in info.cells]
         limits = value_range(Panel(info.metric, info.label, (), tuple(points)))
         figure = stack([], height=ROW_PX * len(points) + 56)
+        _add_rows(figure, range(1), points[:1], limits, COLOURS[0], info.label)
+        _add_rows(figure, range(1, len(points)), points[1:], limits, MUTED, info.label)
         for row, point in enumerate(points):
-            colour, ink = (COLOURS[0], INK) if row == 0 else (MUTED, MUTED)
-            add_interval(figure, 1, row, point.interval, limits, colour, horizontal=True)
-            add_seeds(figure, 1, row, point.seeds, colour, horizontal=True)
-            figure.add_scatter(
-                x=[point.interval.mean],
-                y=[row],
-                mode="markers",
-                marker={"size": 11, "color": colour, "line": {"color": "white", "width": 1.5}},
-                hovertext=[hover(point, info.label)],
-                hoverinfo="text",
-                meta="means",
-            )
+            ink = MUTED if row else INK
             text = point.label if row else f"<b>{point.label}</b>"
             place = {"x": 0, "xanchor": "left", "y": row, "yref": "y", "yanchor": "bottom"}
             add_text(figure, text, 12.5, ink, **place, yshift=5)
@@ -106,7 +99,7 @@ class RankingFigure:
                 add_level(figure, 1, row - 0.7, {"color": RULE, "width": 1})
         figure.update_yaxes(visible=False, range=[len(points) - 0.7, -0.7])
         figure.update_xaxes(
-            range=limits,
+            **fixed_range(limits),
             title_text=sentence_case(info.label),
             nticks=6,
             tickformat=tick_format(limits),
@@ -130,6 +123,28 @@ class RankingFigure:
             *([caption(more)] if info.hidden else []),
             cell_table(info),
         ]
+
+
+def _add_rows(
+    figure: go.Figure,
+    rows: Sequence[int],
+    points: Sequence[Point],
+    limits: tuple[float, float],
+    colour: str,
+    metric: str,
+) -> None:
+    """Draws the intervals, seeds and means of some rows."""
+    add_intervals(figure, 1, rows, points, limits, colour, horizontal=True)
+    add_seeds(figure, 1, rows, points, colour, horizontal=True)
+    figure.add_scatter(
+        x=[point.interval.mean for point in points],
+        y=list(rows),
+        mode="markers",
+        marker={"size": 11, "color": colour, "line": {"color": "white", "width": 1.5}},
+        hovertext=[hover(point, metric) for point in points],
+        hoverinfo="text",
+        meta="means",
+    )
 
 
 def cell_table(info: RankingInfo) -> Component:

@@ -8,7 +8,14 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 from dash.development.base_component import Component
 
-from dashboards.drawing.marks import label_ends, log_dodge, tick_format, ticks, value_range
+from dashboards.drawing.marks import (
+    fixed_range,
+    label_ends,
+    log_dodge,
+    tick_format,
+    ticks,
+    value_range,
+)
 from dashboards.drawing.panels import Panel, not_measured, not_varied, panel_of
 from dashboards.drawing.sections import INTERVALS, SEARCHED, caption, graph, lead
 from dashboards.drawing.stacked_panels import draw_lines, stack
@@ -43,7 +50,7 @@ class TemperatureFigure:
             return log_dodge(float(x), position, len(info.series), xs)
 
         label_ends(figure, 1, draw_lines(figure, 1, info, limits, move), limits, plot_px=310)
-        figure.update_yaxes(range=limits, tickformat=tick_format(limits))
+        figure.update_yaxes(**fixed_range(limits), tickformat=tick_format(limits))
         figure.update_xaxes(
             type="log",
             range=_log_range(xs),

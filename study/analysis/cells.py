@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,9 @@ SHORTEST_ID = 4
 NAMED = 8
 """Cells that an error lists."""
 
+RECORDS_KEPT = 4
+"""Records of which the cells are kept: every figure and table of a page starts from them."""
+
 _NAME_OF_PATH = {knob.path: name for name, knob in KNOBS.items()}
 
 
@@ -39,6 +43,40 @@ class NotShown:
 
     reason: str
     pending: bool
+
+
+class Scores(Mapping[str, Interval]):
+    """Metric → mean and interval over seeds, each computed when it is first asked for.
+
+    Args:
+        values: Metric → seed → value.
+        clips: Seed → metrics by recording.
+        interval_of: The interval of each.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[str, Mapping[int, float]],
+        clips: Mapping[int, MetricsByRecording],
+        interval_of: IntervalOf,
+    ) -> None:
+        self._values, self._clips, self._interval_of = values, clips, interval_of
+        self._known: dict[str, Interval] = {}
+
+    def __getitem__(self, metric: str) -> Interval:
+        if metric not in self._known:
+            values = self._values[metric]
+            self._known[metric] = _interval(metric, values, self._clips, self._interval_of)
+        return self._known[metric]
+
+    def __contains__(self, metric: object) -> bool:
+        return metric in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
 
 
 @dataclass(frozen=True)
@@ -135,6 +173,7 @@ def names_varying(settings: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     )
 
 
+@lru_cache(maxsize=RECORDS_KEPT)
 def varied_knobs(record: StudyRecord) -> tuple[str, ...]:
     """Knobs that vary over the study's trials."""
     return names_varying([catalog_knobs(trial.knobs) for trial in record.trials])
@@ -142,6 +181,11 @@ def varied_knobs(record: StudyRecord) -> tuple[str, ...]:
 
 def group_cells(record: StudyRecord, interval_of: IntervalOf = t_interval) -> tuple[Cell, ...]:
     """Trials grouped by cell, in the order in which the cells first appear."""
+    return _grouped(record, interval_of)
+
+
+@lru_cache(maxsize=RECORDS_KEPT)
+def _grouped(record: StudyRecord, interval_of: IntervalOf) -> tuple[Cell, ...]:
     groups: dict[str, list[TrialRecord]] = {}
     for trial in record.trials:
         groups.setdefault(trial.cell_id, []).append(trial)
@@ -197,10 +241,7 @@ def _cell(
         label=label(knobs),
         knobs=knobs,
         values=values,
-        metrics={
-            metric: _interval(metric, of_seed, clips, interval_of)
-            for metric, of_seed in values.items()
-        },
+        metrics=Scores(values, clips, interval_of),
         outcomes=dict(Counter(trial.outcome for trial in trials)),
         trials=tuple(trial.number for trial in trials),
         clips=clips,

@@ -53,17 +53,16 @@ def score_row(record: StudyRecord, cell: Cell) -> Row:
 def report_rows(record: StudyRecord) -> list[Row]:
     """A row per line of the metrics logs, in trial and step order."""
     knobs = _knobs(record)
-    metrics = sorted(
-        {name for trial in record.trials for report in trial.history for name in report.metrics}
-    )
+    logged = [(trial, trial.history.reports) for trial in record.trials]
+    metrics = sorted({name for _, log in logged for report in log for name in report.metrics})
     return [
         {
             **_identity(record, trial, knobs),
             "step": report.step,
             **{name: report.metrics.get(name) for name in metrics},
         }
-        for trial in record.trials
-        for report in trial.history
+        for trial, log in logged
+        for report in log
     ]
 
 

@@ -19,6 +19,7 @@ from cpc_core.evaluation.clip_scores import ClipScores, MetricsByRecording, read
 from cpc_core.report import Outcome, Report
 from cpc_core.storage_path import StoragePath
 from study.folders.checkpoints import checkpoints
+from study.folders.growing_file import last_line
 from study.folders.json_file import damaged, parse_as, read_as
 
 T = TypeVar("T")
@@ -183,6 +184,25 @@ class TrialFolder:
             return ()
         return tuple(_report(path, number, line) for number, line in enumerate(lines, start=1))
 
+    def last_report(self) -> Report | None:
+        """The last line of the metrics log; None before the first one.
+
+        Raises:
+            ConfigError: It is damaged.
+        """
+        if not self.path.is_local:
+            return next(reversed(self.log()), None)
+        path = self.path / LOG
+        try:
+            line = last_line(Path(path))
+            return None if line is None else Report(**vars(parse_as(line, _LogLine)))
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            # Names the first damaged line by its number.
+            self.log()
+            raise damaged(path, error) from error
+
     def append(self, entry: Report) -> None:
         """Appends one line, which is on disk when this returns."""
         (self.path / LOG).append(_line(entry).encode())
@@ -229,9 +249,11 @@ class TrialFolder:
 
     def trained_here(self) -> tuple[int, float]:
         """Steps and seconds of training in this study."""
-        log, origin = self.log(), self.origin()
+        last, origin = self.last_report(), self.origin()
         return (
-            (log[-1].step - (origin.step if origin else 0), log[-1].elapsed_s) if log else (0, 0.0)
+            (0, 0.0)
+            if last is None
+            else (last.step - (origin.step if origin else 0), last.elapsed_s)
         )
 
     def steps(self) -> list[int]:
@@ -267,7 +289,7 @@ class TrialFolder:
 
     def ending(self) -> Report | None:
         """The last report of a training that has ended with its checkpoint on disk, else None."""
-        entry = next(reversed(self.log()), None)
+        entry = self.last_report()
         if entry is None or entry.outcome == "running":
             return None
         return entry if entry.outcome == "diverged" or entry.step == self.newest_step() else None

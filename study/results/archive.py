@@ -18,6 +18,7 @@ from cpc_core.errors import ConfigError
 from cpc_core.evaluation.clip_scores import MetricsByRecording
 from cpc_core.report import Report
 from cpc_core.storage_path import StoragePath
+from study.results.history import GivenHistory
 from study.results.reader import record_of
 from study.results.records import StudyRecord, TrialRecord
 from study.spec.study_spec import StudySpec
@@ -64,6 +65,7 @@ def to_archive(spec: StudySpec, record: StudyRecord) -> bytes:
     import pyarrow.parquet as pq
 
     trials = record.every_trial
+    logs = [trial.history.reports for trial in trials]
     clips = [trial.clips for trial in trials if trial.clips is not None]
     recordings = clips[0].recordings if clips else ()
     if any(each.recordings != recordings for each in clips):
@@ -83,13 +85,11 @@ def to_archive(spec: StudySpec, record: StudyRecord) -> bytes:
             [list(trial.metrics.items()) for trial in trials], pa.map_(pa.string(), pa.float64())
         ),
         "classified": [trial.clips.classified if trial.clips else None for trial in trials],
-        "step": [[report.step for report in trial.history] for trial in trials],
-        "elapsed_s": [[report.elapsed_s for report in trial.history] for trial in trials],
+        "step": [[report.step for report in log] for log in logs],
+        "elapsed_s": [[report.elapsed_s for report in log] for log in logs],
     }
-    for name in _names(report.metrics for trial in trials for report in trial.history):
-        columns[f"{_LOG}{name}"] = [
-            [report.metrics.get(name) for report in trial.history] for trial in trials
-        ]
+    for name in _names(report.metrics for log in logs for report in log):
+        columns[f"{_LOG}{name}"] = [[report.metrics.get(name) for report in log] for log in logs]
     for name in _names(each.values for each in clips):
         columns[f"{_CLIPS}{name}"] = pa.array(
             [trial.clips.values[name] if trial.clips else None for trial in trials],
@@ -135,7 +135,7 @@ def read_archive(path: StoragePath) -> StudyRecord:
 
 def _trial(row: Mapping[str, Any], recordings: tuple[str, ...]) -> TrialRecord:
     logged = {name: each for name, each in _having(row, _LOG).items() if each is not None}
-    history = tuple(
+    reports = tuple(
         Report(
             step,
             {name: each[place] for name, each in logged.items() if each[place] is not None},
@@ -143,8 +143,8 @@ def _trial(row: Mapping[str, Any], recordings: tuple[str, ...]) -> TrialRecord:
         )
         for place, step in enumerate(row["step"])
     )
-    if history:
-        history = (*history[:-1], replace(history[-1], outcome=row["outcome"]))
+    if reports:
+        reports = (*reports[:-1], replace(reports[-1], outcome=row["outcome"]))
     clips = None
     if row["classified"] is not None:
         values = {name: np.asarray(each, np.float64) for name, each in _having(row, _CLIPS).items()}
@@ -158,7 +158,8 @@ def _trial(row: Mapping[str, Any], recordings: tuple[str, ...]) -> TrialRecord:
         outcome=row["outcome"],
         reason=row["reason"],
         metrics=row["metrics"],
-        history=history,
+        step=reports[-1].step if reports else 0,
+        history=GivenHistory(reports),
         duration_s=row["duration_s"],
         adopted_steps=row["adopted_steps"],
         retried_as=row["retried_as"],

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from cpc_core.config import Accuracy
 from cpc_core.evaluation.clip_scores import MetricsByRecording
-from cpc_core.report import Outcome, Report
+from cpc_core.report import Outcome
 from study.errors import NotFoundError
 from study.folders.study_folder import Prediction
+from study.results.history import GivenHistory, History
 from study.spec.claims import Claim
 from study.spec.objectives import ObjectiveSpec
 
@@ -37,7 +39,8 @@ class TrialRecord:
             paper's columns: `train_accuracy`, `dev_accuracy`, `dev_map`, beside `train_loss`,
             `dev_loss`, `dev_balanced_accuracy`, `dev_ranking_accuracy`, `dev_probe_accuracy`,
             `latent_spread`, `clips_per_s`, …
-        history: The metrics log in step order.
+        step: The last step logged, 0 before the first report.
+        history: The curves of its metrics.
         duration_s: Seconds of training in this study, 0 where unknown.
         adopted_steps: Steps that were copied from another trial.
         retried_as: Number of the trial that replaced this one, None for a trial that counts.
@@ -52,16 +55,12 @@ class TrialRecord:
     outcome: Outcome
     reason: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
-    history: tuple[Report, ...] = ()
+    step: int = 0
+    history: History = field(default=GivenHistory(), compare=False, repr=False)
     duration_s: float = 0.0
     adopted_steps: int = 0
     retried_as: int | None = None
     clips: MetricsByRecording | None = field(default=None, compare=False, repr=False)
-
-    @property
-    def step(self) -> int:
-        """The last step logged, 0 before the first report."""
-        return self.history[-1].step if self.history else 0
 
     @property
     def ended(self) -> bool:
@@ -69,9 +68,9 @@ class TrialRecord:
         return self.outcome not in ("waiting", "running")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StudyRecord:
-    """A study at one moment.
+    """A study at one moment. What is computed from one is kept as long as it is.
 
     Attributes:
         name: The study's name.
@@ -114,7 +113,7 @@ class StudyRecord:
     planned_seeds: tuple[int, ...] = ()
     looks: int = 1
 
-    @property
+    @cached_property
     def seeds(self) -> tuple[int, ...]:
         """Seeds that every cell is to have."""
         return self.planned_seeds or tuple(sorted({trial.seed for trial in self.trials}))
@@ -146,12 +145,12 @@ class StudyRecord:
                 return objective.direction
         return "minimize" if metric.endswith("_loss") else "maximize"
 
-    @property
+    @cached_property
     def ended(self) -> int:
         """Number of trials that have ended, with any outcome."""
         return sum(trial.ended for trial in self.trials)
 
-    @property
+    @cached_property
     def complete(self) -> bool:
         """True if every planned trial has ended; before that no answer is final."""
         return len(self.trials) >= self.planned and self.ended == len(self.trials)

@@ -31,6 +31,9 @@ class Storage(Protocol):
     def read(self) -> tuple[list[FrozenTrial], Mapping[str, Any]]:
         """The stored trials, and the user attributes of the study; changes nothing.
 
+        A backend that is kept reads only what is new. Reports and parameters may be left out: they
+        are in the metrics logs and among the attributes.
+
         Raises:
             ConfigError: The storage is damaged.
         """

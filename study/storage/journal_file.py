@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -11,10 +12,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 from optuna.trial import FrozenTrial
 
 from cpc_core.errors import ConfigError, CpcError
+from study.folders.growing_file import GrowingFile
 from study.folders.json_file import damaged
 from study.folders.study_folder import JOURNAL, StudyFolder
 from study.spec.study_spec import StudySpec
@@ -23,6 +25,9 @@ from study.storage.base import SingleDriver, content, replaying
 LOCK = "driver.lock"
 
 ATTEMPTS, ATTEMPT_S = 4, 0.05
+
+_REPORT, _PARAMETER = b'"intermediate_value":', b'"param_name":'
+"""Keys that only the entries of a report and of a knob's value have."""
 
 
 class JournalFile(SingleDriver):
@@ -38,12 +43,20 @@ class JournalFile(SingleDriver):
         self._folder, self.name = Path(folder.path), spec.name
         self._journal, self._lock_file = self._folder / JOURNAL, self._folder / LOCK
         self._file: IO[str] | None = None
+        self._replayed: tuple[JournalReader, JournalStorage] | None = None
 
     def read(self) -> tuple[list[FrozenTrial], Mapping[str, Any]]:
+        replayed, self._replayed = self._replayed, None
         if not self._journal.exists():
             return [], {}
         with _replaying(self._journal):
-            return content(JournalStorage(JournalFileBackend(str(self._journal))), self.name)
+            if replayed is None or not replayed[0].continues():
+                reader = JournalReader(self._journal)
+                replayed = reader, JournalStorage(reader)
+            found = content(replayed[1], self.name)
+        # Only now: what was read of a damaged journal is not kept.
+        self._replayed = replayed
+        return found
 
     def revision(self) -> str:
         try:
@@ -125,6 +138,41 @@ def _try_lock(file: IO[str]) -> bool:
         else:
             return True
     return False
+
+
+class JournalReader(BaseJournalBackend):
+    """The journal without what readers find elsewhere, each entry once.
+
+    Reports are in the metrics logs, and the knobs' values among a trial's attributes. Both together
+    are most of the journal, and of the time that its replay takes.
+
+    Args:
+        journal: The file.
+    """
+
+    def __init__(self, journal: Path) -> None:
+        self._file, self._number = GrowingFile(journal), 0
+
+    def continues(self) -> bool:
+        """True unless the journal was replaced or cut since it was read."""
+        return self._file.continues()
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+        """The entries that were not read yet.
+
+        Raises:
+            ValueError: Others are asked for, or a line is no JSON.
+        """
+        if log_number_from != self._number:
+            raise ValueError(f"entry {log_number_from} was asked for after {self._number}")
+        for line in self._file.new_lines():
+            if _REPORT not in line and _PARAMETER not in line:
+                self._number += 1
+                yield json.loads(line)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Refuses: this is a reader."""
+        raise NotImplementedError
 
 
 class AtomicJournalFile(JournalFileBackend):

@@ -67,6 +67,7 @@ class ObjectStore(SingleDriver):
         self._folder, self.name = folder, spec.name
         self._holder = {"process": os.getpid(), "machine": socket.gethostname()}
         self._renewals, self._renewed_s, self._lost = 0, 0.0, False
+        self._replayed: JournalStorage | None = None
         self._closing, self._thread = Event(), Thread(target=self._renew, daemon=True)
 
     @cached_property
@@ -74,8 +75,12 @@ class ObjectStore(SingleDriver):
         return objects_of(self._folder.path)
 
     def read(self) -> tuple[list[FrozenTrial], Mapping[str, Any]]:
+        replayed, self._replayed = self._replayed, None
         with replaying(self._folder.path / JOURNAL):
-            return content(JournalStorage(ObjectJournal(self._objects)), self.name)
+            replayed = replayed or JournalStorage(ObjectJournal(self._objects))
+            found = content(replayed, self.name)
+        self._replayed = replayed
+        return found
 
     def revision(self) -> str:
         listed = [meta for chunk in self._objects.list(JOURNAL) for meta in chunk]

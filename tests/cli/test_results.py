@@ -158,6 +158,15 @@ def test_best_with_the_bootstrap_has_other_intervals(home: Path) -> None:
     assert [row["low"] for row in student] != [row["low"] for row in bootstrap]
 
 
+def test_best_prints_as_many_cells_as_asked_for(home: Path) -> None:
+    every = cpc("study", "best", "tiny", "-o", "json").parsed()
+    first = cpc("study", "best", "tiny", "--top", "1", "-o", "json")
+    assert first.parsed() == every[:1] and len(every) > 1
+    assert f"1 of {len(every)} cells; --top {len(every)} prints all" in first.err
+    refused = cpc("study", "best", "tiny", "--top", "0", code=2)
+    assert "--top 0 must be at least 1" in refused.err
+
+
 def test_show_sets_time_beside_the_prediction(home: Path) -> None:
     keep_prediction(StudyFolder(home / "studies" / "tiny"), tiny_spec(), 16_000, lambda *_: 1.0)
     result = cpc("study", "show", "tiny", "-o", "csv")

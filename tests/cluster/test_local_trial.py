@@ -63,7 +63,7 @@ def test_a_single_trial_is_stopped_cancelled_and_retried(
         "complete",
         True,
     )
-    assert [report.step for report in record.trials[0].history] == [10, 20, 30]
+    assert [report.step for report in record.trials[0].history.reports] == [10, 20, 30]
 
 
 def test_a_trial_without_labels_is_trained_without_a_probe(tmp_path: Path) -> None:

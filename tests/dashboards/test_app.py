@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from dash import Dash
 
-import dashboards.app
 from cpc_core.errors import ConfigError, CpcError
 from dashboards.app import POLL_MS, ListenError, PortTakenError, create_app, open_server
 from study.folders.study_folder import StudyFolder
+from study.results.reader import StudyReader
 from study.results.records import StudyRecord
-from study.results.watcher import LiveStudy, revision
+from study.results.watcher import LiveStudy
 from tests.helpers import records
 from tests.helpers.specs import tiny_spec
 
@@ -29,57 +29,63 @@ def folder_with_logs(folder: Path) -> Path:
 
 def test_revision_changes_with_every_log_and_with_nothing_else(tmp_path: Path) -> None:
     folder = folder_with_logs(tmp_path)
-    seen = {revision(StudyFolder(folder))}
-    assert revision(StudyFolder(folder)) in seen
+    seen = {StudyReader(StudyFolder(folder)).revision()}
+    assert StudyReader(StudyFolder(folder)).revision() in seen
     (folder / "report.html").write_text("not part of it")
-    assert revision(StudyFolder(folder)) in seen
+    assert StudyReader(StudyFolder(folder)).revision() in seen
     (folder / "journal.log").write_text("ab")
-    seen.add(revision(StudyFolder(folder)))
+    seen.add(StudyReader(StudyFolder(folder)).revision())
     with (folder / "trials" / "t00000" / "metrics.jsonl").open("a") as log:
         log.write("{}\n")
-    seen.add(revision(StudyFolder(folder)))
+    seen.add(StudyReader(StudyFolder(folder)).revision())
     (folder / "trials" / "t00001").mkdir()
     (folder / "trials" / "t00001" / "metrics.jsonl").write_text("")
-    seen.add(revision(StudyFolder(folder)))
+    seen.add(StudyReader(StudyFolder(folder)).revision())
     os.utime(folder / "journal.log", ns=(1, 1))
-    seen.add(revision(StudyFolder(folder)))
+    seen.add(StudyReader(StudyFolder(folder)).revision())
     assert len(seen) == 5
 
 
-def test_study_is_read_again_only_when_it_changed(tmp_path: Path) -> None:
-    folder, reads = folder_with_logs(tmp_path), list[StudyFolder]()
+def test_study_is_read_again_only_when_it_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, reads = folder_with_logs(tmp_path), list[StudyReader]()
 
-    def read(path: StudyFolder) -> StudyRecord:
-        reads.append(path)
+    def read(reader: StudyReader) -> StudyRecord:
+        reads.append(reader)
         return records.running_study()
 
-    live = LiveStudy(StudyFolder(folder), read)
+    monkeypatch.setattr(StudyReader, "read", read)
+    live = LiveStudy(StudyFolder(folder))
     assert live.latest()[1] is live.latest()[1]
     assert len(reads) == 1
     (folder / "journal.log").write_text("abc")
     live.latest()
-    assert reads == [StudyFolder(folder)] * 2
+    assert len(reads) == 2 and reads[0] is reads[1]
 
 
-def test_what_is_written_while_reading_is_read_next_time(tmp_path: Path) -> None:
+def test_what_is_written_while_reading_is_read_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder, reads = folder_with_logs(tmp_path), list[int]()
 
-    def read(path: StudyFolder) -> StudyRecord:
+    def read(_: StudyReader) -> StudyRecord:
         reads.append(1)
         if len(reads) == 1:
             (folder / "journal.log").write_text("written meanwhile")
         return records.running_study()
 
-    live = LiveStudy(StudyFolder(folder), read)
+    monkeypatch.setattr(StudyReader, "read", read)
+    live = LiveStudy(StudyFolder(folder))
     live.latest()
     live.latest()
     assert len(reads) == 2
 
 
 def app_of(
-    monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], StudyRecord], folder: Path
+    monkeypatch: pytest.MonkeyPatch, read: Callable[[StudyReader], StudyRecord], folder: Path
 ) -> Dash:
-    monkeypatch.setattr(dashboards.app, "read_study", read)
+    monkeypatch.setattr(StudyReader, "read", read)
     return create_app(StudyFolder(folder))
 
 

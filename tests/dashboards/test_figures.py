@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import pytest
 
 from dashboards.drawing.panels import Panel, TablePanels
-from dashboards.drawing.theme import COLOURS, PAPER_GREY, WASH
+from dashboards.drawing.theme import COLOURS, MUTED, PAPER_GREY, WASH
 from dashboards.figures import epsilon, ranking, sampling, temperature
 from dashboards.figures import history as learning_curves
 from dashboards.figures.history import HistoryInfo, draw_curves, history_key
@@ -20,6 +21,11 @@ from tests.helpers import records
 
 def traces(figure: go.Figure, meta: str) -> list[Any]:
     return [trace for trace in figure.data if trace.meta == meta]
+
+
+def curves_in(trace: Any) -> int:
+    """Curves of one colour, each of which a gap follows."""
+    return int(np.isnan(trace.y).sum())
 
 
 def temperature_figure(record: StudyRecord) -> go.Figure:
@@ -50,8 +56,9 @@ def test_temperature_draws_a_labelled_line_per_similarity() -> None:
     assert {"dot product", "nonlinear cosine"} <= {note.text for note in figure.layout.annotations}
     assert figure.layout.xaxis.type == "log"
     assert list(figure.layout.xaxis.ticktext) == ["0.05", "0.2", "1"]
-    assert len(traces(figure, "interval")) == 6
-    assert sum(len(trace.y) for trace in traces(figure, "seeds")) == 18
+    intervals = traces(figure, "interval")
+    assert [list(trace.y).count(None) for trace in intervals] == [3, 3], "a gap after each of three"
+    assert [len(trace.y) for trace in traces(figure, "seeds")] == [9, 9]
 
 
 def test_hover_names_seeds_and_interval() -> None:
@@ -96,7 +103,7 @@ def test_ours_and_the_papers_epsilon_look_different() -> None:
         )
     assert list(traces(paper, "published")[2].y) == [0.271, 0.272, 0.275, 0.270, 0.267]
     assert ours.layout.xaxis3.range == paper.layout.xaxis3.range
-    assert ours.layout.yaxis3.range != paper.layout.yaxis3.range
+    assert ours.layout.yaxis3.autorangeoptions != paper.layout.yaxis3.autorangeoptions
 
 
 def test_reference_levels_are_lines_at_their_means() -> None:
@@ -164,15 +171,19 @@ def test_ranking_has_a_row_per_cell_best_on_top() -> None:
     assert isinstance(info, RankingInfo)
     figure = ranking.FIGURE.draw(info)
     means = traces(figure, "means")
-    assert [trace.y[0] for trace in means] == [0, 1, 2, 3]
-    assert [trace.x[0] for trace in means] == [cell.metrics["dev_map"].mean for cell in info.cells]
+    assert [y for trace in means for y in trace.y] == [0, 1, 2, 3]
+    assert [x for trace in means for x in trace.x] == [
+        cell.metrics["dev_map"].mean for cell in info.cells
+    ]
+    assert [trace.marker.color for trace in means] == [COLOURS[0], MUTED]
     assert figure.layout.yaxis.range[0] > figure.layout.yaxis.range[1]
 
 
 def test_history_draws_every_trial_and_the_constant_answer() -> None:
     info = history(records.running_study())
     figure = draw_curves(info, "dev_accuracy")
-    assert len(traces(figure, "curve")) == 7
+    assert sum(map(curves_in, traces(figure, "curve"))) == 7
+    assert [curves_in(trace) for trace in traces(figure, "curve")] == [2, 2, 2, 1]
     assert [len(traces(figure, outcome)) for outcome in ("diverged", "running", "pruned")] == [
         1,
         1,
@@ -192,8 +203,8 @@ def test_history_alone_names_its_cells_at_their_ends() -> None:
 
 def test_collapsed_curves_look_flat() -> None:
     info = history(records.diverged_study())
-    low, high = draw_curves(info, "train_accuracy").layout.yaxis.range
-    assert high - low > 0.1
+    limits = draw_curves(info, "train_accuracy").layout.yaxis.autorangeoptions
+    assert limits.maxallowed - limits.minallowed > 0.1
 
 
 def test_each_cell_has_a_colour_and_a_key() -> None:
@@ -230,10 +241,10 @@ def ranked_by_infonce(record: StudyRecord) -> StudyRecord:
         return {**metrics, **arbitrary, **ranks}
 
     trials = tuple(
-        replace(
+        records.with_history(
             trial,
+            tuple(replace(each, metrics=renamed(each.metrics)) for each in trial.history.reports),
             metrics=renamed(trial.metrics) if trial.metrics else {},
-            history=tuple(replace(each, metrics=renamed(each.metrics)) for each in trial.history),
         )
         for trial in record.trials
     )

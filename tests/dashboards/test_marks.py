@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plotly.subplots import make_subplots
 
-from dashboards.drawing.marks import REACH, add_interval, spread, tick_format, value_range
+from dashboards.drawing.marks import REACH, add_intervals, spread, tick_format, value_range
 from dashboards.drawing.panels import Panel, Point, Series
 from dashboards.drawing.theme import (
     COLOURS,
@@ -59,15 +59,17 @@ def test_axis_is_not_flattened_by_a_wide_interval() -> None:
 
 def test_an_interval_beyond_the_axis_is_cut_and_says_so() -> None:
     figure = make_subplots(rows=1, cols=1)
-    add_interval(figure, 1, 0.0, Interval(0.5, 0.1, 0.55, 2), (0.4, 0.6), COLOURS[0])
-    assert list(traces(figure, "interval")[0].y) == [0.4, 0.55]
+    point = Point(0.0, "", Interval(0.5, 0.1, 0.55, 2))
+    add_intervals(figure, 1, [0.0], [point], (0.4, 0.6), COLOURS[0])
+    assert list(traces(figure, "interval")[0].y) == [0.4, 0.55, None]
     (arrow,) = traces(figure, "cut")
     assert arrow.marker.symbol == "triangle-down"
 
 
 def test_no_interval_draws_no_bar() -> None:
     figure = make_subplots(rows=1, cols=1)
-    add_interval(figure, 1, 0.0, Interval(0.5, None, None, 1), (0.4, 0.6), COLOURS[0])
+    point = Point(0.0, "", Interval(0.5, None, None, 1))
+    add_intervals(figure, 1, [0.0], [point], (0.4, 0.6), COLOURS[0])
     assert not figure.data
 
 

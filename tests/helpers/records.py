@@ -11,6 +11,7 @@ from itertools import product
 from typing import Any
 
 from cpc_core.report import Outcome, Report
+from study.results.history import GivenHistory
 from study.results.records import StudyRecord, TrialRecord
 
 CONSTANT = 2 / 3
@@ -39,9 +40,16 @@ def trial(
         outcome,
         reason,
         dict(metrics or {}),
-        history,
+        history[-1].step if history else 0,
+        GivenHistory(history),
         duration_s,
     )
+
+
+def with_history(record: TrialRecord, history: tuple[Report, ...], **changes: Any) -> TrialRecord:
+    """The trial with other reports."""
+    step = history[-1].step if history else 0
+    return replace(record, history=GivenHistory(history), step=step, **changes)
 
 
 def study(
@@ -181,17 +189,13 @@ def running_study() -> StudyRecord:
     noise = random.Random(4)
     trials = done[:5]
     trials.append(_collapsed(5, done[5].knobs, 1, noise))
-    half = replace(
-        done[6],
-        outcome="running",
-        history=done[6].history[:9],
-        metrics=done[6].history[8].metrics,
-        duration_s=0.0,
+    begun = done[6].history.reports[:9]
+    half = with_history(
+        done[6], begun, outcome="running", metrics=begun[-1].metrics, duration_s=0.0
     )
     trials.append(half)
     trials += [
-        replace(each, outcome="waiting", history=(), metrics={}, duration_s=0.0)
-        for each in done[7:10]
+        with_history(each, (), outcome="waiting", metrics={}, duration_s=0.0) for each in done[7:10]
     ]
     return study(trials, planned=12)
 
@@ -231,18 +235,19 @@ def search_study(count: int = 40) -> StudyRecord:
         score = 0.46 - 0.02 * (math.log10(knobs["temperature"]) + 1) ** 2
         full = _complete(number, knobs, 0, 0.82, score, noise)
         if number % 4 == 3:
-            full = replace(
+            begun = full.history.reports[:6]
+            full = with_history(
                 full,
+                begun,
                 outcome="pruned",
-                history=full.history[:6],
-                metrics=full.history[5].metrics,
+                metrics=begun[-1].metrics,
                 reason="below the median",
             )
         elif number == 9:
-            full = replace(
+            full = with_history(
                 full,
+                (),
                 outcome="failed",
-                history=(),
                 metrics={},
                 reason="RuntimeError: <worker> died twice",
             )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 import dashboards.app
 from cpc_core.corpus.audit.samples import COLUMNS
@@ -15,7 +17,9 @@ from dashboards.app import create_app, open_server
 from dashboards.audit.page import write_audit
 from dashboards.export.report import write_report
 from study.folders.study_folder import StudyFolder
+from study.results.reader import StudyReader
 from study.results.records import StudyRecord
+from study.results.watcher import LiveStudy
 from tests.helpers import records
 from tests.helpers.audits import AUDIT, SAMPLES
 from tests.helpers.chromium import installed_chromium
@@ -30,6 +34,28 @@ def browser() -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield started
         started.close()
+
+
+CURVES = (
+    "[...document.querySelectorAll('#history-dev_accuracy .scatterlayer .js-line')]"
+    ".reduce((count, line) => count + line.getAttribute('d').split('M').length - 1, 0)"
+)
+"""Number of lines that are drawn; those of one colour are one path with gaps."""
+
+
+AXES = (
+    "(({xaxis, yaxis}) => [xaxis.range, yaxis.range])"
+    "(document.querySelector('#history-dev_accuracy .js-plotly-plot').layout)"
+)
+"""Limits of a figure's axes."""
+
+
+SEEN_AT = "window.seen.getBoundingClientRect().top"
+
+
+def curves(page: Page) -> int:
+    """Number of learning curves that are drawn."""
+    return int(page.evaluate(CURVES))
 
 
 class Study:
@@ -49,7 +75,7 @@ class Study:
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
     made = Study(tmp_path, records.running_study())
-    monkeypatch.setattr(dashboards.app, "read_study", lambda _: made.record)
+    monkeypatch.setattr(StudyReader, "read", lambda _: made.record)
     return made
 
 
@@ -73,22 +99,19 @@ def test_dashboard_renders_follows_the_study_and_stays_at_home(
     page.wait_for_selector("#temperature-figure .scatterlayer .trace", timeout=WAIT_MS)
     page.wait_for_selector("#history-dev_accuracy .scatterlayer .trace", timeout=WAIT_MS)
     assert page.locator(".state").inner_text() == "in progress"
-    # Seven curves, and an end mark for the diverged and for the running one.
-    assert watched.lines("history-dev_accuracy") == 9
+    # Curves of four cells, and an end mark for the diverged and for the running one.
+    assert watched.lines("history-dev_accuracy") == 6
+    assert curves(page) == 7
 
     study.becomes(records.temperature_study((1.0, 0.2, 0.05), 3))
     page.wait_for_selector("text=18 of 18", timeout=WAIT_MS)
-    # Two lines of means, and seeds and interval for each of six cells, with an arrow head where an
-    # interval is cut.
-    page.wait_for_function(
-        "document.querySelectorAll('#history-dev_accuracy .scatterlayer .trace').length === 18",
-        timeout=WAIT_MS,
-    )
+    page.wait_for_function(f"{CURVES} === 18", timeout=WAIT_MS)
+    # Means, seeds and intervals of two lines, with arrow heads where intervals are cut.
     cuts = page.evaluate(
         "document.querySelector('#temperature-figure .js-plotly-plot')"
         ".data.filter(trace => trace.meta === 'cut').length"
     )
-    assert watched.lines("temperature-figure") == 2 + 6 + 6 + cuts
+    assert watched.lines("temperature-figure") == 2 + 2 + 2 + cuts
     assert page.locator("table.trials tbody tr").count() == 18
 
     requests = len(watched.requests)
@@ -126,7 +149,8 @@ def test_report_opens_without_a_network(browser: Browser, tmp_path: Path, width:
     page.goto(report.as_uri())
     page.wait_for_selector("#history-dev_accuracy .scatterlayer .trace", timeout=WAIT_MS)
     assert watched.lines("epsilon-published") == 3
-    assert watched.lines("history-dev_accuracy") == 21
+    assert watched.lines("history-dev_accuracy") == 7
+    assert curves(page) == 21
     page.locator("table.trials th", has_text="Outcome").locator("button").click()
     page.locator("table.trials th", has_text="Trial").locator("button").click()
     page.locator("table.trials th", has_text="Trial").locator("button").click()
@@ -149,4 +173,96 @@ def test_audit_page_opens_without_a_network(browser: Browser, tmp_path: Path, wi
     assert not watched.scrolls_sideways()
     assert watched.complaints == []
     assert watched.hosts == set()
+    page.close()
+
+
+def test_what_a_reader_has_chosen_survives_the_study_s_growth(
+    browser: Browser, study: Study, url: str
+) -> None:
+    """Zoom, focus, scroll, an open detail and the order of the table."""
+    before = records.running_study()
+    long = replace(before, provenance={**before.provenance, "difference": "x" * 500})
+    study.becomes(long)
+    watched = Watched(browser, 1280)
+    page = watched.page
+    page.goto(url)
+    page.wait_for_selector("#history-dev_accuracy .scatterlayer .trace", timeout=WAIT_MS)
+    page.locator("#history-dev_accuracy").hover()
+    page.locator("#history-dev_accuracy .modebar-btn[data-title=Zoom]").click()
+    box = page.locator("#history-dev_accuracy .nsewdrag").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 90, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 250, box["y"] + 160, steps=5)
+    page.mouse.up()
+    zoomed = page.evaluate(AXES)
+    assert zoomed[0][1] < 1000
+    page.locator("#provenance summary").click()
+    heading = page.locator("table.trials th", has_text="Trial").locator("button").first
+    heading.click()
+    page.wait_for_selector("table.trials th[aria-sort=descending] >> text=Trial", timeout=WAIT_MS)
+    heading.focus()
+    page.evaluate("scrollTo(0, 700)")
+    page.evaluate("window.plot = document.querySelector('#history-dev_accuracy svg'), null")
+    page.evaluate("window.seen = document.elementFromPoint(640, 9), null")
+    place = page.evaluate(SEEN_AT)
+
+    grown = records.temperature_study((1.0, 0.2, 0.05), 3)
+    study.becomes(replace(grown, provenance=long.provenance))
+    page.wait_for_selector("text=18 of 18", timeout=WAIT_MS)
+    page.wait_for_function(f"{CURVES} === 18", timeout=WAIT_MS)
+    assert page.evaluate("window.plot === document.querySelector('#history-dev_accuracy svg')")
+    assert page.evaluate(AXES) == zoomed
+    assert page.locator("#provenance details").evaluate("details => details.open")
+    assert page.evaluate("document.activeElement.innerText") == "Trial"
+    # What is above has grown: not the number of pixels stays, but what the reader sees.
+    assert page.evaluate(SEEN_AT) == pytest.approx(place, abs=2)
+    assert page.locator("table.trials tbody td").first.inner_text() == "17"
+    assert watched.complaints == []
+    page.close()
+
+
+def test_a_long_table_has_pages(browser: Browser, study: Study, url: str) -> None:
+    study.becomes(records.search_study(230))
+    watched = Watched(browser, 1280)
+    page = watched.page
+    page.goto(url)
+    page.wait_for_selector("text=1 – 100 of 230 trials", timeout=WAIT_MS)
+    assert page.locator("table.trials tbody tr").count() == 100
+    assert page.get_by_text("← Previous").is_disabled()
+    for text in ("101 – 200 of 230 trials", "201 – 230 of 230 trials"):
+        page.get_by_text("Next →").click()
+        page.wait_for_selector(f"text={text}", timeout=WAIT_MS)
+    assert page.get_by_text("Next →").is_disabled()
+    assert page.locator("table.trials tbody td").first.inner_text() == "200"
+    page.locator("table.trials th", has_text="Trial").locator("button").first.click()
+    page.wait_for_selector("text=1 – 100 of 230 trials", timeout=WAIT_MS)
+    assert page.locator("table.trials tbody td").first.inner_text() == "229"
+    assert watched.complaints == []
+    page.close()
+
+
+def test_a_poll_waits_for_the_last_answer(
+    browser: Browser, study: Study, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A study that takes longer to read than the time between polls is followed all the same."""
+    asked, answered = list[float](), list[float]()
+
+    def slow(live: LiveStudy) -> tuple[str, StudyRecord]:
+        asked.append(time.monotonic())
+        time.sleep(1.5 * dashboards.app.POLL_MS / 1000)
+        answered.append(time.monotonic())
+        return latest(live)
+
+    watched = Watched(browser, 1280)
+    page = watched.page
+    page.goto(url)
+    page.wait_for_selector("#history-dev_accuracy .scatterlayer .trace", timeout=WAIT_MS)
+    latest = LiveStudy.latest
+    monkeypatch.setattr(LiveStudy, "latest", slow)
+    page.wait_for_timeout(dashboards.app.POLL_MS)
+    study.becomes(records.temperature_study((1.0, 0.2, 0.05), 3))
+    page.wait_for_selector("text=18 of 18", timeout=WAIT_MS)
+    assert all(later > earlier for earlier, later in zip(answered, asked[1:], strict=False))
+    assert watched.complaints == []
     page.close()

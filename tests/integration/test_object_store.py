@@ -29,8 +29,7 @@ from study.errors import UnreachableError
 from study.folders.checkpoints import checkpoint_step
 from study.folders.study_folder import StudyFolder
 from study.folders.trial_folder import TrialFolder
-from study.results.reader import read_study
-from study.results.watcher import revision
+from study.results.reader import StudyReader, read_study
 from study.storage import object_store
 from study.storage.backends import driver_of
 from study.storage.object_store import ObjectJournal, objects_of
@@ -57,14 +56,14 @@ def test_study_on_s3_is_driven_read_and_shown(bucket: str, tmp_path: Path) -> No
         first = asked(store)
         log_up_to(store, first, 10, 20, outcome="complete")
         store.trial_folder(first.number).save_checkpoint(20, writes(b"weights"))
-    before = revision(StudyFolder(StoragePath.of(uri)))
+    before = StudyReader(StudyFolder(StoragePath.of(uri))).revision()
     with opened(StoragePath.of(uri), tiny_spec()) as store:
         assert asked(store).number == 1
         store.tell(1, "complete", {"dev_map": 0.25})
-    assert revision(StudyFolder(StoragePath.of(uri))) != before
+    assert StudyReader(StudyFolder(StoragePath.of(uri))).revision() != before
     record = read_study(StudyFolder(StoragePath.of(uri)))
     assert [trial.outcome for trial in record.trials] == ["complete"] * 2
-    assert [report.step for report in record.trials[0].history] == [10, 20]
+    assert [report.step for report in record.trials[0].history.reports] == [10, 20]
     shown = cpc_process("study", "show", uri, "-o", "json", cwd=tmp_path)
     assert [row["outcome"] for row in json.loads(shown.out)] == ["complete"] * 2
     assert cpc_process("report", uri, "-o", "report.html", cwd=tmp_path).code == 0
@@ -337,7 +336,7 @@ def test_killed_driver_on_s3_is_followed(bucket: str, tmp_path: Path) -> None:
     record = read_study(StudyFolder(StoragePath.of(uri)))
     assert [trial.outcome for trial in record.trials] == ["complete"] * 4
     for trial in record.trials:
-        assert [report.step for report in trial.history] == [10, 20, 30]
+        assert [report.step for report in trial.history.reports] == [10, 20, 30]
 
 
 def test_an_export_goes_to_a_store_and_comes_from_it(bucket: str, tmp_path: Path) -> None:

@@ -19,8 +19,7 @@ from cpc_core.errors import ConfigError, CpcError
 from study.dispatch import dispatcher
 from study.errors import NotFoundError, UnreachableError
 from study.folders.study_folder import StudyFolder
-from study.results.reader import read_study
-from study.results.watcher import revision
+from study.results.reader import StudyReader, read_study
 from study.spec.study_spec import StudySpec
 from study.storage import postgres as backend
 from study.storage.backends import storage_errors, storage_of
@@ -202,7 +201,7 @@ def test_a_driver_finishes_the_trials_of_a_killed_one(
     assert [trial.outcome for trial in record.trials] == ["complete"] * 24
     assert len({trial.trial_id for trial in record.trials}) == 24
     for trial in record.trials:
-        assert [report.step for report in trial.history] == [10, 20, 30]
+        assert [report.step for report in trial.history.reports] == [10, 20, 30]
     assert set(begun) <= set(seen)
     assert len(seen) == len(set(seen))
 
@@ -246,13 +245,14 @@ def test_revision_changes_when_a_trial_begins_or_ends(tmp_path: Path, postgres: 
         assert connection.execute(
             "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
         ).fetchone() == (0,)
-    found = [revision(StudyFolder(tmp_path)), revision(StudyFolder(tmp_path))]
+    reader = StudyReader(StudyFolder(tmp_path))
+    found = [reader.revision(), reader.revision()]
     with opened(tmp_path, spec) as one:
-        found.append(revision(StudyFolder(tmp_path)))
+        found.append(reader.revision())
         assignment = asked(one)
-        found.append(revision(StudyFolder(tmp_path)))
+        found.append(reader.revision())
         one.tell(assignment.number, "complete", {"dev_map": 0.5})
-        found.append(revision(StudyFolder(tmp_path)))
+        found.append(reader.revision())
     assert found[0] == found[1]
     assert len(set(found)) == 4
     with connect(postgres.url("fresh")) as connection:

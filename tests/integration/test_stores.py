@@ -66,10 +66,10 @@ def test_study_in_stores_is_killed_resumed_and_exported(
     assert record.finished
     assert [(trial.outcome, trial.reason) for trial in record.trials] == [("complete", "")] * 2
     for trial, before in zip(record.trials, kept.trials, strict=True):
-        assert [report.step for report in trial.history] == list(range(20, STEPS + 1, 20))
+        assert [report.step for report in trial.history.reports] == list(range(20, STEPS + 1, 20))
         # What a checkpoint was written after was not trained again: the timing among the metrics is
         # that of the first time.
-        assert not before.history or before.history[0] == trial.history[0]
+        assert not before.history.reports or before.history.reports[0] == trial.history.reports[0]
     exported = cpc(marked, "export", folder.text, "--best", "-o", tmp_path / "model")
     assert (exported.wait(timeout=120), exported.communicate()[1].partition(" to ")[0][:14]) == (
         0,

@@ -59,8 +59,8 @@ def test_study_ends_with_every_trial_its_metrics_and_its_files(uninterrupted: Pa
     assert [(trial.outcome, trial.reason) for trial in record.trials] == [("complete", "")] * 2
     assert [trial.knobs for trial in record.trials] == SPEC.space.grid()
     for trial in record.trials:
-        assert [report.step for report in trial.history] == list(range(20, STEPS + 1, 20))
-        assert trial.metrics == trial.history[-1].metrics
+        assert [report.step for report in trial.history.reports] == list(range(20, STEPS + 1, 20))
+        assert trial.metrics == trial.history.reports[-1].metrics
         assert {
             "train_loss",
             "train_accuracy",

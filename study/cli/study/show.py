@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cpc_core.errors import CpcError
+from cpc_core.errors import ConfigError, CpcError
 from study.analysis.answer import answer_info
 from study.analysis.cells import pareto_front, ranked
 from study.analysis.cost import cost_info, predicted_s
@@ -29,6 +29,9 @@ from study.results.reader import read_study
 from study.results.records import StudyRecord, TrialRecord
 from study.spec.presets import preset_names, scales
 from study.spec.study_spec import StudySpec
+
+TABLE_ROWS = 20
+"""Cells in a table of the best ones."""
 
 
 def ls(*, output: Output = "table") -> None:
@@ -83,13 +86,31 @@ def show(study: Study, /, *, trial: int | None = None, output: Output = "table")
         message(f"\n{cost.words}")
 
 
-def best(study: Record, /, *, interval: Interval = "t", output: Output = "table") -> None:
-    """Prints the cells from best to worst, or the Pareto front, and the answers to the claims."""
+def best(
+    study: Record,
+    /,
+    *,
+    top: int | None = None,
+    interval: Interval = "t",
+    output: Output = "table",
+) -> None:
+    """Prints the cells from best to worst, or the Pareto front, and the answers to the claims.
+
+    Parameters
+    ----------
+    top
+        Number of cells to print; by default 20 in a table, and all in the other formats.
+    """
+    if top is not None and top < 1:
+        raise ConfigError(f"--top {top} must be at least 1")
     record = study_record(study)
     cells = pareto_front(record, INTERVALS[interval]) or ranked(record, INTERVALS[interval])
     if not cells:
         raise StudyFailedError(answer_info(record).headline)
-    print_rows([score_row(record, cell) for cell in cells], output)
+    shown = cells[: top or (TABLE_ROWS if output == "table" else None)]
+    print_rows([score_row(record, cell) for cell in shown], output)
+    if len(shown) < len(cells):
+        message(f"{len(shown)} of {len(cells):,} cells; --top {len(cells)} prints all")
     print_answer(record)
     next_steps(
         f"cpc dashboard {study}",

@@ -19,7 +19,6 @@ from study.cli.arguments import Study, study_folder
 from study.cli.output import Output, message, next_steps, print_rows, state_text, stderr
 from study.control.state import State, study_state
 from study.folders.study_folder import StudyFolder
-from study.results.reader import read_study
 from study.results.records import StudyRecord, TrialRecord
 from study.results.watcher import LiveStudy
 
@@ -74,7 +73,7 @@ def follow(folder: StudyFolder, every_s: float, wait: Callable[[float], None]) -
         every_s: Seconds between looks at it.
         wait: Waits for that long.
     """
-    live_study = LiveStudy(folder, read_study)
+    live_study = LiveStudy(folder)
     revision, record = live_study.latest()
     state = study_state(folder, record)
     printed: dict[int, str] = {}

@@ -117,8 +117,10 @@ def test_trial_of_another_study_is_not_trained_again(tmp_path: Path) -> None:
     source = read_study(StudyFolder(tmp_path / "first")).trials[0]
     assert (record.trial_id, record.metrics) == (first.trial_id, source.metrics)
     # The time that it took is the other study's.
-    assert record.history == tuple(replace(report, elapsed_s=0.0) for report in source.history)
-    assert all(report.elapsed_s for report in source.history)
+    assert record.history.reports == tuple(
+        replace(report, elapsed_s=0.0) for report in source.history.reports
+    )
+    assert all(report.elapsed_s for report in source.history.reports)
     assert (record.duration_s, source.duration_s) == (0.0, 30.0)
     assert (
         tmp_path / "second/trials/t00000/checkpoint-000000030/state.pt"
@@ -215,7 +217,7 @@ def test_what_is_not_the_same_training_is_trained(
     trained(tmp_path / "first", spec(), 10, 20, 30)
     assignment, record = asked(tmp_path / "second", wanted, corpus)
     assert assignment is not None
-    assert (record.reason, record.history) == ("", ())
+    assert (record.reason, record.history.reports) == ("", ())
 
 
 def test_longest_source_is_reused_and_the_first_one_named(
@@ -304,7 +306,7 @@ def test_crash_while_steps_are_copied_leaves_no_half_copy(
         with pytest.raises(KeyboardInterrupt):
             asked(tmp_path / "second", spec(40))
     record = asked(tmp_path / "second", spec(40))[1]
-    assert (record.reason, len(record.history)) == (
+    assert (record.reason, len(record.history.reports)) == (
         "continued from step 20 of trial 0 of study first",
         2,
     )

@@ -52,13 +52,13 @@ def test_logs_of_ended_trials_are_read_once_and_the_others_again(
     log(tmp_path, 0, 30)
     log(tmp_path, 1, 10)
     read: list[int] = []
-    original = TrialFolder.log
+    original = TrialFolder.last_report
 
-    def counted(folder: TrialFolder) -> tuple[Report, ...]:
+    def counted(folder: TrialFolder) -> Report | None:
         read.append(folder.number)
         return original(folder)
 
-    monkeypatch.setattr(TrialFolder, "log", counted)
+    monkeypatch.setattr(TrialFolder, "last_report", counted)
     spending = UsageReader(StudyFolder(tmp_path))
     assert spending.of_started(known) == [(30, 15.0), (10, 5.0)]
     log(tmp_path, 1, 20)

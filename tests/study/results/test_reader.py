@@ -27,7 +27,7 @@ def test_record_shows_waiting_running_and_ended_trials(tmp_path: Path) -> None:
     assert [trial.knobs for trial in record.trials] == [
         {"temperature": value} for value in (0.05, 0.1, 0.2)
     ]
-    assert [report.step for report in record.trials[0].history] == [10, 20]
+    assert [report.step for report in record.trials[0].history.reports] == [10, 20]
     assert record.trials[0].metrics == {"dev_map": 0.5}
     assert record.trials[1].metrics == {"dev_accuracy": 0.1, "dev_map": 0.5}
     assert record.trials[0].trial_id == done.trial_id

@@ -67,7 +67,7 @@ import sys
 from study.dispatch.dispatcher import Dispatcher
 from study.folders.study_folder import StudyFolder
 from study.results.reader import read_study
-from study.results.watcher import revision
+from study.results.reader import StudyReader
 from study.spec.study_spec import StudySpec
 from study.storage.backends import driver_of
 from tests.helpers.specs import tiny_spec
@@ -75,7 +75,7 @@ from cpc_core.errors import CpcError
 
 folder = StudyFolder(sys.argv[1])
 spec = tiny_spec(store=f"kept://here{sys.argv[1]}.db")
-before = revision(folder)
+before = StudyReader(folder).revision()
 for number in range(2):
     dispatcher = Dispatcher.create_or_open(folder, spec, "c" * 64, "")
     assert driver_of(folder) == "a driver"
@@ -91,7 +91,7 @@ for number in range(2):
     dispatcher.tell(number, "complete", {"dev_map": 0.5 + number})
     dispatcher.close()
 assert not (folder.path / "journal.log").exists()
-assert revision(folder) != before
+assert StudyReader(folder).revision() != before
 for trial in read_study(folder).trials:
     print(trial.number, trial.outcome, trial.metrics["dev_map"])
 """
