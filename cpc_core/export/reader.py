@@ -77,6 +77,17 @@ def read_settings(folder: Path) -> ExportConfig:
     return ExportConfig.of(_older_config(folder)) if hashes is None else _settings(folder, hashes)
 
 
+def export_id(folder: Path) -> str:
+    """SHA-256 of an export's manifest, which covers every file; of its weights before format 1.
+
+    Raises:
+        CheckpointError: It is missing, or not an export.
+        ConfigError: It is of a newer format.
+    """
+    name = WEIGHTS if _hashes(folder) is None else MANIFEST
+    return hashlib.sha256(_bytes(folder / name)).hexdigest()
+
+
 def read_provenance(folder: Path) -> dict[str, Any]:
     """Provenance of an export: the trial, and how it was chosen.
 
