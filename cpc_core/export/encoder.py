@@ -277,9 +277,9 @@ class Encoder(nn.Module):
         return layers[: int(number) + 1] if kind == "encoder" else layers
 
 
-def load_encoder(export: str | Path | StoragePath) -> Encoder:
-    """Encoder of an export; see `cpc_core.load`."""
-    with local_export(export) as folder:
+def load_encoder(model: str | Path | StoragePath) -> Encoder:
+    """Encoder of a trained model; see `cpc_core.load`."""
+    with local_export(model) as folder:
         return Encoder(read_encoder(folder))
 
 

@@ -75,7 +75,8 @@ def vectors(path: Path) -> NDArray[np.float32]:
 
 
 def alone(encoder: Encoder, path: Path, layer: str = "contexts") -> Embedding:
-    return encoder(read_audio(path).samples, layer=layer)
+    found: Embedding = encoder(read_audio(path).samples, layer=layer)
+    return found
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -135,7 +136,7 @@ def test_windows_are_embedded_as_if_alone(encoder: Encoder, folder: Path, tmp_pa
 
 def test_a_corpus_keeps_what_describes_its_clips(encoder: Encoder, tmp_path: Path) -> None:
     corpus = noise_corpus(tmp_path, 40, 9, clip_s=0.2, own_s=(0.2, 0.13, 0.06))
-    summary = embedded(encoder, corpus.folder, tmp_path / "f.parquet")
+    summary = embedded(encoder, str(corpus.folder), tmp_path / "f.parquet")
     found = rows(tmp_path / "f.parquet")
     for split in corpus.splits:
         clips = corpus.read_split(split)

@@ -11,8 +11,9 @@ from cyclopts import Parameter
 from cpc_core.errors import ConfigError
 from cpc_core.storage_path import StoragePath
 from study.analysis.export import FileFormat, encode, report_rows, trial_rows
-from study.cli.arguments import Study, study_folder
+from study.cli.arguments import Study
 from study.cli.output import message
+from study.home import study_folder
 from study.results.reader import read_study
 
 
