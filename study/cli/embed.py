@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from cpc_core.embed.workspace import Workspace
     from cpc_core.export.encoder import Encoder
 
-FEW_HOURS = 2.0
-"""Hours of audio that are embedded without Ray, whose start takes longer than these would gain."""
+FEW_HOURS = 1.0
+"""Hours of audio that are embedded without Ray, whose start takes longer than they would gain."""
 
 
 def embed(
@@ -63,8 +63,8 @@ def embed(
         shorter. By default a row is a whole clip or recording.
     tasks
         Parts of ten minutes that are embedded at the same time by actors of Ray; 0 embeds them in
-        this process, without Ray. By default 0 for up to two hours of audio and where there is one
-        CPU and no GPU, else as many as there are CPUs, or four for each GPU.
+        this process, without Ray. By default 0 for up to an hour of audio, else as many as there
+        are CPUs, or four for each GPU.
     address
         Of a running Ray cluster to embed on.
     strict
@@ -121,8 +121,7 @@ def part_runner(tasks: int | None, address: str | None) -> PartRunner:
         encoder: Encoder,
         on_seconds: Callable[[float], None],
     ) -> None:
-        few = sum(part.seconds for part in parts) <= FEW_HOURS * 3600
-        if tasks == 0 or (tasks is None and address is None and few):
+        if in_one_process(sum(part.seconds for part in parts), tasks, address):
             in_this_process(work, parts, encoder, on_seconds)
             return
         from cluster.data.embedding import embed_with_ray
@@ -130,6 +129,11 @@ def part_runner(tasks: int | None, address: str | None) -> PartRunner:
         embed_with_ray(work, parts, encoder, on_seconds, address=address, tasks=tasks)
 
     return run
+
+
+def in_one_process(seconds: float, tasks: int | None, address: str | None) -> bool:
+    """True if so much audio is embedded in this process, by request or because it is faster."""
+    return tasks == 0 or (tasks is None and address is None and seconds <= FEW_HOURS * 3600)
 
 
 def _print_summary(summary: EmbedSummary, out: str) -> None:
