@@ -36,8 +36,7 @@ def embed(
     strict: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Writes a trained model's features of many recordings into one Parquet file. Interrupted, the
-    same command goes on; the result is the same.
+    """Writes a trained model's features of many recordings into one Parquet file.
 
     Parameters
     ----------

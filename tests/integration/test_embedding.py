@@ -59,6 +59,8 @@ def test_actors_write_what_one_process_writes(home: Path, wanted: pa.Table) -> N
     found = pq.read_table(home / "many.parquet")
     assert found.drop_columns("embedding").equals(wanted.drop_columns("embedding"))
     assert found.schema.metadata == wanted.schema.metadata
-    values = [table["embedding"].combine_chunks().flatten().to_numpy() for table in (found, wanted)]
-    assert np.allclose(*values, atol=3e-6)
+    here, there = (
+        table["embedding"].combine_chunks().flatten().to_numpy() for table in (wanted, found)
+    )
+    assert np.allclose(here, there, atol=3e-6)
     assert (home / "many.notes.csv").read_text() == (home / "one.notes.csv").read_text()
