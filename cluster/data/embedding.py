@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyarrow as pa
-import ray
 import ray.data
 import torch
 
 from cluster.data.context import configure_ray_data
 from cluster.kinds import cluster_at
+from cpc_core.audio.messages import native_messages
 from cpc_core.embed.part_embedding import embed_part
 from cpc_core.embed.parts import Part
 from cpc_core.embed.workspace import Workspace
@@ -54,7 +54,8 @@ def embed_with_ray(
     if not parts:
         return
     kind = cluster_at(address)
-    with kind.connect(None):
+    # Ray's core warns on stderr of every pool of actors that Ray Data makes.
+    with kind.connect(None), native_messages():
         configure_ray_data()
         capacity = kind.capacity()
         gpus = 1 / ACTORS_PER_GPU if capacity.gpus else 0
@@ -65,7 +66,7 @@ def embed_with_ray(
         )
         results = source.map_batches(
             PartEmbedder,
-            fn_constructor_args=(work, ray.put(encoder.cpu())),
+            fn_constructor_args=(work, encoder.cpu()),
             batch_size=1,
             num_cpus=ACTOR_CPUS,
             num_gpus=gpus,
@@ -82,12 +83,11 @@ class PartEmbedder:
 
     Args:
         work: The embedding's workspace.
-        encoder: Reference to the encoder.
+        encoder: The encoder.
     """
 
-    def __init__(self, work: Workspace, encoder: ray.ObjectRef[Encoder]) -> None:
-        self._work = work
-        self._encoder = ray.get(encoder)
+    def __init__(self, work: Workspace, encoder: Encoder) -> None:
+        self._work, self._encoder = work, encoder
         if torch.cuda.is_available():
             self._encoder.cuda()
         else:
