@@ -12,7 +12,6 @@ layer, the pooling, and how many recordings were embedded and rejected.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -91,19 +90,17 @@ class FeatureWriter:
             use_dictionary=[name if name != "labels" else "labels.list.element" for name in others],
             write_page_checksum=True,
         )
+        self._stack.callback(self._writer.close)
 
     def __enter__(self) -> FeatureWriter:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        try:
-            if error[0] is None:
+        if error[0] is None:
+            with self._stack:
                 self._write(self._rows)
-            self._writer.close()
-        except BaseException:
-            self._stack.__exit__(*sys.exc_info())
-            raise
-        self._stack.__exit__(*error)
+        else:
+            self._stack.__exit__(*error)
 
     def add_rows(
         self,

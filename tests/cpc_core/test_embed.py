@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,12 @@ from cpc_core.embed.options import EmbedOptions
 from cpc_core.embed.pooling import RunningPool
 from cpc_core.embed.run import EmbedSummary, embed_source
 from cpc_core.embed.sources import open_recordings
+from cpc_core.embed.table import FeatureWriter, features_schema
 from cpc_core.errors import ConfigError, CorpusError, TableError
 from cpc_core.evaluation.features import pooled
 from cpc_core.export import encoder as encoder_module
 from cpc_core.export.encoder import Embedding, Encoder
+from cpc_core.storage_path import StoragePath
 from tests.helpers.exports import export
 from tests.helpers.recordings import listed, noise, noise_corpus, write_labels, write_recording
 
@@ -357,6 +360,16 @@ def test_row_groups_are_full(
     found = pq.read_metadata(tmp_path / "f.parquet")
     sizes = [found.row_group(place).num_rows for place in range(found.num_row_groups)]
     assert sizes[:-1] == [50] * (len(sizes) - 1) and len(sizes) > 3
+
+
+@pytest.mark.parametrize("place", ["{}/f.parquet", "memory://broken{}/f.parquet"])
+def test_a_file_that_cannot_be_finished_is_none(tmp_path: Path, place: str) -> None:
+    """Its last rows are written when the block ends."""
+    path = StoragePath.of(place.format(tmp_path))
+    with pytest.raises(ValueError, match="schema"), FeatureWriter(path, features_schema(4)) as file:
+        file.add(pa.table({"a": [1]}))
+    gc.collect()  # A writer that was not closed complains when it is collected.
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("pooling", ["mean", "mean_std"])
