@@ -14,16 +14,18 @@ if TYPE_CHECKING:
     from cpc_core.storage_path import StoragePath
 
 
-def load(export: str | Path | StoragePath) -> Encoder:
-    """Encoder of an export, on the CPU, frozen.
+def load(model: str | Path | StoragePath) -> Encoder:
+    """Encoder of a trained model, on the CPU, frozen.
 
     Args:
-        export: A folder or a URI that `cpc export` made.
+        model: A folder or a URI that `cpc export` made; a study's model, `demo:best` or `demo:3`
+            for trial 3; or the folder of a checkpoint.
 
     Raises:
         CheckpointError: It is missing, damaged, or not an export.
         ConfigError: It is of a newer format.
+        CpcError: There is no such study or trial.
     """
     from cpc_core.export.encoder import load_encoder
 
-    return load_encoder(export)
+    return load_encoder(model)

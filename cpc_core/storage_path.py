@@ -11,6 +11,7 @@ store is an `OSError`.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import time
@@ -191,8 +192,12 @@ class StoragePath:
     def writing(self) -> Iterator[IO[bytes] | Any]:
         """Opens a file to write, which appears whole when the block ends without an error."""
         if not self.is_local:
-            with self.filesystem.open_output_stream(self.path) as stream:
-                yield stream
+            try:
+                with self.filesystem.open_output_stream(self.path) as stream:
+                    yield stream
+            except BaseException:
+                self.remove()  # A store keeps what was written when the stream was closed.
+                raise
             return
         partial = Path(f"{self.text}.{uuid.uuid4().hex}.partial")
         partial.parent.mkdir(parents=True, exist_ok=True)
@@ -255,6 +260,19 @@ def _store(uri: str, query: str) -> tuple[fs.FileSystem, str]:
         return fs.PyFileSystem(fs.FSSpecHandler(spec)), root.rstrip("/")
     except (ValueError, ImportError) as error:
         raise PathError(f"{uri} is in no store that pyarrow or fsspec knows ({error})") from error
+
+
+@contextmanager
+def sole_use(lock: Path) -> Iterator[bool]:
+    """Holds a lock on a file, which is made; False where another process of this machine does."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
 
 
 def sync(path: Path) -> None:

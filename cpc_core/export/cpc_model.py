@@ -10,6 +10,7 @@ HEAR's functions, s3prl's `UpstreamExpert` and Hugging Face's classes (`AutoMode
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,8 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor, activation: Any) -> Tensor:
         """Output, with zeros behind its `lengths` own frames."""
-        image, weight = F.pad(x, self.pad).transpose(1, 2).unsqueeze(2), self.conv.weight
+        padded = F.pad(x, self.pad) if any(self.pad) else x  # F.pad copies in any case.
+        image, weight = padded.transpose(1, 2).unsqueeze(2), self.conv.weight
         # As an image in channels-last format: several times faster on a CPU than conv1d.
         x = F.conv2d(image, weight.unsqueeze(2), self.conv.bias, (1, self.conv.stride[0]))
         x = x.squeeze(2).transpose(1, 2)
@@ -57,7 +59,8 @@ class Layer(nn.Module):
             x = x * self.norm.weight + self.norm.bias
         else:
             x = self.norm(x)
-        return own(activation(x), lengths)
+        x = activation(x)  # Each step's input is freed before the next one.
+        return own(x, lengths)
 
 
 class Context(nn.Module):
@@ -116,6 +119,8 @@ class CpcEncoder(nn.Module):
         self.reach = sum(kernel - 1 for kernel in c["kernels"])
         self.hop, self.patch, self.sample_rate = config["hop"], config["patch"], 16_000
         self.margin = self.reach + -(-self.patch // self.hop)
+        hops = [math.prod(e["strides"][: n + 1]) for n in range(len(e["strides"]))]
+        self.rates = {f"encoder.{n}": self.hop // hop for n, hop in enumerate(hops)}
         self.left = 0 if self.same else round((self.patch - self.hop) / 2)
         self.scene_embedding_size = self.timestamp_embedding_size = config["dims"]
 
@@ -137,7 +142,12 @@ class CpcEncoder(nn.Module):
         return {**out, "latents": x, "lengths": frames}
 
     def pieces(
-        self, audio: Tensor, frames: int = 1000, begin: int = 0, end: int | None = None
+        self,
+        audio: Tensor,
+        frames: int = 1000,
+        begin: int = 0,
+        end: int | None = None,
+        names: tuple[str, ...] = ("latents", "contexts"),
     ) -> Iterator[dict[str, Tensor]]:
         """Features of a long recording `[L]` in bounded memory: joined, they are the whole's.
 
@@ -150,8 +160,13 @@ class CpcEncoder(nn.Module):
             last, first = min(place + frames, total), max(0, place - self.margin)
             until = (last + self.margin) * self.hop + self.patch
             out = self(audio[None, first * self.hop : until])
-            names = ("latents", "contexts")
-            yield {name: out[name][:, place - first : last - first] for name in names}
+            piece = {}
+            for name in names:
+                rate = self.rates.get(name, 1)
+                stop = None if end is None and last == total else (last - first) * rate
+                piece[name] = out[name][:, (place - first) * rate : stop]
+            del out  # While the next piece is computed, its other layers would be kept.
+            yield piece
 
     def frames(self, samples: int) -> int:
         """Frames of so many samples."""

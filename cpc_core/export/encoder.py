@@ -24,8 +24,14 @@ from cpc_core.storage_path import StoragePath
 Audio = Tensor | NDArray[np.floating] | Sequence[float]
 """A recording in [-1, 1]: `[L]`, or `[channels, L]`."""
 
-BATCH_SAMPLES = 16 * 10 * SAMPLE_RATE_HZ
-"""Samples of a batch, its padding included; a longer recording is a batch of its own."""
+LATENTS, CONTEXTS = "latents", "contexts"
+"""Names of the last layers."""
+
+BATCH_SAMPLES = 20 * SAMPLE_RATE_HZ
+"""Samples of a batch, its padding included; a longer recording is a batch of its own.
+
+At width 512 it takes 0.4 GiB, and one of 160 s 3.2 GiB without being faster on a CPU.
+"""
 
 PIECE_FRAMES = 1000
 """Frames of a long recording that are computed at a time: 20 s."""
@@ -66,7 +72,7 @@ class Block:
     """Consecutive frames of a recording that is read and embedded in bounded memory.
 
     Attributes:
-        frames: Contexts, `[T, D]`.
+        frames: Contexts, or features of the chosen layer, `[T, D]`.
         times: Centre of each frame in seconds from the recording's beginning, `[T]`.
     """
 
@@ -95,6 +101,22 @@ class Encoder(nn.Module):
             *(f"context.{number}" for number in range(contexts)),
         )
 
+    def dims(self, layer: str = CONTEXTS) -> int:
+        """Numbers in a frame of a layer."""
+        if layer == LATENTS or layer.startswith("encoder."):
+            return int(self._layers_to(layer)[-1].conv.out_channels)
+        contexts = (self.model.future, self.model.past)
+        number = -1 if layer == CONTEXTS else int(layer.partition(".")[2])
+        return sum(int(cast(Layer, part.layers[number]).conv.out_channels) for part in contexts)
+
+    def hop_s(self, layer: str = CONTEXTS) -> float:
+        """Seconds between frames of a layer."""
+        return self._geometry(layer)[0] / SAMPLE_RATE_HZ
+
+    def frame_s(self, layer: str = CONTEXTS) -> float:
+        """Seconds of the audio that a frame of a layer covers in the encoder."""
+        return self._geometry(layer)[1] / SAMPLE_RATE_HZ
+
     def train(self, mode: bool = True) -> Encoder:
         """Thaws the weights, or freezes them again."""
         super().train(mode)
@@ -105,21 +127,21 @@ class Encoder(nn.Module):
         self,
         audio: Audio | Sequence[Audio],
         sample_rate: int = SAMPLE_RATE_HZ,
-        layer: str | None = None,
+        layer: str = CONTEXTS,
     ) -> Embedding:
         """Features of a recording or of several, mono or not, at any rate.
 
         Args:
             audio: A recording, or a list of them.
             sample_rate: Of all of them, in Hz.
-            layer: One of `layers`; by default the contexts after the last one.
+            layer: One of `layers`, `latents` or `contexts`: what the last layer of the encoder, or
+                of the context networks, gives.
 
         Raises:
             AudioError: A recording is empty or not finite, or the rate is absurd.
             ValueError: There is no such layer.
         """
-        if layer is not None and layer not in self.layers:
-            raise ValueError(f"there is no layer {layer}: {', '.join(self.layers)}")
+        self._require(layer)
         several = (
             isinstance(audio, list | tuple) and audio and not isinstance(audio[0], int | float)
         )
@@ -138,21 +160,31 @@ class Encoder(nn.Module):
             hop / SAMPLE_RATE_HZ,
         )
 
-    def stream(self, recording: str | Path) -> Iterator[Block]:
-        """Contexts of a recording of any length in consecutive blocks, in bounded memory.
+    def stream(self, recording: str | Path, layer: str = CONTEXTS) -> Iterator[Block]:
+        """Features of a recording of any length in consecutive blocks, in bounded memory.
 
         Joined, they are those of the whole recording: what a frame depends on is finite, and is
         kept from one block to the next.
 
         Raises:
             AudioError: The recording cannot be read.
-            ValueError: A norm over time needs the whole recording.
+            ValueError: There is no such layer, or a norm over time needs the whole recording.
         """
+        return self.stream_samples((block.samples for block in read_blocks(Path(recording))), layer)
+
+    def stream_samples(
+        self, blocks: Iterator[NDArray[np.float32]], layer: str = CONTEXTS
+    ) -> Iterator[Block]:
+        """Features of a recording that comes in consecutive blocks `[L]` at 16 kHz; see `stream`.
+
+        Raises:
+            ValueError: As `stream`.
+        """
+        self._require(layer)
         model, device = self.model, next(self.parameters()).device
         if model.whole:
             raise ValueError("with a norm over time, pieces are not those of the whole")
         pending, first, made = np.empty(0, np.float32), 0, 0
-        blocks = (block.samples for block in read_blocks(Path(recording)))
         following: NDArray[np.float32] | None = next(blocks)
         while following is not None:
             pending = np.concatenate((pending, following))
@@ -162,54 +194,75 @@ class Encoder(nn.Module):
             until = known if following is None else known - model.margin
             if until > made:
                 audio = torch.from_numpy(pending).to(device)
-                yield from self._pieces(audio, made - first, until - first, first)
+                end = None if following is None else until - first
+                yield from self._pieces(audio, layer, made - first, end, first)
                 made = until
             kept = max(0, made - model.margin)
             pending, first = pending[(kept - first) * model.hop :], kept
         if not made:
-            found = self(torch.from_numpy(pending))
+            found = self(torch.from_numpy(pending), layer=layer)
             yield Block(found.frames[0], found.times[0])
 
-    def _pieces(self, audio: Tensor, begin: int, end: int, first: int) -> Iterator[Block]:
+    def _pieces(
+        self, audio: Tensor, layer: str, begin: int, end: int | None, first: int
+    ) -> Iterator[Block]:
         """Frames [begin, end) of audio that begins at frame `first` of its recording."""
-        pieces = self.model.pieces(audio, PIECE_FRAMES, begin, end)
-        made = first + begin
+        pieces = self.model.pieces(audio, PIECE_FRAMES, begin, end, (layer,))
+        made = (first + begin) * self.model.rates.get(layer, 1)
         while True:
             # Around each piece alone: what happens between two of them is the caller's.
             with torch.inference_mode(not self.training):
                 piece = next(pieces, None)
             if piece is None:
                 return
-            frames = piece["contexts"][0]
-            yield Block(frames, _centres(made, len(frames), *self._geometry(None)))
+            frames = piece[layer][0]
+            yield Block(frames, _centres(made, len(frames), *self._geometry(layer)))
             made += len(frames)
 
-    def _embed(self, clips: list[Tensor], batch: list[int], layer: str | None) -> list[Tensor]:
+    def _require(self, layer: str) -> None:
+        """Raises ValueError where there is no such layer."""
+        if layer not in (*self.layers, LATENTS, CONTEXTS):
+            raise ValueError(
+                f"there is no layer {layer}: {', '.join((*self.layers, LATENTS, CONTEXTS))}"
+            )
+
+    def _embed(self, clips: list[Tensor], batch: list[int], layer: str) -> list[Tensor]:
         device = next(self.parameters()).device
         own = [clips[place] for place in batch]
-        if len(own) == 1 and layer is None and len(own[0]) > BATCH_SAMPLES and not self.model.whole:
-            pieces = self.model.pieces(own[0].to(device), PIECE_FRAMES)
-            return [torch.cat([piece["contexts"][0] for piece in pieces])]
+        if len(own) == 1 and len(own[0]) > BATCH_SAMPLES and not self.model.whole:
+            return [self._long(own[0].to(device), layer)]
         lengths = torch.tensor([max(len(clip), self._shortest) for clip in own])
         padded = nn.utils.rnn.pad_sequence(own, batch_first=True)
         missing = int(lengths.max()) - padded.shape[1]
         audio = nn.functional.pad(padded, (0, missing)).to(device)
-        found = self.model(audio, lengths.to(device))
-        name = layer or "contexts"
+        found = self.model(audio, lengths.to(device))[layer]
         frames = self._frames(lengths, layer)
-        return [each[:count] for each, count in zip(found[name], frames, strict=True)]
+        return [each[:count] for each, count in zip(found, frames, strict=True)]
+
+    def _long(self, audio: Tensor, layer: str) -> Tensor:
+        """Frames `[T, D]` of a long recording, of which each piece is computed for itself."""
+        (count,) = self._frames(torch.tensor([len(audio)]), layer)
+        pieces = self.model.pieces(audio, PIECE_FRAMES, names=(layer,))
+        if torch.is_grad_enabled():
+            return torch.cat([piece[layer][0] for piece in pieces])
+        frames, made = audio.new_empty(count, self.dims(layer)), 0
+        for piece in pieces:  # Joined at the end, they would be there twice.
+            part = piece[layer][0]
+            frames[made : made + len(part)] = part
+            made += len(part)
+        return frames
 
     @property
     def _shortest(self) -> int:
         """Samples of the shortest recording with a frame of its own."""
         return int(self.model.hop if self.model.same else self.model.patch)
 
-    def _frames(self, lengths: Tensor, layer: str | None) -> list[int]:
+    def _frames(self, lengths: Tensor, layer: str) -> list[int]:
         for each in self._layers_to(layer):
             lengths = each.frames(lengths)
         return [int(count) for count in lengths]
 
-    def _geometry(self, layer: str | None) -> tuple[int, int]:
+    def _geometry(self, layer: str) -> tuple[int, int]:
         """Samples between frames of a layer, and those that a frame covers in the encoder."""
         hop = patch = 1
         for each in self._layers_to(layer):
@@ -217,16 +270,16 @@ class Encoder(nn.Module):
             hop *= each.conv.stride[0]
         return hop, hop if self.model.same else patch
 
-    def _layers_to(self, layer: str | None) -> list[Layer]:
+    def _layers_to(self, layer: str) -> list[Layer]:
         """Layers of the encoder up to one of them, or all below the contexts."""
-        kind, _, number = (layer or "context").partition(".")
+        kind, _, number = layer.partition(".")
         layers = cast(list[Layer], list(self.model.encoder))
         return layers[: int(number) + 1] if kind == "encoder" else layers
 
 
-def load_encoder(export: str | Path | StoragePath) -> Encoder:
-    """Encoder of an export; see `cpc_core.load`."""
-    with local_export(export) as folder:
+def load_encoder(model: str | Path | StoragePath) -> Encoder:
+    """Encoder of a trained model; see `cpc_core.load`."""
+    with local_export(model) as folder:
         return Encoder(read_encoder(folder))
 
 

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from torch import Tensor
 
+from cpc_core.checkpoint import STATE_NAME
 from cpc_core.config import CpcConfig, upgraded
 from cpc_core.errors import CheckpointError, ConfigError
 from cpc_core.export.cpc_model import CpcEncoder
@@ -34,6 +35,8 @@ from cpc_core.export.layout import (
     joined_weights,
     split_weights,
 )
+from cpc_core.export.named import export_named, is_name
+from cpc_core.export.writer import export_model
 from cpc_core.model.cpc_model import CpcModel
 from cpc_core.storage_path import StoragePath, with_retries
 
@@ -42,28 +45,45 @@ LARGEST_JSON = 16 * 2**20
 
 
 @contextmanager
-def local_export(place: str | Path | StoragePath) -> Iterator[Path]:
-    """An export as a folder of this machine; of one in a store, a copy for the block.
+def local_export(model: str | Path | StoragePath) -> Iterator[Path]:
+    """An export as a folder of this machine; for the block a copy of one in a store, or an export
+    of a model that is named otherwise.
+
+    Args:
+        model: A folder or a URI; a checkpoint's folder; a study's model, such as demo:best.
 
     Raises:
         CheckpointError: There is none.
+        CpcError: There is no such study or trial.
     """
-    source = StoragePath.of(place)
-    if source.is_local:
-        yield Path(source)
-        return
     with TemporaryDirectory(prefix="cpc-export-") as name:
-        for file in (*FILES, MANIFEST):
-            target = Path(name) / file
-            target.parent.mkdir(exist_ok=True)
-            try:
-                target.write_bytes(with_retries(source, (source / file).read_bytes))
-            except OSError as error:
-                raise CheckpointError(
-                    f"{source} is no export: {file} cannot be read "
-                    f"({error.strerror or type(error).__name__})"
-                ) from error
-        yield Path(name)
+        copy = Path(name) / "export"
+        if isinstance(model, str) and is_name(model):
+            export_named(model, copy)
+            yield copy
+            return
+        source = StoragePath.of(model)
+        if not source.is_local:
+            _fetch(source, copy)
+            yield copy
+        elif (Path(source) / STATE_NAME).is_file():
+            export_model(Path(source), copy, {})
+            yield copy
+        else:
+            yield Path(source)
+
+
+def _fetch(source: StoragePath, folder: Path) -> None:
+    for file in (*FILES, MANIFEST):
+        target = folder / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            target.write_bytes(with_retries(source, (source / file).read_bytes))
+        except OSError as error:
+            raise CheckpointError(
+                f"{source} is no export: {file} cannot be read "
+                f"({error.strerror or type(error).__name__})"
+            ) from error
 
 
 def read_settings(folder: Path) -> ExportConfig:
@@ -75,6 +95,17 @@ def read_settings(folder: Path) -> ExportConfig:
     """
     hashes = _hashes(folder)
     return ExportConfig.of(_older_config(folder)) if hashes is None else _settings(folder, hashes)
+
+
+def export_id(folder: Path) -> str:
+    """SHA-256 of an export's manifest, which covers every file; of its weights before format 1.
+
+    Raises:
+        CheckpointError: It is missing, or not an export.
+        ConfigError: It is of a newer format.
+    """
+    name = WEIGHTS if _hashes(folder) is None else MANIFEST
+    return hashlib.sha256(_bytes(folder / name)).hexdigest()
 
 
 def read_provenance(folder: Path) -> dict[str, Any]:

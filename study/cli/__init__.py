@@ -36,6 +36,11 @@ COMMANDS = {
     "report": ("dashboard:report", "Write a study's page as one self-contained HTML file."),
     "export": ("model:export", "Export a trained model, with the code that loads it."),
     "exports": ("exports:app", "Look at an export, and check it."),
+    "embed": (
+        "embed:embed",
+        "Write a model's features of recordings into a Parquet file. Interrupted, the same command "
+        "goes on; the result is the same.",
+    ),
     "probe": ("model:probe", "Score an exported model on a labelled corpus."),
 }
 """Name → module and object in this package, and the line that `cpc --help` shows."""

@@ -1,29 +1,18 @@
-"""Arguments that several commands share, and the study folders that they name."""
+"""Arguments that several commands share."""
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import CoercionError, Parameter, convert
 
 from cpc_core.errors import ConfigError
-from cpc_core.storage_path import StoragePath
-from search_spaces.fields import nearest
 from study.cli.output import message
-from study.errors import NotFoundError
-from study.folders.study_folder import SPEC, StudyFolder
-from study.results.archive import SUFFIX, read_archive
-from study.results.reader import read_study
-from study.results.records import StudyRecord
-from study.storage.backends import storage_errors
-
-HOME = Path("studies")
-"""Default folder of studies."""
-
+from study.folders.study_folder import StudyFolder
+from study.home import HOME
 
 Study = Annotated[str, Parameter(help="A study folder, or the name of one in studies/.")]
 
@@ -116,56 +105,6 @@ def say_what_is_ignored(address: str | None) -> None:
         message(f"{name}={value} is ignored: --address {address} was given")
 
 
-def study_folder(name_or_path: str) -> StudyFolder:
-    """The folder of a study, given as a path or a URI, or by the name of a folder in `studies/`.
-
-    Raises:
-        NotFoundError: There is none.
-        UnreachableError: The URI's object store does not answer.
-    """
-    if "://" in name_or_path:
-        return _stored(name_or_path)
-    for folder in (StudyFolder(name_or_path), StudyFolder(HOME / name_or_path)):
-        if folder.holds_study():
-            return folder
-    near = nearest(name_or_path, [folder.name for folder in list_studies()])
-    raise NotFoundError(f"there is no study '{name_or_path}' here{near}")
-
-
-def study_record(name_or_path: str) -> StudyRecord:
-    """The record of a study, named as its folder is, or of an archive, named by its path or URI.
-
-    Raises:
-        NotFoundError: There is none.
-        ConfigError: The file is no archive, or the folder's files are damaged.
-        UnreachableError: Its store does not answer.
-    """
-    if not name_or_path.endswith(SUFFIX):
-        return read_study(study_folder(name_or_path))
-    path = StoragePath.of(name_or_path)
-    try:
-        with storage_errors(StudyFolder(path)):
-            return read_archive(path)
-    except FileNotFoundError as error:
-        raise NotFoundError(f"there is no archive {name_or_path}") from error
-
-
-def _stored(uri: str) -> StudyFolder:
-    folder = StudyFolder(uri)
-    with storage_errors(folder):
-        if not folder.holds_study():
-            raise NotFoundError(
-                f"there is no study {uri}: start one with `cpc study run SPEC.yaml -o {uri}`, or "
-                "correct the address"
-            )
-    return folder
-
-
 def target_path(given: str | None, name: str) -> StudyFolder:
     """Folder of a new study: the given path or URI, or `studies/NAME`."""
     return StudyFolder(HOME / name if given is None else given)
-
-
-def list_studies() -> list[StudyFolder]:
-    """The studies in `studies/`."""
-    return [StudyFolder(spec.parent) for spec in sorted(HOME.glob(f"*/{SPEC}"))]

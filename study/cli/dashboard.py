@@ -7,8 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from study.cli.arguments import Record, Study, study_folder, study_record
+from study.cli.arguments import Record, Study
 from study.cli.output import message, next_steps
+from study.home import study_folder, study_record
 
 
 def dashboard(study: Study, /, *, host: str = "127.0.0.1", port: int = 8050) -> None:

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from cpc_core.errors import ConfigError
 from cpc_core.storage_path import StoragePath
-from study.analysis.cells import Cell, best_cell, cell_named, pareto_front
-from study.analysis.labels import count_text
-from study.cli.arguments import Study, study_folder
+from study.cli.arguments import Study
 from study.cli.output import Output, message, next_steps, print_rows, stderr
-from study.errors import NotFoundError
-from study.folders.provenance import attempts
-from study.folders.study_folder import StudyFolder
+from study.home import study_folder
 from study.results.reader import read_study
-from study.results.records import StudyRecord, TrialRecord
-
-Chosen = tuple[TrialRecord, dict[str, Any]]
-"""A trial, and the record of how it was chosen."""
 
 
 def export(
@@ -58,7 +50,8 @@ def export(
     overwrite
         Replace an export that is already there, or an empty folder; nothing else.
     """
-    from cpc_core.export.writer import export_model, require_replaceable
+    from cpc_core.export.writer import require_replaceable
+    from study.models import export_trial, front_cells, of_cells, of_number, one_cell
 
     if [best, cell is not None, trial is not None, front].count(True) != 1:
         raise ConfigError("say which model: --best, --cell KNOB=VALUE, --trial NUMBER, or --front")
@@ -68,11 +61,11 @@ def export(
         if inside.is_relative_to(home) or home.is_relative_to(inside):
             raise ConfigError(f"{out} lies in the study, or the study in it: choose another folder")
     record = read_study(folder)
-    chosen = (
-        [_of_number(record, trial, unfinished)]
-        if trial is not None
-        else _of_cells(record, _cells(record, cell, front=front), every_seed=seeds == "all")
-    )
+    if trial is not None:
+        chosen = [of_number(record, trial, unfinished=unfinished)]
+    else:
+        cells = front_cells(record) if front else [one_cell(record, cell, message)]
+        chosen = of_cells(record, cells, message, every_seed=seeds == "all")
     places = [
         target if len(chosen) == 1 and not front else target / f"trial-{each.number}"
         for each, _ in chosen
@@ -85,98 +78,11 @@ def export(
                 )
             require_replaceable(place)
     for place, (each, how) in zip(places, chosen, strict=True):
-        checkpoint = folder.trial(each.number).require_checkpoint()
-        export_model(checkpoint, place, _provenance(folder, record, each, how))
+        export_trial(folder, record, (each, how), place)
         settings = {**each.knobs, "seed": each.seed}
         setting = ", ".join(f"{name} {value}" for name, value in settings.items())
         message(f"exported trial {each.number} ({setting}) to {place if len(chosen) > 1 else out}")
     next_steps(f"cpc probe {out if len(chosen) == 1 else places[0]} sample")
-
-
-def _cells(record: StudyRecord, named: str | None, *, front: bool) -> list[Cell]:
-    """The cells to export from.
-
-    Raises:
-        NotFoundError: There is none.
-    """
-    if front:
-        cells = list(pareto_front(record))
-        if not cells:
-            raise NotFoundError(
-                f"{record.name} has no Pareto front: it has one objective, or no complete trial"
-            )
-        return cells
-    cell = best_cell(record) if named is None else cell_named(record, named)
-    if cell is None or not cell.values.get(record.metric):
-        raise NotFoundError(f"no trial of {record.name} has completed yet: nothing can be exported")
-    if not record.complete:
-        ended = sum(each.ended for each in record.trials)
-        message(
-            f"{record.name} is unfinished: {ended} of {record.planned} trials have ended, and "
-            "others may come to be better"
-        )
-    return [cell]
-
-
-def _of_cells(record: StudyRecord, cells: list[Cell], *, every_seed: bool) -> list[Chosen]:
-    chosen: list[Chosen] = []
-    for cell in cells:
-        values = cell.values[record.metric]
-        missing = len(cell.trials) - len(values)
-        if missing > 0:
-            message(f"{cell.label} lacks {count_text(missing, 'seed')} of {len(cell.trials)}")
-        pick = max if record.direction == "maximize" else min
-        seeds = sorted(values) if every_seed else [pick(values, key=lambda each: values[each])]
-        interval = cell.metrics[record.metric]
-        how = {
-            "how": f"{'each' if every_seed else 'best'} seed of the cell {cell.label}",
-            "metric": record.metric,
-            "mean": interval.mean,
-            "interval": [interval.low, interval.high],
-            "by_seed": {str(seed): value for seed, value in sorted(values.items())},
-            "lost_seeds": missing,
-            "study_complete": record.complete,
-        }
-        for seed in seeds:
-            chosen.append((_trial_of(record, cell, seed), how))
-    return chosen
-
-
-def _trial_of(record: StudyRecord, cell: Cell, seed: int) -> TrialRecord:
-    return next(
-        trial
-        for trial in record.trials
-        if trial.cell_id == cell.cell_id and trial.seed == seed and trial.outcome == "complete"
-    )
-
-
-def _of_number(record: StudyRecord, number: int, unfinished: bool) -> Chosen:
-    trial = record.trial(number)
-    if trial.outcome != "complete" and not unfinished:
-        reason = f" ({trial.reason})" if trial.reason else ""
-        raise ConfigError(
-            f"trial {number} of {record.name} is not complete but {trial.outcome}{reason}: add "
-            "--unfinished to export its newest checkpoint as what it is"
-        )
-    return trial, {"how": f"trial {number}, by its number"}
-
-
-def _provenance(
-    folder: StudyFolder, record: StudyRecord, trial: TrialRecord, how: dict[str, Any]
-) -> dict[str, Any]:
-    return {
-        "study": record.name,
-        "trial": trial.number,
-        "trial_id": trial.trial_id,
-        "seed": trial.seed,
-        "knobs": dict(trial.knobs),
-        "outcome": trial.outcome,
-        "reason": trial.reason,
-        "metrics": dict(trial.metrics),
-        "chosen": how,
-        **record.provenance,
-        "attempts": attempts(folder.trial(trial.number)),
-    }
 
 
 def probe(
@@ -184,8 +90,9 @@ def probe(
         str,
         Parameter(
             name="MODEL… CORPUS",
-            help="Exports, paths or URIs; `logmel`, `untrained`, or several joined by +, such as "
-            "exports/demo+logmel. Last, a corpus folder, or `sample` for the bundled audio.",
+            help="Exports, paths or URIs; models of a study, such as demo:best or demo:3; "
+            "`logmel`, `untrained`, or several joined by +, such as exports/demo+logmel. Last, a "
+            "corpus folder, or `sample` for the bundled audio.",
         ),
     ],
     split: Literal["dev", "test"] = "test",

@@ -131,6 +131,50 @@ class TrialProgress:
             )
 
 
+class AudioProgress:
+    """Progress through hours of audio: how much is done, and the time left.
+
+    Args:
+        done: Verb of the lines, such as `embedded`.
+    """
+
+    def __init__(self, done: str) -> None:
+        self._done = done
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:.1f} of {task.total:.1f} minutes of audio"),
+            TimeRemainingColumn(),
+            console=stderr,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+        self._lines = LinesNowAndThen()
+        self._began, self._before_s = time.monotonic(), 0.0
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def show(self, done_s: float, total_s: float) -> None:
+        """Shows the seconds of audio that are done, at first those of an earlier call."""
+        if self._task is None:
+            self._task = self._bar.add_task(self._done, total=total_s / 60)
+            self._began, self._before_s = time.monotonic(), done_s
+        self._bar.update(self._task, completed=done_s / 60)
+        rate = (done_s - self._before_s) / max(time.monotonic() - self._began, 1e-3)
+        if rate > 0:
+            self._lines.say(
+                lambda: (
+                    f"{self._done} {done_s / 60:.1f} of {total_s / 60:.1f} minutes of audio, "
+                    f"{duration_text((total_s - done_s) / rate)} left"
+                )
+            )
+
+
 class StudyProgress:
     """Progress of a study: a bar for the whole, one per running trial, and a line per ended trial.
 

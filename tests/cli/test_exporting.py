@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from cpc_core import load
 from cpc_core.checkpoint import save_checkpoint
+from cpc_core.errors import CheckpointError
+from cpc_core.export import named
 from cpc_core.report import FinalOutcome
 from cpc_core.step import TrainState
 from study.folders.study_folder import StudyFolder
@@ -121,3 +124,49 @@ def test_an_export_is_shown_and_checked(home: Path) -> None:
     assert "model.safetensors is damaged (its bytes are not those" in refused.err
     assert "is no export" in cpc("exports", "verify", "whole", cwd=home, code=3).err
     assert cpc("probe", "model", "sample", cwd=home, code=3).err.count("\n") == 1
+
+
+def test_models_have_names(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is what `cpc export` makes of it, in Python and on the command line."""
+    monkeypatch.chdir(home)
+    cpc("export", "whole", "--best", "-o", "named-best")
+    cpc("export", "whole", "--trial", "3", "-o", "named-3")
+    assert provenance(home / "named-best")["seed"] != provenance(home / "named-3")["seed"]
+    checkpoint = StudyFolder("whole").trial(3).require_checkpoint()
+    audio = torch.randn(4_000, generator=torch.Generator().manual_seed(0))
+    best, third = (load(name)(audio).frames[0] for name in ("named-best", "named-3"))
+    assert not torch.equal(best, third)
+    for name, wanted in (("whole:best", best), ("whole:3", third), (str(checkpoint), third)):
+        assert torch.equal(load(name)(audio).frames[0], wanted)
+    shown = [cpc("exports", "show", each, "-o", "json").parsed() for each in ("whole:3", "named-3")]
+    assert shown[0] == shown[1]
+    assert "8 files as exported" in cpc("exports", "verify", "whole:best").err
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [
+        ("whoel:best", 3, "there is no study 'whoel' here"),
+        ("whole:9", 3, "trial 9"),
+        ("whole:worst", 2, "whole:worst names no model: use whole:best, or whole:3"),
+        ("part:2", 2, "trial 2 of part is not complete but diverged"),
+        (":best", 2, "a path is empty"),
+        ("nowhere", 3, "nowhere is no export"),
+    ],
+)
+def test_a_name_of_no_model_is_one_sentence(home: Path, name: str, code: int, said: str) -> None:
+    for command in (("exports", "show", name), ("probe", name, "sample")):
+        refused = cpc(*command, cwd=home, code=code)
+        assert said in refused.err and refused.err.count("\n") == 1
+
+
+def test_a_folder_with_a_colon_is_that_folder(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(home)
+    cpc("export", "whole", "--trial", "0", "-o", "mine:best")
+    assert load("mine:best").dims() == 16
+
+
+def test_names_need_a_package_that_knows_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(named, "entry_points", lambda group: ())
+    with pytest.raises(CheckpointError, match="nothing is installed that knows models by such"):
+        load("demo:best")

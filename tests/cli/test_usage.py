@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from search_spaces.fields import allowed_values
-from study.cli.arguments import list_studies, study_folder
 from study.errors import NotFoundError
+from study.home import list_studies, study_folder
 from tests.helpers.cli import COMMANDS, cpc, cpc_process
 
 

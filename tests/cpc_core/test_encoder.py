@@ -12,25 +12,13 @@ import torch
 from cpc_core import load
 from cpc_core.audio import reading
 from cpc_core.audio.reading import read_audio
-from cpc_core.checkpoint import save_checkpoint
-from cpc_core.config import CpcConfig
 from cpc_core.errors import AudioError, CheckpointError
 from cpc_core.export import encoder as encoder_module
-from cpc_core.export.encoder import Encoder
-from cpc_core.export.writer import export_model
-from cpc_core.step import TrainState
+from cpc_core.export.encoder import Block, Embedding, Encoder
 from tests.helpers.configs import noise
+from tests.helpers.exports import export
 
 CLOSE = 3e-6
-
-
-def export(folder: Path, **encoder: object) -> Path:
-    config = CpcConfig.model_validate({"encoder": {"width": 8, **encoder}})
-    (folder / "checkpoint").mkdir(parents=True)
-    state = TrainState.create(config, torch.device("cpu"))
-    save_checkpoint(state, {}, folder / "checkpoint")
-    export_model(folder / "checkpoint", folder / "model", {})
-    return folder / "model"
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +62,8 @@ def test_every_layer_can_be_chosen(encoder: Encoder) -> None:
     assert encoder.layers[-1] == "context.11"
     last = encoder(recordings, layer="context.11").frames[0]
     assert torch.equal(last, encoder(recordings).frames[0])
+    latents = encoder(recordings, layer="latents").frames[0]
+    assert torch.equal(latents, encoder(recordings, layer="encoder.8").frames[0])
     first = encoder(recordings, layer="encoder.0")
     assert first.lengths == ((4_000 - 10) // 5 + 1, (2_000 - 10) // 5 + 1)
     assert float(first.times[0][0]) == pytest.approx(5 / 16_000)
@@ -106,8 +96,25 @@ def test_a_stream_is_the_whole(
     monkeypatch.setattr(reading, "BLOCK_S", block_s)
     audio = noise(1, int(seconds * 16_000))[0]
     soundfile.write(tmp_path / "a.wav", audio.numpy(), 16_000, subtype="FLOAT")
-    whole = either(audio)
-    blocks = list(either.stream(tmp_path / "a.wav"))
+    require_same(either(audio), list(either.stream(tmp_path / "a.wav")))
+
+
+@pytest.mark.parametrize("layer", ["encoder.0", "encoder.5", "latents", "context.3"])
+@pytest.mark.parametrize("samples", [100, 955, 40_003, 90_000])
+def test_a_stream_of_any_layer_is_the_whole(
+    either: Encoder, layer: str, samples: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Layers of the encoder have frames of their own behind the last context's."""
+    monkeypatch.setattr(encoder_module, "PIECE_FRAMES", 70)
+    audio = noise(1, samples)[0]
+    whole = either(audio, layer=layer)
+    blocks = (audio[begin : begin + 20_000].numpy() for begin in range(0, samples, 20_000))
+    require_same(whole, list(either.stream_samples(blocks, layer)))
+    monkeypatch.setattr(encoder_module, "BATCH_SAMPLES", 1_000)
+    assert torch.allclose(either(audio, layer=layer).frames[0], whole.frames[0], atol=CLOSE)
+
+
+def require_same(whole: Embedding, blocks: list[Block]) -> None:
     joined = torch.cat([block.frames for block in blocks])
     assert joined.shape == whole.frames[0].shape
     assert torch.allclose(joined, whole.frames[0], atol=CLOSE)

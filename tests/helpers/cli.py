@@ -83,5 +83,5 @@ COMMANDS = [
     "study plan", "study run", "study resume", "study ls", "study show", "study best",
     "study presets", "study submit", "study status", "study logs", "study pause", "study stop",
     "study cancel", "study retry", "study compare", "study explain", "study schema", "study export",
-    "study watch", "dashboard", "report", "export", "probe",
+    "study watch", "dashboard", "report", "export", "embed", "probe",
 ]  # fmt: skip

@@ -61,7 +61,7 @@ def cut_clips(source: Path, entry: Entry, options: ImportOptions) -> Iterator[Cl
         AudioError: The recording cannot be used; the clips before the damaged block were yielded.
     """
     length = clip_samples(options)
-    identity = _file_hash(source / entry.path) + printable(entry.path).encode()
+    identity = file_identity(source, entry.path)
     begin = 0
     for samples, notes in _pieces(_blocks(source / entry.path, entry, options), length):
         shortest_s = options.shortest_rest_s if begin else options.shortest_recording_s
@@ -74,14 +74,29 @@ def cut_clips(source: Path, entry: Entry, options: ImportOptions) -> Iterator[Cl
             yield Rest(len(samples))
             return
         start_s = entry.start_s + begin / SAMPLE_RATE_HZ
-        name = identity + f"@{round(start_s * SAMPLE_RATE_HZ)}".encode()
-        digest = hashlib.blake2b(name, digest_size=8).digest()
-        clip_id = int.from_bytes(digest, "little", signed=True)
         filled = samples if options.padding == "zero" else np.resize(samples, length)
         own = filled if options.padding == "repeat" else samples
         pcm = quantise(np.pad(filled, (0, length - len(filled))))
-        yield Clip(clip_id, pcm, len(own), start_s, notes + _level_notes(samples))
+        yield Clip(
+            clip_id(identity, start_s), pcm, len(own), start_s, notes + _level_notes(samples)
+        )
         begin += length
+
+
+def file_identity(source: Path, path: Path) -> bytes:
+    """Content and path of a recording, as clips of it are named by.
+
+    Raises:
+        AudioError: It is missing, or cannot be read.
+    """
+    return _file_hash(source / path) + printable(path).encode()
+
+
+def clip_id(identity: bytes, start_s: float) -> int:
+    """Signed 64-bit hash of a recording's identity and the start of a clip in it."""
+    name = identity + f"@{round(start_s * SAMPLE_RATE_HZ)}".encode()
+    digest = hashlib.blake2b(name, digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
 
 
 def _blocks(path: Path, entry: Entry, options: ImportOptions) -> Iterator[Recording]:

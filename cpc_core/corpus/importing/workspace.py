@@ -10,7 +10,6 @@ A hidden folder in the parent folder of the corpus; the corpus appears when ever
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import shutil
 import uuid
@@ -25,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from cpc_core.corpus.importing.parts import Part
 from cpc_core.corpus.manifest import MANIFEST_NAME, Shard
 from cpc_core.errors import CorpusError, StorageError
-from cpc_core.storage_path import StoragePath, sync
+from cpc_core.storage_path import StoragePath, sole_use, sync
 
 _COPIES = 16
 
@@ -134,16 +133,12 @@ class Workspace:
             if not self.target.is_local:
                 yield
                 return
-            folder = Path(self.folder)
-            folder.mkdir(parents=True, exist_ok=True)
-            with (folder / "lock").open("a") as lock:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
+            with sole_use(Path(self.folder) / "lock") as alone:
+                if not alone:
                     raise CorpusError(
                         f"another import is writing {self.target}: "
                         "wait for it or choose another folder"
-                    ) from None
+                    )
                 yield
 
     def publish(self, files: list[str]) -> None:

@@ -12,7 +12,8 @@ def show(model: str, /, *, output: Output = "table") -> None:
     Parameters
     ----------
     model
-        A folder or a URI that `cpc export` made.
+        A folder or a URI that `cpc export` made; a study's model, such as demo:best or demo:3; or
+        the folder of a checkpoint.
     """
     from cpc_core.export.reader import local_export, read_provenance, read_settings
 

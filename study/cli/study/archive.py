@@ -7,8 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from study.cli.arguments import Study, study_folder
+from study.cli.arguments import Study
 from study.cli.output import message, next_steps, write_file
+from study.home import study_folder
 from study.results.archive import SUFFIX, joined, to_archive
 from study.results.reader import read_study
 

@@ -13,8 +13,9 @@ from study.analysis.comparison import compare as compared
 from study.analysis.labels import sentence_case
 from study.analysis.power import NewStudy
 from study.analysis.statistics import IntervalOf, bootstrap_interval, t_interval
-from study.cli.arguments import Interval, Record, study_record
+from study.cli.arguments import Interval, Record
 from study.cli.output import Format, Output, message, next_steps, print_record, print_rows
+from study.home import study_record
 from study.results.records import StudyRecord
 from study.spec.claims import Metric
 

@@ -9,13 +9,14 @@ from cyclopts import Parameter
 
 from cpc_core.errors import ConfigError
 from study.analysis.labels import cell_name, count_text
-from study.cli.arguments import Study, say_what_is_ignored, study_folder
+from study.cli.arguments import Study, say_what_is_ignored
 from study.cli.output import Format, Output, message, next_steps, print_rows, state_text
 from study.control.apply import apply_and_wait
 from study.control.requests import ControlRequests, request
 from study.control.selection import cancellable, retriable
 from study.control.state import study_state
 from study.folders.study_folder import StudyFolder
+from study.home import study_folder
 from study.results.reader import read_study
 from study.results.records import StudyRecord
 from study.storage.backends import driver_of

@@ -10,8 +10,9 @@ from cyclopts import Parameter
 
 from cpc_core.errors import ConfigError
 from study.analysis.export import FileFormat, encode, report_rows, trial_rows
-from study.cli.arguments import Record, study_record
+from study.cli.arguments import Record
 from study.cli.output import message, write_file
+from study.home import study_record
 
 
 def export(

@@ -13,7 +13,6 @@ from study.cli.arguments import (
     Study,
     say_what_is_ignored,
     seconds,
-    study_folder,
     target_path,
 )
 from study.cli.output import message, next_steps, state_text
@@ -23,6 +22,7 @@ from study.control.requests import clear_pause, read_requests
 from study.control.state import study_state
 from study.errors import StudyFailedError
 from study.folders.study_folder import StudyFolder
+from study.home import study_folder
 from study.results.reader import read_study
 from study.spec.objectives import label_notice
 from study.spec.presets import scales

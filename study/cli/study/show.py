@@ -10,7 +10,7 @@ from study.analysis.cells import pareto_front, ranked
 from study.analysis.cost import cost_info, predicted_s
 from study.analysis.export import score_row
 from study.analysis.labels import cell_name
-from study.cli.arguments import Interval, Record, Study, list_studies, study_folder, study_record
+from study.cli.arguments import Interval, Record, Study
 from study.cli.output import (
     Format,
     Output,
@@ -25,6 +25,7 @@ from study.control.state import study_state
 from study.errors import StudyFailedError
 from study.folders.provenance import attempt_text, attempts
 from study.folders.study_folder import StudyFolder
+from study.home import list_studies, study_folder, study_record
 from study.results.reader import read_study
 from study.results.records import StudyRecord, TrialRecord
 from study.spec.presets import preset_names, scales

@@ -15,10 +15,11 @@ from cpc_core.errors import ConfigError
 from study.analysis.answer import answer_info
 from study.analysis.cells import cell_labels
 from study.analysis.labels import metric_label, number
-from study.cli.arguments import Study, study_folder
+from study.cli.arguments import Study
 from study.cli.output import Output, message, next_steps, print_rows, state_text, stderr
 from study.control.state import State, study_state
 from study.folders.study_folder import StudyFolder
+from study.home import study_folder
 from study.results.records import StudyRecord, TrialRecord
 from study.results.watcher import LiveStudy
 

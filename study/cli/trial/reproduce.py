@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from study.cli.arguments import HOME, Study, study_folder
+from study.cli.arguments import Study
 from study.cli.output import Format, message, next_steps, print_record, print_rows
 from study.errors import StudyFailedError
 from study.folders.provenance import attempts
 from study.folders.study_folder import StudyFolder
+from study.home import HOME, study_folder
 from study.reproduce import Comparison, Reproduction, changed_since, compare, reproduction
 from study.results.records import TrialRecord
 

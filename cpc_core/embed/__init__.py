@@ -1,0 +1,1 @@
+"""Features of many recordings by a trained encoder, in one Parquet file."""
