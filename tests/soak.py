@@ -411,8 +411,8 @@ def soak(minutes: float, seed: int, folder: Path) -> Tally:
                     study.end()
                 study.check(cache, tally)
                 tally.studies[scenario.name] += 1
-                left = _left_behind(place)
-                assert left == before, f"left behind: {sorted({*left} - {*before})}"
+                left = {*_left_behind(place)} - {*before}
+                assert not left, f"left behind: {sorted(left)}"
                 number += 1
     finally:
         place.end()
