@@ -375,7 +375,7 @@ class Soaked:
         return self.log.read_text(errors="replace")
 
 
-def _left_behind(place: Place) -> list[str]:
+def _temporary(place: Place) -> set[str]:
     """Entries of the folder for temporary files, and segments of shared memory."""
     # Some of Ray's processes live on after a kill, and the next run removes what they leave.
     deadline = time.monotonic() + LINGER_S
@@ -384,7 +384,7 @@ def _left_behind(place: Place) -> list[str]:
     with patch("tempfile.tempdir", str(place.marked.folder)), temporary_folder():
         pass
     found = [*place.marked.folder.iterdir(), *Path("/dev/shm").iterdir()]
-    return sorted(path.name for path in found if not path.name.startswith(NOT_OURS))
+    return {path.name for path in found if not path.name.startswith(NOT_OURS)}
 
 
 def soak(minutes: float, seed: int, folder: Path) -> Tally:
@@ -397,7 +397,7 @@ def soak(minutes: float, seed: int, folder: Path) -> Tally:
     os.environ |= {"PGPASSWORD": PASSWORD, "CPC_CACHE": str(cache)}
     open_corpus("sample")
     place, deadline = Place(folder, cache), time.monotonic() + 60 * minutes
-    before = _left_behind(place)
+    before = _temporary(place)
     try:
         with running() as database:
             number, scenarios = 0, draw.sample(SCENARIOS, len(SCENARIOS))
@@ -411,8 +411,9 @@ def soak(minutes: float, seed: int, folder: Path) -> Tally:
                     study.end()
                 study.check(cache, tally)
                 tally.studies[scenario.name] += 1
-                left = {*_left_behind(place)} - {*before}
-                assert not left, f"left behind: {sorted(left)}"
+                left = _temporary(place) - before
+                inside = [str(path) for path in place.marked.folder.rglob("*")]
+                assert not left, f"left behind: {sorted(left)}, {inside}"
                 number += 1
     finally:
         place.end()

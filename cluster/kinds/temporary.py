@@ -17,7 +17,7 @@ LONGEST = 37
 `/ray/session_2026-11-26_23-25-46_123456_1234567/sockets/plasma_store`.
 """
 
-_PREFIX, _LOCK = "cpc-", "lock"
+_PREFIX, _LOCK, _OF_RAY = "cpc-", "lock", "ray"
 
 
 @contextmanager
@@ -54,12 +54,15 @@ def _base() -> Path:
 def _remove_left_over(base: Path) -> None:
     """Removes this user's folders whose process has ended without removing them.
 
-    Some of Ray's processes live on for a minute after a driver was killed. They would create what
-    was removed again, without the lock by which it is known.
+    Some of Ray's processes live on for a minute after their driver. They create what was removed
+    again, without the lock by which it is known; then it holds nothing but Ray's folder.
     """
     for folder in base.glob(f"{_PREFIX}????????"):
         try:
             if folder.stat().st_uid != os.getuid():
+                continue
+            if [entry.name for entry in folder.iterdir()] == [_OF_RAY] and not _is_used(folder):
+                shutil.rmtree(folder, ignore_errors=True)
                 continue
             with (folder / _LOCK).open("r+") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

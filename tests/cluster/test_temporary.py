@@ -74,3 +74,14 @@ def test_what_a_process_still_uses_stays_for_the_next_time(base: Path) -> None:
         orphan.wait()
     with temporary_folder():
         assert not left_over.exists()
+
+
+def test_what_ray_created_again_after_the_end_is_removed(base: Path) -> None:
+    again = base / "cpc-12345678" / "ray" / "session_2026-11-26_23-25-46_123456_1234567"
+    again.mkdir(parents=True)
+    theirs = base / "cpc-theirown" / "ray"
+    theirs.mkdir(parents=True)
+    (base / "cpc-theirown" / "notes.txt").touch()
+    with temporary_folder():
+        assert [path.name for path in base.glob("cpc-*own")] == ["cpc-theirown"]
+        assert not (base / "cpc-12345678").exists()
