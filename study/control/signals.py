@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -53,14 +53,26 @@ def ignored_by_children() -> Iterator[None]:
     """Lets processes that are started in the block ignore what only schedulers send.
 
     A scheduler may signal every process of a job: the driver is to stop, the others go on for it.
-    They inherit that these are blocked; one that comes for this process meanwhile is not lost.
+    They inherit that these signals are blocked. One that comes for this process takes effect at the
+    end of the block, as Ctrl-C does, because Ray may crash where its start is broken off; a second
+    one interrupts at once.
     """
     numbers = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
+    came: list[int] = []
+
+    def postpone(number: int, frame: FrameType | None) -> None:
+        if came:
+            raise KeyboardInterrupt
+        came.append(number)
+
     before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     try:
-        yield
+        with _handled(postpone, (*numbers, signal.SIGINT)):
+            yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    for number in came:
+        signal.raise_signal(number)
 
 
 @contextmanager
@@ -75,11 +87,14 @@ def interrupting() -> Iterator[None]:
 
 
 @contextmanager
-def _handled(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+def _handled(
+    handle: Callable[[int, FrameType | None], None],
+    numbers: Sequence[signal.Signals] = STOP_SIGNALS,
+) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    previous = {number: signal.signal(number, handle) for number in _caught()}
+    previous = {number: signal.signal(number, handle) for number in _caught() if number in numbers}
     try:
         yield
     finally:

@@ -64,12 +64,23 @@ def test_children_ignore_what_schedulers_send_to_all() -> None:
     assert ends == [b"lives\n", b"lives\n", b"lives\n", b""]
 
 
-def test_a_signal_that_comes_while_children_start_is_not_lost() -> None:
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGINT])
+def test_a_signal_that_comes_while_children_start_takes_effect_afterwards(
+    number: signal.Signals,
+) -> None:
     signals = StopSignals()
     with signals.caught():
         with ignored_by_children():
-            os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), number)
+            assert not signals.came
         assert signals.came
+
+
+def test_a_second_ctrl_c_interrupts_a_start() -> None:
+    with pytest.raises(KeyboardInterrupt), ignored_by_children():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("it goes on")
 
 
 def test_another_thread_leaves_signals_alone() -> None:
