@@ -50,7 +50,7 @@ def sample_corpus() -> Path:
     Raises:
         CorpusError: The cache cannot be written.
     """
-    folder = _cache() / f"{SAMPLE_NAME}-{_content_hash()}"
+    folder = cache_folder() / f"{SAMPLE_NAME}-{_content_hash()}"
     if not (folder / MANIFEST_NAME).is_file():
         own = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
         try:
@@ -64,7 +64,8 @@ def sample_corpus() -> Path:
     return folder
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
+    """Folder of what can be made again: `CPC_CACHE`, or the user's cache."""
     if chosen := os.environ.get("CPC_CACHE"):
         return Path(chosen).absolute()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cpc-study"

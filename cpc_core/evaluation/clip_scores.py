@@ -148,7 +148,7 @@ def _by_recording(
 
 
 def average_precision_values(
-    target: NDArray[np.bool_], scores: NDArray[np.float32]
+    target: NDArray[np.bool_], scores: NDArray[np.floating]
 ) -> NDArray[np.float64]:
     """Pseudo-values `[N]` of the average precision of one label.
 

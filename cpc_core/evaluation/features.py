@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Literal, Protocol
@@ -25,6 +26,10 @@ QUIET = 1e-6
 
 class ClipFeatures(Protocol):
     """Features of whole clips."""
+
+    @property
+    def identity(self) -> str:
+        """Text that is the same for the same features, and differs for others."""
 
     @property
     def device(self) -> torch.device:
@@ -59,6 +64,16 @@ class ModelFeatures:
         self._model, self._kind, self._pooling = model, kind, pooling
         self._batch_size = batch_size
 
+    @cached_property
+    def identity(self) -> str:
+        """A hash of the model's weights, and of its features of noise: they depend on the rest."""
+        digest = hashlib.sha256()
+        for name, weights in self._model.state_dict().items():
+            digest.update(name.encode() + weights.cpu().numpy().tobytes())
+        noise = torch.randn(1, SAMPLE_RATE_HZ, generator=torch.Generator().manual_seed(0)) / 10
+        level = self(noise, torch.tensor([SAMPLE_RATE_HZ])).double().sum().item()
+        return f"{digest.hexdigest()} {level:.4g} {self._kind} {self._pooling}"
+
     @property
     def device(self) -> torch.device:
         """The model's."""
@@ -90,6 +105,11 @@ class LogMelFeatures:
     def __init__(self, pooling: Pooling = "mean_std") -> None:
         self._pooling = pooling
 
+    @property
+    def identity(self) -> str:
+        """The bands and windows, and what is pooled."""
+        return f"logmel {MEL_BANDS} {MEL_WINDOW} {MEL_HOP} {QUIET} {self._pooling}"
+
     @torch.no_grad()
     def __call__(self, audio: Tensor, samples: Tensor) -> Tensor:
         """Features `[N, D]`; a clip shorter than a window is one window, with zeros behind it."""
@@ -108,21 +128,26 @@ class LogMelFeatures:
 class JoinedFeatures:
     """Features of several kinds beside each other.
 
-    Args:
+    Attributes:
         parts: At least one.
     """
 
     def __init__(self, parts: Sequence[ClipFeatures]) -> None:
-        self._parts = parts
+        self.parts = parts
+
+    @property
+    def identity(self) -> str:
+        """Those of the parts."""
+        return " + ".join(part.identity for part in self.parts)
 
     @property
     def device(self) -> torch.device:
         """The first part's."""
-        return self._parts[0].device
+        return self.parts[0].device
 
     def __call__(self, audio: Tensor, samples: Tensor) -> Tensor:
         """Features `[N, D]`, D being the sum of the parts'."""
-        return torch.cat([part(audio, samples) for part in self._parts], dim=1)
+        return torch.cat([part(audio, samples) for part in self.parts], dim=1)
 
 
 def pooled(vectors: Tensor, frames: Tensor | None, pooling: Pooling) -> Tensor:

@@ -1,4 +1,4 @@
-"""`cpc export` and `cpc probe`: a trained model, exported and evaluated."""
+"""`cpc export`: a trained model for other programs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from cpc_core.errors import ConfigError
 from cpc_core.storage_path import StoragePath
 from study.cli.arguments import Study
-from study.cli.output import Output, message, next_steps, print_rows, stderr
+from study.cli.output import message, next_steps
 from study.home import study_folder
 from study.results.reader import read_study
 
@@ -83,56 +83,3 @@ def export(
         setting = ", ".join(f"{name} {value}" for name, value in settings.items())
         message(f"exported trial {each.number} ({setting}) to {place if len(chosen) > 1 else out}")
     next_steps(f"cpc probe {out if len(chosen) == 1 else places[0]} sample")
-
-
-def probe(
-    *models_and_corpus: Annotated[
-        str,
-        Parameter(
-            name="MODEL… CORPUS",
-            help="Exports, paths or URIs; models of a study, such as demo:best or demo:3; "
-            "`logmel`, `untrained`, or several joined by +, such as exports/demo+logmel. Last, a "
-            "corpus folder, or `sample` for the bundled audio.",
-        ),
-    ],
-    split: Literal["dev", "test"] = "test",
-    features: Literal["context", "latent"] | None = None,
-    pooling: Literal["mean", "mean_std"] | None = None,
-    baselines: bool = True,
-    output: Output = "table",
-) -> None:
-    """Trains classifiers on frozen, pooled features, and prints their scores beside baselines'.
-
-    Parameters
-    ----------
-    split
-        The clips to score on; the classifiers are trained on train.
-    features
-        What to pool; by default as in the model's configuration.
-    pooling
-        The mean over frames, or that and the standard deviation; by default as in the model's
-        configuration. Of log-mel bands always both.
-    baselines
-        Also score three untrained encoders of the same shape, log-mel statistics, and chance.
-    """
-    from cpc_core.corpus.sample import open_corpus
-    from study.cli.probing import Choice, chance_row, contestants, row_of, scores_of
-
-    if len(models_and_corpus) < 2:
-        raise ConfigError("name what to probe and then a corpus: `cpc probe exports/demo sample`")
-    *models, corpus = models_and_corpus
-    opened = open_corpus(corpus)
-    rows = []
-    for contestant in contestants(models, Choice(features, pooling), baselines=baselines):
-        with stderr.status(f"{contestant.name}: features and classifiers"):
-            scores = scores_of(contestant, opened, split)
-        rows.append(row_of(contestant.name, scores))
-    if baselines:
-        rows.append(chance_row(scores[0]))
-    print_rows(rows, output)
-    first = scores[0]
-    message(
-        f"{first.train_clips} train and {first.scored_clips} {split} clips of {opened.name}, 95 % "
-        f"intervals over recordings; mAP of {first.labels_scored} labels ({first.labels_left_out} "
-        f"left out) by a hidden layer, accuracies of {first.classes} classes by a linear map"
-    )

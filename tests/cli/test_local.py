@@ -105,6 +105,25 @@ def test_a_trial_from_nothing_to_a_probed_export(home: Path) -> None:
     assert probed[0]["accuracy"] == pytest.approx(row["dev_probe_accuracy"])
     assert probed[-1]["balanced_accuracy"] == 0.5
 
+    command = ("probe", "model", "sample", "--protocol", "knn")
+    found = cpc(*command, "--task", "label", "--seeds", "2", "-o", "json", cwd=home)
+    rows = {each["model"]: each for each in found.parsed()}
+    assert list(rows) == ["model", "untrained", "logmel", "chance"]
+    assert rows["chance"]["accuracy"] < rows["logmel"]["accuracy_low"] < 1
+    assert rows["model"]["seed_sd"] == 0.0 < rows["untrained"]["seed_sd"]
+    assert "11 classes, the test split, protocol knn (k = " in found.err
+    classes = cpc(*command, "--classes", "--no-baselines", "-o", "json", cwd=home).parsed()
+    assert {"choir", "violin"} <= {each["class"] for each in classes}
+    for options, sentence in (
+        (("--folds",), "a cross-validation needs at least 3"),
+        (("--task", "nothing"), "has no task 'nothing'"),
+        (("--split", "dev"), "chooses its settings on the dev clips"),
+        (("--seeds", "0"), "must be at least 1"),
+    ):
+        assert sentence in cpc(*command, *options, cwd=home, code=2).err
+    needed = cpc("probe", "model", "sample", "--folds", cwd=home, code=2)
+    assert "add --protocol linear" in needed.err
+
 
 def test_a_trial_on_audio_without_labels_is_trained_and_exported(home: Path) -> None:
     for index in range(8):

@@ -41,7 +41,7 @@ from tests.helpers.recordings import noise, write_labels, write_recording
 class Made:
     """Features that are no model's."""
 
-    device = torch.device("cpu")
+    device, identity = torch.device("cpu"), "made"
 
     def __init__(self, of_clips: Callable[[int], Tensor]) -> None:
         self._of_clips = of_clips

@@ -1,0 +1,1 @@
+"""Probes of frozen features beyond a trial's own: tasks, protocols and scores."""
