@@ -41,7 +41,7 @@ COMMANDS = {
         "Write a model's features of recordings into a Parquet file. Interrupted, the same command "
         "goes on; the result is the same.",
     ),
-    "probe": ("probe:probe", "Score an exported model on a labelled corpus."),
+    "probe": ("probe.run:probe", "Score an exported model on a labelled corpus."),
 }
 """Name → module and object in this package, and the line that `cpc --help` shows."""
 

@@ -68,7 +68,7 @@ def test_too_few_folds_are_refused(folds: list[str]) -> None:
         fold_partitions(examples, labelling(examples))
 
 
-def test_classes_that_cannot_be_scored_are_named_with_their_reasons() -> None:
+def test_classes_that_cannot_be_scored_are_named() -> None:
     examples = _examples(
         split=["train", "train", "dev", "test", "test"],
         labels=[["a", "all"], ["all"], ["a"], ["a", "all", "new"], ["all"]],
@@ -82,7 +82,7 @@ def test_classes_that_cannot_be_scored_are_named_with_their_reasons() -> None:
         split_partition(alone, tagging(alone), "test")
 
 
-def test_a_class_without_training_clips_leaves_its_clips_out_of_the_accuracy() -> None:
+def test_clips_of_a_class_that_training_lacks_are_left_out() -> None:
     label = ["x", "y", "x", "y", "x", "y", "z"]
     split = ["train", "train", "dev", "dev", "test", "test", "test"]
     examples = _examples(label=label, split=split, group=list("abcdefg"))
@@ -109,9 +109,7 @@ def sample() -> Corpus:
     return open_corpus("sample")
 
 
-def test_cached_features_are_those_of_the_clips_and_computed_once(
-    sample: Corpus, tmp_path: Path
-) -> None:
+def test_cached_features_are_those_of_the_clips(sample: Corpus, tmp_path: Path) -> None:
     features = Counted()
     examples = examples_of(features, sample, tmp_path)
     calls = features.calls

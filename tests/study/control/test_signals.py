@@ -65,7 +65,7 @@ def test_children_ignore_what_schedulers_send_to_all() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGINT])
-def test_a_signal_that_comes_while_children_start_takes_effect_afterwards(
+def test_a_signal_while_children_start_takes_effect_afterwards(
     number: signal.Signals,
 ) -> None:
     signals = StopSignals()

@@ -13,8 +13,8 @@ from study.cli.output import Format, Output, message, print_rows, stderr
 if TYPE_CHECKING:
     from cpc_core.corpus.corpus import Corpus
     from cpc_core.corpus.manifest import Split
-    from study.cli.probing import Contestant
-    from study.cli.task_probe import TaskProbe
+    from study.cli.probe.contestants import Contestant
+    from study.cli.probe.task import TaskProbe
 
 
 def probe(
@@ -66,7 +66,7 @@ def probe(
         Also score three untrained encoders of the same shape, log-mel statistics, and chance.
     """
     from cpc_core.corpus.sample import open_corpus
-    from study.cli.probing import Choice, contestants
+    from study.cli.probe.contestants import Choice, contestants
 
     if len(models_and_corpus) < 2:
         raise ConfigError("name what to probe and then a corpus: `cpc probe exports/demo sample`")
@@ -74,7 +74,7 @@ def probe(
     opened = open_corpus(corpus)
     named = contestants(models, Choice(features, pooling), baselines=baselines)
     if protocol != "study":
-        from study.cli.task_probe import TaskProbe
+        from study.cli.probe.task import TaskProbe
 
         probed = TaskProbe(protocol, task, folds, split, seeds)
         _probe_task(probed, named, opened, classes=classes, baselines=baselines, output=output)
@@ -95,7 +95,7 @@ def _probe_as_in_a_study(
     baselines: bool,
     output: Format,
 ) -> None:
-    from study.cli.probing import chance_row, row_of, scores_of
+    from study.cli.probe.contestants import chance_row, row_of, scores_of
 
     rows = []
     for contestant in contestants:
@@ -122,7 +122,7 @@ def _probe_task(
     baselines: bool,
     output: Format,
 ) -> None:
-    from study.cli.task_probe import chance_of_task, class_rows, task_row, words
+    from study.cli.probe.task import chance_of_task, class_rows, task_row, words
 
     rows = []
     for contestant in contestants:

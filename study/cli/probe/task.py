@@ -26,7 +26,7 @@ from cpc_core.probing.task import (
     tagging,
 )
 from study.analysis.statistics import t_interval
-from study.cli.probing import Contestant
+from study.cli.probe.contestants import Contestant
 
 LABEL = "label"
 """Name of the task of the primary labels."""

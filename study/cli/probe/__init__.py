@@ -1,0 +1,1 @@
+"""`cpc probe`: scores of models and baselines on a labelled corpus."""
