@@ -19,14 +19,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def own(x: Tensor, lengths: Tensor) -> Tensor:
-    """`[B, T, C]` with zeros behind each clip's own `lengths` `[B]` frames."""
+def own(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """`[B, T, C]` with zeros behind each clip's own `lengths` `[B]` frames; None: all are own."""
+    if lengths is None:
+        return x
     kept = torch.arange(x.shape[1], device=x.device) < lengths[:, None]
     return torch.where(kept[..., None], x, 0)
 
 
-def reverse(x: Tensor, lengths: Tensor) -> Tensor:
+def reverse(x: Tensor, lengths: Tensor | None) -> Tensor:
     """`[B, T, C]` with each clip's own frames from the last to the first."""
+    if lengths is None:
+        return x.flip(1)
     places = lengths[:, None] - 1 - torch.arange(x.shape[1], device=x.device)
     return own(x.gather(1, places.clamp_min(0)[..., None].expand_as(x)), lengths)
 
@@ -44,14 +48,15 @@ class Layer(nn.Module):
         rest = lengths + sum(self.pad) - self.conv.kernel_size[0]
         return (rest.div(self.conv.stride[0], rounding_mode="floor") + 1).clamp_min(0)
 
-    def forward(self, x: Tensor, lengths: Tensor, activation: Any) -> Tensor:
+    def forward(self, x: Tensor, lengths: Tensor | None, activation: Any) -> Tensor:
         """Output, with zeros behind its `lengths` own frames."""
         image, weight = F.pad(x, self.pad).transpose(1, 2).unsqueeze(2), self.conv.weight
         # As an image in channels-last format: several times faster on a CPU than conv1d.
         x = F.conv2d(image, weight.unsqueeze(2), self.conv.bias, (1, self.conv.stride[0]))
         x = x.squeeze(2).transpose(1, 2)
         if self.over_time:
-            count, x = lengths.clamp_min(1).view(-1, 1, 1), own(x, lengths)
+            count = x.shape[1] if lengths is None else lengths.clamp_min(1).view(-1, 1, 1)
+            x = own(x, lengths)
             x = own(x - x.mean(2, True).sum(1, True) / count, lengths)
             x = x * (x.square().mean(2, True).sum(1, True) / count + 1e-5).rsqrt()
             x = x * self.norm.weight + self.norm.bias
@@ -76,7 +81,7 @@ class Context(nn.Module):
             self.layers.append(Layer(inputs, growth, kernel, 1, kernel - 1, 0))
             read += growth * self.kind.startswith("dense_concat")
 
-    def forward(self, latents: Tensor, lengths: Tensor) -> list[Tensor]:
+    def forward(self, latents: Tensor, lengths: Tensor | None) -> list[Tensor]:
         """Contexts after each layer, `[B, T, C_c]` each."""
         x = total = self.entry(latents)
         outputs = []
@@ -124,16 +129,16 @@ class CpcEncoder(nn.Module):
 
         `latents`, `contexts` and, at its own rate, every layer; `lengths`: own frames of each clip.
         """
-        frames = audio.new_full(audio.shape[:1], audio.shape[1], dtype=torch.long)
-        frames, x, out = frames if lengths is None else lengths, audio[..., None], {}
-        x = own(x, frames)
+        frames, x, out = lengths, own(audio[..., None], lengths), {}
         for n, layer in enumerate(self.encoder):
-            frames = layer.frames(frames)
+            frames = None if frames is None else layer.frames(frames)
             x = out[f"encoder.{n}"] = layer(x, frames, F.silu)
         past = self.past(reverse(x, frames), frames)
         for n, future in enumerate(self.future(x, frames)):
             out["contexts"] = torch.cat((future, reverse(past[n], frames)), -1)
             out[f"context.{n}"] = out["contexts"]
+        if frames is None:
+            frames = audio.new_full(audio.shape[:1], x.shape[1], dtype=torch.long)
         return {**out, "latents": x, "lengths": frames}
 
     def pieces(

@@ -10,6 +10,9 @@ export/
   training/objective.safetensors
   provenance.json           the trial, how it was chosen, and its attempts
   manifest.json             SHA-256 of every file
+on request also
+  model.onnx, model.pt2     for ONNX Runtime, and for torch.export; see `formats`
+  verification.json         how far each of them is from the model
 
 Exports before format 1 have `config.json` (the whole configuration), `model.safetensors` (all
 weights, by the names of the training's model) and `provenance.json`.
@@ -46,6 +49,15 @@ FILES = (
     OBJECTIVE,
 )
 """Files of every export of this format, beside the manifest."""
+
+Format = Literal["onnx", "pt2"]
+"""A form of the model for other runtimes."""
+
+FORMAT_FILES: dict[Format, str] = {"onnx": "model.onnx", "pt2": "model.pt2"}
+VERIFICATION = "verification.json"
+
+OPTIONAL_FILES = (*FORMAT_FILES.values(), VERIFICATION)
+"""Files of exports that were asked for them."""
 
 OLDER_FILES = (CONFIG, WEIGHTS, PROVENANCE)
 """Files of exports before format 1."""

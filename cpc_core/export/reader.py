@@ -29,6 +29,7 @@ from cpc_core.export.layout import (
     OBJECTIVE,
     PROVENANCE,
     TRAINING_CONFIG,
+    VERIFICATION,
     WEIGHTS,
     ExportConfig,
     joined_weights,
@@ -42,28 +43,40 @@ LARGEST_JSON = 16 * 2**20
 
 
 @contextmanager
-def local_export(place: str | Path | StoragePath) -> Iterator[Path]:
+def local_export(place: str | Path | StoragePath, *optional: str) -> Iterator[Path]:
     """An export as a folder of this machine; of one in a store, a copy for the block.
+
+    Args:
+        place: The folder, a path or a URI.
+        optional: Files beyond those of every export that a copy has, too, where they are there.
 
     Raises:
         CheckpointError: There is none.
+        ConfigError: It is of a newer format.
     """
     source = StoragePath.of(place)
     if source.is_local:
         yield Path(source)
         return
     with TemporaryDirectory(prefix="cpc-export-") as name:
-        for file in (*FILES, MANIFEST):
-            target = Path(name) / file
-            target.parent.mkdir(exist_ok=True)
-            try:
-                target.write_bytes(with_retries(source, (source / file).read_bytes))
-            except OSError as error:
-                raise CheckpointError(
-                    f"{source} is no export: {file} cannot be read "
-                    f"({error.strerror or type(error).__name__})"
-                ) from error
-        yield Path(name)
+        folder = Path(name)
+        _copy(source, MANIFEST, folder)
+        hashes = _hashes(folder) or {}
+        for file in (*FILES, *(each for each in optional if each in hashes)):
+            _copy(source, file, folder)
+        yield folder
+
+
+def _copy(source: StoragePath, file: str, folder: Path) -> None:
+    target = folder / file
+    target.parent.mkdir(exist_ok=True)
+    try:
+        target.write_bytes(with_retries(source, (source / file).read_bytes))
+    except OSError as error:
+        raise CheckpointError(
+            f"{source} is no export: {file} cannot be read "
+            f"({error.strerror or type(error).__name__})"
+        ) from error
 
 
 def read_settings(folder: Path) -> ExportConfig:
@@ -87,6 +100,19 @@ def read_provenance(folder: Path) -> dict[str, Any]:
     hashes, path = _hashes(folder), folder / PROVENANCE
     content = _bytes(path) if hashes is None else _verified(folder, PROVENANCE, hashes)
     return _json(content, path)
+
+
+def read_verification(folder: Path) -> dict[str, Any]:
+    """Verification of each form of the model beside the weights; empty where there is none.
+
+    Raises:
+        CheckpointError: It is damaged, or this is not an export.
+        ConfigError: It is of a newer format.
+    """
+    hashes = _hashes(folder)
+    if hashes is None or VERIFICATION not in hashes:
+        return {}
+    return _json(_verified(folder, VERIFICATION, hashes), folder / VERIFICATION)
 
 
 def read_encoder(folder: Path) -> CpcEncoder:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from cpc_core.config import canonical_json
 from cpc_core.errors import ConfigError
 from cpc_core.export import cpc_model
 from cpc_core.export.card import model_card
+from cpc_core.export.formats import convert
 from cpc_core.export.layout import (
     CARD,
     CONFIG,
@@ -27,12 +28,15 @@ from cpc_core.export.layout import (
     MODEL_CODE,
     OBJECTIVE,
     OLDER_FILES,
+    OPTIONAL_FILES,
     PREPROCESSING,
     PREPROCESSOR,
     PROVENANCE,
     TRAINING_CONFIG,
+    VERIFICATION,
     WEIGHTS,
     ExportConfig,
+    Format,
     split_weights,
 )
 from cpc_core.step import TrainState
@@ -40,7 +44,10 @@ from cpc_core.storage_path import StoragePath
 
 
 def export_model(
-    checkpoint: Path, out: str | Path | StoragePath, provenance: dict[str, Any]
+    checkpoint: Path,
+    out: str | Path | StoragePath,
+    provenance: dict[str, Any],
+    formats: Collection[Format] = (),
 ) -> None:
     """Writes an export of a checkpoint.
 
@@ -49,10 +56,11 @@ def export_model(
         out: The folder, a path or a URI; an export in it is replaced. In a store the manifest is
             written last: without it there is no export.
         provenance: The trial, and how it was chosen.
+        formats: The model's other forms.
 
     Raises:
         CheckpointError: The checkpoint is missing or damaged.
-        ConfigError: There is something at `out` that is no export.
+        ConfigError: There is something at `out` that is no export, or the model has no such form.
     """
     target = StoragePath.of(out)
     if target.exists() or (target.is_local and Path(target).is_symlink()):
@@ -64,7 +72,7 @@ def export_model(
     settings = ExportConfig.of(config)
     told = {**provenance, "step": state.step}
     files = {
-        CARD: model_card(settings, told).encode(),
+        CARD: model_card(settings, told, formats).encode(),
         CONFIG: _json(settings.model_dump(mode="json")),
         MODEL_CODE: Path(cpc_model.__file__).read_bytes(),
         WEIGHTS: save(weights, metadata={"format": "pt"}),
@@ -73,6 +81,11 @@ def export_model(
         TRAINING_CONFIG: canonical_json(config).encode(),
         OBJECTIVE: save(objective, metadata={"format": "pt"}),
     }
+    if formats:
+        encoder = cpc_model.CpcEncoder(settings.model_dump())
+        encoder.load_state_dict(weights)
+        converted, verified = convert(encoder.eval().requires_grad_(False), sorted(formats))
+        files |= {**converted, VERIFICATION: _json(verified)}
     hashes = {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
     files[MANIFEST] = _json({"format": FORMAT, "sha256": hashes})
     if target.is_local:
@@ -103,7 +116,7 @@ def require_replaceable(target: StoragePath) -> None:
         names = {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
     else:
         names = set(target.walk_files())
-    known = {*FILES, MANIFEST}
+    known = {*FILES, *OPTIONAL_FILES, MANIFEST}
     needed = {*FILES, MANIFEST} if MANIFEST in names else {*OLDER_FILES}
     others = names - (known if MANIFEST in names else needed)
     # An empty folder inside is nothing that anybody misses.

@@ -34,6 +34,8 @@ def export(
     front: bool = False,
     seeds: Literal["best", "all"] = "best",
     unfinished: bool = False,
+    onnx: bool = False,
+    pt2: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Exports a trained model: safetensors, its architecture, code that loads it, its provenance.
@@ -55,11 +57,20 @@ def export(
         The best seed of a cell, or all of them, each in a folder of its own.
     unfinished
         Also a trial that has not completed, from its newest checkpoint, recorded as what it is.
+    onnx
+        Also model.onnx, for ONNX Runtime, compared with the model; needs the extra `onnx`.
+    pt2
+        Also model.pt2, for `torch.export.load`, compared with the model.
     overwrite
         Replace an export that is already there, or an empty folder; nothing else.
     """
+    from cpc_core.export.formats import require_packages
+    from cpc_core.export.layout import Format
     from cpc_core.export.writer import export_model, require_replaceable
 
+    wanted: dict[Format, bool] = {"onnx": onnx, "pt2": pt2}
+    formats = [name for name, asked in wanted.items() if asked]
+    require_packages(formats)
     if [best, cell is not None, trial is not None, front].count(True) != 1:
         raise ConfigError("say which model: --best, --cell KNOB=VALUE, --trial NUMBER, or --front")
     folder, target = study_folder(study), StoragePath.of(out)
@@ -86,7 +97,7 @@ def export(
             require_replaceable(place)
     for place, (each, how) in zip(places, chosen, strict=True):
         checkpoint = folder.trial(each.number).require_checkpoint()
-        export_model(checkpoint, place, _provenance(folder, record, each, how))
+        export_model(checkpoint, place, _provenance(folder, record, each, how), formats)
         settings = {**each.knobs, "seed": each.seed}
         setting = ", ".join(f"{name} {value}" for name, value in settings.items())
         message(f"exported trial {each.number} ({setting}) to {place if len(chosen) > 1 else out}")

@@ -121,3 +121,13 @@ def test_an_export_is_shown_and_checked(home: Path) -> None:
     assert "model.safetensors is damaged (its bytes are not those" in refused.err
     assert "is no export" in cpc("exports", "verify", "whole", cwd=home, code=3).err
     assert cpc("probe", "model", "sample", cwd=home, code=3).err.count("\n") == 1
+
+
+def test_other_forms_are_shown_and_checked(home: Path) -> None:
+    cpc("export", "whole", "--trial", "3", "--pt2", "-o", "forms", cwd=home)
+    shown = cpc("exports", "show", "forms", "-o", "json", cwd=home).parsed()
+    assert 0 <= shown["pt2_difference"] < 1e-4 and "onnx_difference" not in shown
+    assert "10 files as exported" in cpc("exports", "verify", "forms", cwd=home).err
+    # Without them again: what replaces an export leaves none of its files behind.
+    cpc("export", "whole", "--trial", "3", "--overwrite", "-o", "forms", cwd=home)
+    assert not (home / "forms" / "model.pt2").exists()

@@ -14,10 +14,17 @@ def show(model: str, /, *, output: Output = "table") -> None:
     model
         A folder or a URI that `cpc export` made.
     """
-    from cpc_core.export.reader import local_export, read_provenance, read_settings
+    from cpc_core.export.layout import VERIFICATION
+    from cpc_core.export.reader import (
+        local_export,
+        read_provenance,
+        read_settings,
+        read_verification,
+    )
 
-    with local_export(model) as folder:
+    with local_export(model, VERIFICATION) as folder:
         settings, told = read_settings(folder), read_provenance(folder)
+        others = read_verification(folder)
     chosen = told.get("chosen", {})
     print_record(
         {
@@ -32,6 +39,7 @@ def show(model: str, /, *, output: Output = "table") -> None:
             "width": settings.encoder.width,
             "dimensions": settings.dims,
             "frame_ms": 1000 * settings.hop / settings.sample_rate,
+            **{f"{name}_difference": each["largest_difference"] for name, each in others.items()},
             **told.get("metrics", {}),
         },
         output,
@@ -46,9 +54,10 @@ def verify(model: str, /) -> None:
     model
         A folder or a URI that `cpc export` made.
     """
+    from cpc_core.export.layout import OPTIONAL_FILES
     from cpc_core.export.reader import local_export
     from cpc_core.export.reader import verify as verified
 
-    with local_export(model) as folder:
+    with local_export(model, *OPTIONAL_FILES) as folder:
         names = verified(folder)
     message(f"{model}: {count_text(len(names), 'file')} as exported, weights as configured")
