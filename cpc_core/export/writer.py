@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save
+from torch import Tensor
 
 from cpc_core.checkpoint import load_checkpoint, read_config
 from cpc_core.config import canonical_json
@@ -20,6 +21,7 @@ from cpc_core.export import cpc_model
 from cpc_core.export.card import model_card
 from cpc_core.export.formats import convert
 from cpc_core.export.layout import (
+    ADAM,
     CARD,
     CONFIG,
     FILES,
@@ -28,6 +30,7 @@ from cpc_core.export.layout import (
     MODEL_CODE,
     OBJECTIVE,
     OLDER_FILES,
+    OPTIMIZER,
     OPTIONAL_FILES,
     PREPROCESSING,
     PREPROCESSOR,
@@ -48,6 +51,8 @@ def export_model(
     out: str | Path | StoragePath,
     provenance: dict[str, Any],
     formats: Collection[Format] = (),
+    *,
+    optimizer: bool = False,
 ) -> None:
     """Writes an export of a checkpoint.
 
@@ -57,6 +62,7 @@ def export_model(
             written last: without it there is no export.
         provenance: The trial, and how it was chosen.
         formats: The model's other forms.
+        optimizer: True for the optimizer's state, too.
 
     Raises:
         CheckpointError: The checkpoint is missing or damaged.
@@ -81,6 +87,8 @@ def export_model(
         TRAINING_CONFIG: canonical_json(config).encode(),
         OBJECTIVE: save(objective, metadata={"format": "pt"}),
     }
+    if optimizer:
+        files[OPTIMIZER] = save(_optimizer(state), metadata={"format": "pt"})
     if formats:
         encoder = cpc_model.CpcEncoder(settings.model_dump())
         encoder.load_state_dict(weights)
@@ -97,6 +105,17 @@ def export_model(
     (target / MANIFEST).remove()
     for name, content in files.items():
         (target / name).write_bytes(content)
+
+
+def _optimizer(state: TrainState) -> dict[str, Tensor]:
+    """Adam's state of every parameter, by entry and name."""
+    if state.step == 0:
+        raise ConfigError("the trial has taken no step: there is no optimizer's state to export")
+    return {
+        f"{entry}.{name}": state.optimizer.state[parameter][entry].contiguous()
+        for name, parameter in state.model.named_parameters()
+        for entry in ADAM
+    }
 
 
 def require_replaceable(target: StoragePath) -> None:

@@ -36,6 +36,7 @@ def export(
     unfinished: bool = False,
     onnx: bool = False,
     pt2: bool = False,
+    optimizer: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Exports a trained model: safetensors, its architecture, code that loads it, its provenance.
@@ -61,6 +62,8 @@ def export(
         Also model.onnx, for ONNX Runtime, compared with the model; needs the extra `onnx`.
     pt2
         Also model.pt2, for `torch.export.load`, compared with the model.
+    optimizer
+        Also Adam's averages, from which `cpc trial run --from` goes on.
     overwrite
         Replace an export that is already there, or an empty folder; nothing else.
     """
@@ -97,7 +100,8 @@ def export(
             require_replaceable(place)
     for place, (each, how) in zip(places, chosen, strict=True):
         checkpoint = folder.trial(each.number).require_checkpoint()
-        export_model(checkpoint, place, _provenance(folder, record, each, how), formats)
+        told = _provenance(folder, record, each, how)
+        export_model(checkpoint, place, told, formats, optimizer=optimizer)
         settings = {**each.knobs, "seed": each.seed}
         setting = ", ".join(f"{name} {value}" for name, value in settings.items())
         message(f"exported trial {each.number} ({setting}) to {place if len(chosen) > 1 else out}")

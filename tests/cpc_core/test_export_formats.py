@@ -15,7 +15,8 @@ from cpc_core.checkpoint import save_checkpoint
 from cpc_core.errors import CheckpointError, ConfigError
 from cpc_core.export import formats
 from cpc_core.export.formats import convert, require_packages
-from cpc_core.export.reader import read_verification, verify
+from cpc_core.export.manifest import read_verification
+from cpc_core.export.reader import verify
 from cpc_core.export.writer import export_model
 from cpc_core.step import TrainState
 from tests.cpc_core.test_exported_model import both

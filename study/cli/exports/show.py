@@ -15,12 +15,8 @@ def show(model: str, /, *, output: Output = "table") -> None:
         A folder or a URI that `cpc export` made.
     """
     from cpc_core.export.layout import VERIFICATION
-    from cpc_core.export.reader import (
-        local_export,
-        read_provenance,
-        read_settings,
-        read_verification,
-    )
+    from cpc_core.export.manifest import local_export, read_provenance, read_verification
+    from cpc_core.export.reader import read_settings
 
     with local_export(model, VERIFICATION) as folder:
         settings, told = read_settings(folder), read_provenance(folder)
@@ -55,7 +51,7 @@ def verify(model: str, /) -> None:
         A folder or a URI that `cpc export` made.
     """
     from cpc_core.export.layout import OPTIONAL_FILES
-    from cpc_core.export.reader import local_export
+    from cpc_core.export.manifest import local_export
     from cpc_core.export.reader import verify as verified
 
     with local_export(model, *OPTIONAL_FILES) as folder:
