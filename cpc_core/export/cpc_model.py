@@ -162,12 +162,16 @@ class CpcEncoder(nn.Module):
         """Frames of so many samples."""
         return int(samples - (self.hop if self.same else self.patch)) // int(self.hop) + 1
 
-    def centred(self, audio: Tensor) -> tuple[Tensor, Tensor]:
-        """Contexts of frames that cover audio `[B, L]`, centred at 20·t + 10 ms; their times."""
-        count = -(-audio.shape[1] // self.hop)
+    def padded(self, audio: Tensor) -> Tensor:
+        """Audio `[…, L]` between zeros, so that frames cover it, centred at 20·t + 10 ms."""
+        count = -(-audio.shape[-1] // self.hop)
         span = count * self.hop if self.same else (count - 1) * self.hop + self.patch
-        x = self(F.pad(audio, (self.left, span - self.left - audio.shape[1])))["contexts"]
-        times = (torch.arange(count, device=audio.device) + 0.5) * (self.hop / 16)
+        return F.pad(audio, (self.left, span - self.left - audio.shape[-1]))
+
+    def centred(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """Contexts of frames that cover audio `[B, L]`, and their times in milliseconds."""
+        x = self(self.padded(audio))["contexts"]
+        times = (torch.arange(x.shape[1], device=audio.device) + 0.5) * (self.hop / 16)
         return x, times.expand(len(audio), -1)
 
 
@@ -196,7 +200,7 @@ class UpstreamExpert(nn.Module):
 
     def __init__(self, ckpt: str = "", **_: Any):
         super().__init__()
-        self.model = load_model(ckpt)
+        self.model = load_model(ckpt).requires_grad_(True)  # s3prl freezes by itself, or not.
 
     def get_downsample_rates(self, key: str) -> int:
         """Samples of a frame."""
@@ -204,8 +208,7 @@ class UpstreamExpert(nn.Module):
 
     def forward(self, wavs: list[Tensor]) -> dict[str, Any]:
         """Hidden states of recordings `[L]` of any lengths."""
-        rest = self.model.patch - self.model.hop - self.model.left
-        padded = [F.pad(wav, (self.model.left, rest)) for wav in wavs]
+        padded = [self.model.padded(wav) for wav in wavs]
         lengths = torch.tensor([len(wav) for wav in padded], device=wavs[0].device)
         out = self.model(nn.utils.rnn.pad_sequence(padded, batch_first=True), lengths)
         return {"hidden_states": [x for name, x in out.items() if name.startswith("context.")]}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from cpc_core.config import CpcConfig
@@ -71,7 +70,8 @@ def starting_models(
         if name in found and (problem := misfit(config, found[name].config)) is not None:
             problems[f"{document.place(places[name])}: {problem}"] = None
     models = {
-        name: StartingModel(place=_absolute(name), hash=each.hash) for name, each in found.items()
+        name: StartingModel(place=str(StoragePath.of(name)), hash=each.hash)
+        for name, each in found.items()
     }
     return models, list(problems)
 
@@ -97,7 +97,3 @@ def _written(base: Mapping[str, Any], space: SearchSpace) -> dict[str, Location]
         if resolve(knob) == FIELD and isinstance(dimension, Values):
             places |= {str(value): ("space", knob) for value in dimension.values if value}
     return places
-
-
-def _absolute(place: str) -> str:
-    return str(Path(place).absolute()) if StoragePath.of(place).is_local else place

@@ -235,7 +235,8 @@ def test_what_s3prl_checks(tmp_path: Path) -> None:
     states = expert(wavs)["hidden_states"]
     assert len(states) == 12 and len({state.shape for state in states}) == 1
     rate = expert.get_downsample_rates("hidden_states")
-    assert abs(states[0].shape[1] - round(31_500 / rate)) <= 1
+    assert states[0].shape[1] == -(-31_500 // rate)
+    assert all(weight.requires_grad for weight in expert.parameters())
     for row, wav in enumerate(wavs):
         for state, alone in zip(states, expert([wav])["hidden_states"], strict=True):
             assert torch.allclose(state[row, : alone.shape[1]], alone[0], atol=1e-5)

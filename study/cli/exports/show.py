@@ -35,7 +35,10 @@ def show(model: str, /, *, output: Output = "table") -> None:
             "width": settings.encoder.width,
             "dimensions": settings.dims,
             "frame_ms": 1000 * settings.hop / settings.sample_rate,
-            **{f"{name}_difference": each["largest_difference"] for name, each in others.items()},
+            **{
+                name: f"within {each['largest_difference']:.1e} of the model"
+                for name, each in others.items()
+            },
             **told.get("metrics", {}),
         },
         output,
