@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 NAMES = ("contexts", "latents")
-"""What comes out, in this order."""
+"""Outputs, in this order."""
 
 TOLERANCE = 1e-4
 """Largest difference of a feature from the encoder's, relative to the largest feature, or to 1

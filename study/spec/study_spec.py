@@ -11,18 +11,18 @@ from typing import Annotated, Any, cast
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from cpc_core.config import Accuracy, CpcConfig, Section, TrainingConfig
+from search_spaces.first_weights import (
+    StartingModel,
+    recorded,
+    require_models,
+    starting_models,
+)
 from search_spaces.knobs import resolve
 from search_spaces.pruners import AnyPruner, NoPruner
 from search_spaces.samplers import AnySampler, GridSampler
 from search_spaces.space import Sample, SearchSpace, Value, Values, apply
 from study.spec.budget import Budget
 from study.spec.claims import Claim
-from study.spec.first_weights import (
-    StartingModel,
-    recorded,
-    require_models,
-    starting_models,
-)
 from study.spec.messages import SpecError, line, validation_messages
 from study.spec.objectives import MEASURED_AT_EVERY_REPORT, ObjectiveSpec, OneOrSeveral
 from study.spec.presets import source_text
@@ -264,7 +264,8 @@ class StudySpec(Section):
             )
             if not problems:
                 configs = (spec.config(sample, spec.seeds[0]) for sample in spec.probe_samples)
-                models, problems = starting_models(document, spec.base, spec.space, configs)
+                models, wrong = starting_models(spec.base, spec.space, configs)
+                problems = [f"{document.place(path)}: {problem}" for path, problem in wrong]
             if not problems:
                 return spec.model_copy(update={"corpus": _absolute(spec.corpus), "models": models})
         raise SpecError(document.name, sorted(problems, key=line))

@@ -19,8 +19,8 @@ from cpc_core.export.manifest import read_verification
 from cpc_core.export.reader import verify
 from cpc_core.export.writer import export_model
 from cpc_core.step import TrainState
-from tests.cpc_core.test_exported_model import both
 from tests.helpers.configs import noise, tiny_config
+from tests.helpers.exports import both
 
 SHAPES = ((1, 10), (4, 10), (1, 14), (2, 77), (3, 400))
 """Of audio, that of the shortest clip of patches of ten samples first."""

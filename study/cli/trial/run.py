@@ -167,9 +167,9 @@ def _single_trial(
 
     from cpc_core.config import CpcConfig
     from cpc_core.storage_path import StoragePath
+    from search_spaces.first_weights import starting_models
     from search_spaces.samplers.grid import GridSampler
     from search_spaces.space import SearchSpace, apply
-    from study.spec.first_weights import starting_models
     from study.spec.messages import SpecError, validation_messages
     from study.spec.study_spec import StudySpec
     from study.spec.yaml_document import Document
@@ -191,10 +191,9 @@ def _single_trial(
             "the command line", validation_messages(error, Document("command line", {}), CpcConfig)
         ) from error
     settings = config.model_dump(mode="json", exclude={"seed"})
-    line = Document("command line", {})
-    models, problems = starting_models(line, settings, SearchSpace({}), [config])
+    models, problems = starting_models(settings, SearchSpace({}), [config])
     if problems:
-        raise SpecError("the command line", problems)
+        raise SpecError("the command line", [problem for _, problem in problems])
     spec = StudySpec(
         name="trial",
         question="How good is this one setting?",
@@ -219,7 +218,7 @@ def _base_of(model: str) -> str:
 
 
 def _start_notice(spec: StudySpec) -> str | None:
-    """What the trial takes from the export that it starts from; None where there is none."""
+    """Sentence about the export that a trial starts from; None where there is none."""
     from cpc_core.export.first_weights import read_first_weights, same_objective
 
     (named,) = spec.models or (None,)

@@ -17,10 +17,11 @@ from cpc_core.section import Section
 from cpc_core.storage_path import StoragePath
 from search_spaces.knobs import resolve
 from search_spaces.space import SearchSpace, Values
-from study.spec.yaml_document import Document
-from study.spec.yaml_document import Path as Location
 
 FIELD = "initialisation.model"
+
+Problem = tuple[tuple[str, ...], str]
+"""A path inside the spec, and a sentence."""
 
 
 class StartingModel(Section):
@@ -44,31 +45,29 @@ def recorded(config: CpcConfig, models: Mapping[str, StartingModel]) -> CpcConfi
 
 
 def starting_models(
-    document: Document,
     base: Mapping[str, Any],
     space: SearchSpace,
     configs: Iterable[CpcConfig],
-) -> tuple[dict[str, StartingModel], list[str]]:
+) -> tuple[dict[str, StartingModel], list[Problem]]:
     """The exports that a spec names, and the problems of those that cannot be started from.
 
     Args:
-        document: The written spec.
         base: Its base configuration.
         space: Its search space.
         configs: Trials that it may train, each export as the spec names it.
     """
     found: dict[str, FirstWeights] = {}
-    problems: dict[str, None] = {}
+    problems: dict[Problem, None] = {}
     places = _written(base, space)
     for name, place in places.items():
         try:
             found[name] = read_first_weights(name)
         except CpcError as error:
-            problems[f"{document.place(place)}: {error}"] = None
+            problems[place, str(error)] = None
     for config in configs:
         name = config.initialisation.model or ""
         if name in found and (problem := misfit(config, found[name].config)) is not None:
-            problems[f"{document.place(places[name])}: {problem}"] = None
+            problems[places[name], problem] = None
     models = {
         name: StartingModel(place=str(StoragePath.of(name)), hash=each.hash)
         for name, each in found.items()
@@ -87,9 +86,9 @@ def require_models(configs: Iterable[CpcConfig]) -> None:
         require_weights(first)
 
 
-def _written(base: Mapping[str, Any], space: SearchSpace) -> dict[str, Location]:
+def _written(base: Mapping[str, Any], space: SearchSpace) -> dict[str, tuple[str, ...]]:
     """Every export that a spec names, and where."""
-    places: dict[str, Location] = {}
+    places: dict[str, tuple[str, ...]] = {}
     first = base.get("initialisation", {}).get("model")
     if first is not None:
         places[first] = ("base", "initialisation", "model")
