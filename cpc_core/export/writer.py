@@ -102,7 +102,8 @@ def export_model(
                 (partial / name).parent.mkdir(exist_ok=True)
                 (partial / name).write_bytes(content)
         return
-    (target / MANIFEST).remove()
+    for name in (MANIFEST, *(each for each in OPTIONAL_FILES if each not in files)):
+        (target / name).remove()
     for name, content in files.items():
         (target / name).write_bytes(content)
 
