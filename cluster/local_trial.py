@@ -53,7 +53,9 @@ def run_trial(
             checkpoint before its next report, if that is further away. None: at that report.
 
     Raises:
-        ConfigError: The folder holds another study, or the corpus's clips are too short.
+        ConfigError: The folder holds another study, the corpus's clips are too short, or the
+            export to start from has other weights.
+        CheckpointError: That export is missing or damaged.
         CorpusError: A shard is damaged.
         StorageError: The disk is full or read-only.
         CpcError: Another process is running it.
@@ -65,6 +67,8 @@ def run_trial(
     with disk_errors(folder):
         dispatcher = Dispatcher.create_or_open(folder, spec, corpus.hash, corpus.caption)
         try:
+            if not dispatcher.finished:
+                spec.require_models()
             trial = dispatcher.ask()
             if trial is not None:
                 with signals.caught():

@@ -54,7 +54,9 @@ def run_study(
             next report is further away save a checkpoint before it. None: at their next reports.
 
     Raises:
-        ConfigError: The folder holds another study, or the corpus has no labels for the metric.
+        ConfigError: The folder holds another study, the corpus has no labels for the metric, or an
+            export to start from has other weights.
+        CheckpointError: Such an export is missing or damaged.
         CorpusError: The corpus is missing or damaged.
         StorageError: The disk is full or read-only.
         UnreachableError: No cluster answers at the address, or the study's database does not.
@@ -70,6 +72,7 @@ def run_study(
         dispatcher = Dispatcher.create_or_open(folder, spec, corpus.hash, corpus.caption)
         try:
             if not dispatcher.finished:
+                spec.require_models()
                 cluster = cluster_at(address)
                 if cluster.is_this_machine:
                     keep_prediction(folder, spec, corpus.clip_samples, seconds_per_step)

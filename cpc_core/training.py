@@ -27,6 +27,7 @@ from cpc_core.evaluation.held_out import (
     measurable_clips,
 )
 from cpc_core.evaluation.probe import probe
+from cpc_core.export.warm_start import start_from_export
 from cpc_core.geometry import SAMPLE_RATE_HZ
 from cpc_core.model.initialise import initialise
 from cpc_core.objective.lengths import own_frames
@@ -91,9 +92,10 @@ def training_reports(
 
     Raises:
         TrainingPaused: `pause` has ended the training, on every worker at the same step.
-        ConfigError: The corpus's clips are shorter, or fewer, than the configuration needs.
+        ConfigError: The corpus's clips are shorter, or fewer, than the configuration needs, or the
+            export that it starts from does not fit.
         CorpusError: A shard is missing or damaged.
-        CheckpointError: The checkpoint cannot be read.
+        CheckpointError: The checkpoint, or the export, cannot be read.
     """
     crop_samples = _crop_samples(config, corpus)
     shortest = config.geometry.samples(config.objective.first_step + 1)
@@ -113,13 +115,7 @@ def training_reports(
         batch = _prepared(stored, crop_samples, config.seed, device)
         if state.step == 0:
             _require_predictions(config, batch)
-            initialise(
-                state.model,
-                batch.audio,
-                config.initialisation,
-                config.negatives.count,
-                batch.num_samples,
-            )
+            _set_first_weights(state, batch)
         try:
             measured = train_step(state, batch)
         except NonFiniteError as error:
@@ -137,6 +133,21 @@ def training_reports(
                 return
         elif pause is not None and state.step % replays == 0 and pause(_steps_to_report(state)):
             raise _paused(state, history, running)
+
+
+def _set_first_weights(state: TrainState, batch: Batch) -> None:
+    """Loads the export to start from, or sets what the first batch decides."""
+    config = state.config
+    if config.initialisation.model is not None:
+        start_from_export(state)
+        return
+    initialise(
+        state.model,
+        batch.audio,
+        config.initialisation,
+        config.negatives.count,
+        batch.num_samples,
+    )
 
 
 def _resumed(state: TrainState, history: CollapseDetector, checkpoint: Path) -> _MetricMeans:

@@ -48,6 +48,7 @@ KNOBS: dict[str, Knob] = {
         Knob("width", "encoder.width", "Encoder width"),
         Knob("encoder_preset", "encoder.preset", "Encoder"),
         Knob("connections", "context.connections", "Context connections"),
+        Knob("init", "initialisation.model", "First weights"),
     )
 }
 

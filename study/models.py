@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from cpc_core.errors import ConfigError
+from cpc_core.export.layout import Format
 from cpc_core.export.writer import export_model
 from cpc_core.storage_path import StoragePath
 from study.analysis.cells import Cell, best_cell, cell_named, pareto_front
@@ -102,16 +103,24 @@ def of_number(record: StudyRecord, number: int, *, unfinished: bool) -> Chosen:
 
 
 def export_trial(
-    folder: StudyFolder, record: StudyRecord, chosen: Chosen, out: Path | StoragePath
+    folder: StudyFolder,
+    record: StudyRecord,
+    chosen: Chosen,
+    out: Path | StoragePath,
+    formats: Collection[Format] = (),
+    *,
+    optimizer: bool = False,
 ) -> None:
-    """Exports a trial from its newest checkpoint.
+    """Exports a trial from its newest checkpoint; the last two arguments are `export_model`'s.
 
     Raises:
         CheckpointError: It has none.
+        ConfigError: The model has no such form.
     """
     trial, how = chosen
     checkpoint = folder.trial(trial.number).require_checkpoint()
-    export_model(checkpoint, out, _provenance(folder, record, trial, how))
+    told = _provenance(folder, record, trial, how)
+    export_model(checkpoint, out, told, formats, optimizer=optimizer)
 
 
 def export_named(name: str, out: Path) -> None:

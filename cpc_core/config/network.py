@@ -142,6 +142,19 @@ class InitialisationConfig(Section):
     the logits, so that similarities start from different answers (`cpc_core/model/initialise.py`).
     """
 
+    model: str | None = Field(default=None, min_length=1, exclude_if=lambda model: model is None)
+    """An export, a folder or a URI, whose weights the training starts from, to fine-tune it or to
+    vary what follows. `kind` then sets nothing from the first batch; it draws the objective's
+    weights where similarity or predicted steps are others than the export's. Steps, schedule and
+    order of the clips begin anew. Adam goes on from its averages where the export has them
+    (`cpc export --optimizer`).
+    """
+
+    model_hash: str | None = Field(default=None, exclude_if=lambda found: found is None)
+    """Hash of those weights, filled in when the spec is read: a training with others is another
+    one. The place of the export counts for nothing.
+    """
+
     ridge: float = Field(default=1.0, gt=0)
     """Penalty of `regression`, relative to the contexts' mean variance. With much less, the
     predictors overfit the first batch.

@@ -206,6 +206,8 @@ def trajectory(config: CpcConfig, corpus_hash: str) -> str:
 
 
 def _digest(config: dict[str, Any], corpus_hash: str) -> str:
+    if "model_hash" in config["initialisation"]:
+        del config["initialisation"]["model"]  # A place, as that of the corpus.
     content = {"schema": CONFIG_SCHEMA, "corpus": corpus_hash, "config": config}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 

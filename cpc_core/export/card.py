@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
-from cpc_core.export.layout import ExportConfig
+from cpc_core.export.layout import ExportConfig, Format
 from cpc_core.geometry import SAMPLE_RATE_HZ
 
 _CARD = """\
@@ -39,7 +40,7 @@ for part in encoder.pieces(torch.randn(16000 * 1200)): ...
 HEAR and s3prl find their functions in `cpc_model.py`; Hugging Face loads the folder by
 `AutoModel.from_pretrained(FOLDER, trust_remote_code=True)`, and wants the attention mask for
 recordings of different lengths.
-
+{others}
 ## Training
 
 | | |
@@ -64,6 +65,35 @@ The weights come from the corpus above, whose recordings keep their own licences
 holds for the weights. `cpc_model.py` is Apache-2.0.
 """
 
+_OTHERS: dict[Format, str] = {
+    "onnx": """
+With ONNX Runtime alone:
+
+```python
+import numpy, onnxruntime
+
+session = onnxruntime.InferenceSession("model.onnx")
+audio = numpy.zeros((1, 16000), numpy.float32)  # [B, L], {shortest} samples or more
+contexts, latents = session.run(None, {{"audio": audio}})
+```
+""",
+    "pt2": """
+With torch alone:
+
+```python
+import torch
+
+model = torch.export.load("model.pt2").module()
+contexts, latents = model(torch.zeros(1, 16000))  # [B, L], {shortest} samples or more
+```
+""",
+}
+
+_LENGTHS = """
+Those files take every sample as audio. Recordings of different lengths are a call each: padding
+would change the contexts. `verification.json` says how close to the model they are.
+"""
+
 _SCORES = {
     "dev_map": "mean average precision, MLP",
     "dev_probe_accuracy": "accuracy, linear",
@@ -73,12 +103,15 @@ _SCORES = {
 }
 
 
-def model_card(config: ExportConfig, provenance: dict[str, Any]) -> str:
+def model_card(
+    config: ExportConfig, provenance: dict[str, Any], formats: Collection[Format] = ()
+) -> str:
     """Text of an export's README.
 
     Args:
         config: Its settings.
         provenance: Of its trial.
+        formats: The model's other forms.
     """
     chosen = provenance.get("chosen", {})
     training = {
@@ -102,7 +135,10 @@ def model_card(config: ExportConfig, provenance: dict[str, Any]) -> str:
         rows.append(f"| {title} | {chosen['mean']:.3f}{between} |")
     table = "\n".join(["| on held-out clips | |", "| --- | --- |", *rows])
     hop_s = config.hop / SAMPLE_RATE_HZ
+    shortest = config.hop if config.encoder.padding == "same" else config.patch
+    others = "".join(_OTHERS[each].format(shortest=shortest) for each in sorted(formats))
     return _CARD.format(
+        others=others + (_LENGTHS if formats else ""),
         title=f"{provenance.get('study', 'CPC')}, trial {provenance.get('trial', '–')}",
         width=config.encoder.width,
         dims=config.dims,

@@ -20,14 +20,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def own(x: Tensor, lengths: Tensor) -> Tensor:
-    """`[B, T, C]` with zeros behind each clip's own `lengths` `[B]` frames."""
+def own(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """`[B, T, C]` with zeros behind each clip's own `lengths` `[B]` frames; None: all are own."""
+    if lengths is None:
+        return x
     kept = torch.arange(x.shape[1], device=x.device) < lengths[:, None]
     return torch.where(kept[..., None], x, 0)
 
 
-def reverse(x: Tensor, lengths: Tensor) -> Tensor:
+def reverse(x: Tensor, lengths: Tensor | None) -> Tensor:
     """`[B, T, C]` with each clip's own frames from the last to the first."""
+    if lengths is None:
+        return x.flip(1)
     places = lengths[:, None] - 1 - torch.arange(x.shape[1], device=x.device)
     return own(x.gather(1, places.clamp_min(0)[..., None].expand_as(x)), lengths)
 
@@ -45,7 +49,7 @@ class Layer(nn.Module):
         rest = lengths + sum(self.pad) - self.conv.kernel_size[0]
         return (rest.div(self.conv.stride[0], rounding_mode="floor") + 1).clamp_min(0)
 
-    def forward(self, x: Tensor, lengths: Tensor, activation: Any) -> Tensor:
+    def forward(self, x: Tensor, lengths: Tensor | None, activation: Any) -> Tensor:
         """Output, with zeros behind its `lengths` own frames."""
         padded = F.pad(x, self.pad) if any(self.pad) else x  # F.pad copies in any case.
         image, weight = padded.transpose(1, 2).unsqueeze(2), self.conv.weight
@@ -53,7 +57,8 @@ class Layer(nn.Module):
         x = F.conv2d(image, weight.unsqueeze(2), self.conv.bias, (1, self.conv.stride[0]))
         x = x.squeeze(2).transpose(1, 2)
         if self.over_time:
-            count, x = lengths.clamp_min(1).view(-1, 1, 1), own(x, lengths)
+            count = x.shape[1] if lengths is None else lengths.clamp_min(1).view(-1, 1, 1)
+            x = own(x, lengths)
             x = own(x - x.mean(2, True).sum(1, True) / count, lengths)
             x = x * (x.square().mean(2, True).sum(1, True) / count + 1e-5).rsqrt()
             x = x * self.norm.weight + self.norm.bias
@@ -79,7 +84,7 @@ class Context(nn.Module):
             self.layers.append(Layer(inputs, growth, kernel, 1, kernel - 1, 0))
             read += growth * self.kind.startswith("dense_concat")
 
-    def forward(self, latents: Tensor, lengths: Tensor) -> list[Tensor]:
+    def forward(self, latents: Tensor, lengths: Tensor | None) -> list[Tensor]:
         """Contexts after each layer, `[B, T, C_c]` each."""
         x = total = self.entry(latents)
         outputs = []
@@ -129,16 +134,16 @@ class CpcEncoder(nn.Module):
 
         `latents`, `contexts` and, at its own rate, every layer; `lengths`: own frames of each clip.
         """
-        frames = audio.new_full(audio.shape[:1], audio.shape[1], dtype=torch.long)
-        frames, x, out = frames if lengths is None else lengths, audio[..., None], {}
-        x = own(x, frames)
+        frames, x, out = lengths, own(audio[..., None], lengths), {}
         for n, layer in enumerate(self.encoder):
-            frames = layer.frames(frames)
+            frames = None if frames is None else layer.frames(frames)
             x = out[f"encoder.{n}"] = layer(x, frames, F.silu)
         past = self.past(reverse(x, frames), frames)
         for n, future in enumerate(self.future(x, frames)):
             out["contexts"] = torch.cat((future, reverse(past[n], frames)), -1)
             out[f"context.{n}"] = out["contexts"]
+        if frames is None:
+            frames = audio.new_full(audio.shape[:1], x.shape[1], dtype=torch.long)
         return {**out, "latents": x, "lengths": frames}
 
     def pieces(
@@ -172,12 +177,16 @@ class CpcEncoder(nn.Module):
         """Frames of so many samples."""
         return int(samples - (self.hop if self.same else self.patch)) // int(self.hop) + 1
 
-    def centred(self, audio: Tensor) -> tuple[Tensor, Tensor]:
-        """Contexts of frames that cover audio `[B, L]`, centred at 20·t + 10 ms; their times."""
-        count = -(-audio.shape[1] // self.hop)
+    def padded(self, audio: Tensor) -> Tensor:
+        """Audio `[…, L]` between zeros, so that frames cover it, centred at 20·t + 10 ms."""
+        count = -(-audio.shape[-1] // self.hop)
         span = count * self.hop if self.same else (count - 1) * self.hop + self.patch
-        x = self(F.pad(audio, (self.left, span - self.left - audio.shape[1])))["contexts"]
-        times = (torch.arange(count, device=audio.device) + 0.5) * (self.hop / 16)
+        return F.pad(audio, (self.left, span - self.left - audio.shape[-1]))
+
+    def centred(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """Contexts of frames that cover audio `[B, L]`, and their times in milliseconds."""
+        x = self(self.padded(audio))["contexts"]
+        times = (torch.arange(x.shape[1], device=audio.device) + 0.5) * (self.hop / 16)
         return x, times.expand(len(audio), -1)
 
 
@@ -206,7 +215,7 @@ class UpstreamExpert(nn.Module):
 
     def __init__(self, ckpt: str = "", **_: Any):
         super().__init__()
-        self.model = load_model(ckpt)
+        self.model = load_model(ckpt).requires_grad_(True)  # s3prl freezes by itself, or not.
 
     def get_downsample_rates(self, key: str) -> int:
         """Samples of a frame."""
@@ -214,8 +223,7 @@ class UpstreamExpert(nn.Module):
 
     def forward(self, wavs: list[Tensor]) -> dict[str, Any]:
         """Hidden states of recordings `[L]` of any lengths."""
-        rest = self.model.patch - self.model.hop - self.model.left
-        padded = [F.pad(wav, (self.model.left, rest)) for wav in wavs]
+        padded = [self.model.padded(wav) for wav in wavs]
         lengths = torch.tensor([len(wav) for wav in padded], device=wavs[0].device)
         out = self.model(nn.utils.rnn.pad_sequence(padded, batch_first=True), lengths)
         return {"hidden_states": [x for name, x in out.items() if name.startswith("context.")]}

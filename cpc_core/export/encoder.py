@@ -17,7 +17,8 @@ from cpc_core.audio.resampling import resampled, usable_rate
 from cpc_core.errors import AudioError
 from cpc_core.evaluation.features import pooled
 from cpc_core.export.cpc_model import CpcEncoder, Layer
-from cpc_core.export.reader import local_export, read_encoder
+from cpc_core.export.manifest import local_export
+from cpc_core.export.reader import read_encoder
 from cpc_core.geometry import SAMPLE_RATE_HZ
 from cpc_core.storage_path import StoragePath
 

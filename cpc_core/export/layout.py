@@ -10,6 +10,10 @@ export/
   training/objective.safetensors
   provenance.json           the trial, how it was chosen, and its attempts
   manifest.json             SHA-256 of every file
+on request also
+  model.onnx, model.pt2     for ONNX Runtime, and for torch.export; see `formats`
+  verification.json         how far each of them is from the model
+  training/optimizer.safetensors
 
 Exports before format 1 have `config.json` (the whole configuration), `model.safetensors` (all
 weights, by the names of the training's model) and `provenance.json`.
@@ -18,14 +22,16 @@ weights, by the names of the training's model) and `provenance.json`.
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
-from torch import Tensor
 
 from cpc_core.config import CpcConfig
 from cpc_core.geometry import SAMPLE_RATE_HZ
 from cpc_core.section import Section
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FORMAT: Literal[1] = 1
 """Raise it when an older version could not read an export, or would read it wrongly."""
@@ -34,6 +40,10 @@ CONFIG, WEIGHTS, MANIFEST = "config.json", "model.safetensors", "manifest.json"
 PROVENANCE, CARD, MODEL_CODE = "provenance.json", "README.md", "cpc_model.py"
 PREPROCESSOR = "preprocessor_config.json"
 TRAINING_CONFIG, OBJECTIVE = "training/config.json", "training/objective.safetensors"
+OPTIMIZER = "training/optimizer.safetensors"
+
+ADAM = ("step", "exp_avg", "exp_avg_sq")
+"""Entries of Adam's state of a parameter, by PyTorch's names."""
 
 FILES = (
     CARD,
@@ -46,6 +56,15 @@ FILES = (
     OBJECTIVE,
 )
 """Files of every export of this format, beside the manifest."""
+
+Format = Literal["onnx", "pt2"]
+"""A form of the model for other runtimes."""
+
+FORMAT_FILES: dict[Format, str] = {"onnx": "model.onnx", "pt2": "model.pt2"}
+VERIFICATION = "verification.json"
+
+OPTIONAL_FILES = (*FORMAT_FILES.values(), VERIFICATION, OPTIMIZER)
+"""Files of exports that were asked for them."""
 
 OLDER_FILES = (CONFIG, WEIGHTS, PROVENANCE)
 """Files of exports before format 1."""

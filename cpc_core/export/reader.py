@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import struct
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from math import prod
-from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,72 +15,30 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from torch import Tensor
 
-from cpc_core.checkpoint import STATE_NAME
-from cpc_core.config import CpcConfig, upgraded
-from cpc_core.errors import CheckpointError, ConfigError
+from cpc_core.errors import CheckpointError
 from cpc_core.export.cpc_model import CpcEncoder
 from cpc_core.export.layout import (
+    ADAM,
     CONFIG,
-    FILES,
-    FORMAT,
     MANIFEST,
     OBJECTIVE,
-    PROVENANCE,
+    OPTIMIZER,
     TRAINING_CONFIG,
     WEIGHTS,
     ExportConfig,
     joined_weights,
     split_weights,
 )
-from cpc_core.export.named import export_named, is_name
-from cpc_core.export.writer import export_model
+from cpc_core.export.manifest import (
+    damaged,
+    older_config,
+    parsed_config,
+    read_file,
+    read_hashes,
+    read_training_config,
+    verified,
+)
 from cpc_core.model.cpc_model import CpcModel
-from cpc_core.storage_path import StoragePath, with_retries
-
-LARGEST_JSON = 16 * 2**20
-"""Bytes of a manifest that is read at all."""
-
-
-@contextmanager
-def local_export(model: str | Path | StoragePath) -> Iterator[Path]:
-    """An export as a folder of this machine; for the block a copy of one in a store, or an export
-    of a model that is named otherwise.
-
-    Args:
-        model: A folder or a URI; a checkpoint's folder; a study's model, such as demo:best.
-
-    Raises:
-        CheckpointError: There is none.
-        CpcError: There is no such study or trial.
-    """
-    with TemporaryDirectory(prefix="cpc-export-") as name:
-        copy = Path(name) / "export"
-        if isinstance(model, str) and is_name(model):
-            export_named(model, copy)
-            yield copy
-            return
-        source = StoragePath.of(model)
-        if not source.is_local:
-            _fetch(source, copy)
-            yield copy
-        elif (Path(source) / STATE_NAME).is_file():
-            export_model(Path(source), copy, {})
-            yield copy
-        else:
-            yield Path(source)
-
-
-def _fetch(source: StoragePath, folder: Path) -> None:
-    for file in (*FILES, MANIFEST):
-        target = folder / file
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            target.write_bytes(with_retries(source, (source / file).read_bytes))
-        except OSError as error:
-            raise CheckpointError(
-                f"{source} is no export: {file} cannot be read "
-                f"({error.strerror or type(error).__name__})"
-            ) from error
 
 
 def read_settings(folder: Path) -> ExportConfig:
@@ -93,31 +48,8 @@ def read_settings(folder: Path) -> ExportConfig:
         CheckpointError: It is missing, damaged, or not an export.
         ConfigError: It is of a newer format.
     """
-    hashes = _hashes(folder)
-    return ExportConfig.of(_older_config(folder)) if hashes is None else _settings(folder, hashes)
-
-
-def export_id(folder: Path) -> str:
-    """SHA-256 of an export's manifest, which covers every file; of its weights before format 1.
-
-    Raises:
-        CheckpointError: It is missing, or not an export.
-        ConfigError: It is of a newer format.
-    """
-    name = WEIGHTS if _hashes(folder) is None else MANIFEST
-    return hashlib.sha256(_bytes(folder / name)).hexdigest()
-
-
-def read_provenance(folder: Path) -> dict[str, Any]:
-    """Provenance of an export: the trial, and how it was chosen.
-
-    Raises:
-        CheckpointError: It is missing, damaged, or not an export.
-        ConfigError: It is of a newer format.
-    """
-    hashes, path = _hashes(folder), folder / PROVENANCE
-    content = _bytes(path) if hashes is None else _verified(folder, PROVENANCE, hashes)
-    return _json(content, path)
+    hashes = read_hashes(folder)
+    return ExportConfig.of(older_config(folder)) if hashes is None else _settings(folder, hashes)
 
 
 def read_encoder(folder: Path) -> CpcEncoder:
@@ -127,11 +59,11 @@ def read_encoder(folder: Path) -> CpcEncoder:
         CheckpointError: It is missing, damaged, or not an export.
         ConfigError: It is of a newer format.
     """
-    settings, hashes, path = read_settings(folder), _hashes(folder), folder / WEIGHTS
+    settings, hashes, path = read_settings(folder), read_hashes(folder), folder / WEIGHTS
     if hashes is None:
-        weights, _ = split_weights(_weights(_bytes(path), path))
+        weights, _ = split_weights(_weights(read_file(path), path))
         return _encoder(settings, weights, path)
-    return _encoder(settings, _verified(folder, WEIGHTS, hashes), path)
+    return _encoder(settings, verified(folder, WEIGHTS, hashes), path)
 
 
 def read_model(folder: Path) -> CpcModel:
@@ -142,37 +74,46 @@ def read_model(folder: Path) -> CpcModel:
         ConfigError: It is of a newer format.
     """
     config = read_training_config(folder)
-    hashes = _hashes(folder)
+    hashes = read_hashes(folder)
     with torch.device("meta"):
         model = CpcModel(config)
     shapes = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
     if hashes is None:
         path = folder / WEIGHTS
-        weights = _weights(_bytes(path), path, shapes)
+        weights = _weights(read_file(path), path, shapes)
     else:
         expected, of_objective = (
             {name: tuple(weight.shape) for name, weight in part.items()}
             for part in split_weights(model.state_dict())
         )
         weights = joined_weights(
-            _weights(_verified(folder, WEIGHTS, hashes), folder / WEIGHTS, expected),
-            _weights(_verified(folder, OBJECTIVE, hashes), folder / OBJECTIVE, of_objective),
+            _weights(verified(folder, WEIGHTS, hashes), folder / WEIGHTS, expected),
+            _weights(verified(folder, OBJECTIVE, hashes), folder / OBJECTIVE, of_objective),
         )
     model.load_state_dict(weights, assign=True)
     return model.eval()
 
 
-def read_training_config(folder: Path) -> CpcConfig:
-    """The whole configuration of an export.
+def read_optimizer(folder: Path, model: CpcModel) -> dict[str, dict[str, Tensor]]:
+    """Adam's state of each of a model's parameters; empty for an export without it.
 
     Raises:
-        CheckpointError: It is missing, damaged, or not an export.
+        CheckpointError: It is damaged.
         ConfigError: It is of a newer format.
     """
-    hashes = _hashes(folder)
-    if hashes is None:
-        return _older_config(folder)
-    return _parsed_config(_verified(folder, TRAINING_CONFIG, hashes), folder / TRAINING_CONFIG)
+    hashes = read_hashes(folder)
+    if hashes is None or OPTIMIZER not in hashes:
+        return {}
+    shapes = {
+        f"{entry}.{name}": () if entry == "step" else tuple(parameter.shape)
+        for name, parameter in model.named_parameters()
+        for entry in ADAM
+    }
+    found = _weights(verified(folder, OPTIMIZER, hashes), folder / OPTIMIZER, shapes)
+    return {
+        name: {entry: found[f"{entry}.{name}"] for entry in ADAM}
+        for name, _ in model.named_parameters()
+    }
 
 
 def verify(folder: Path) -> list[str]:
@@ -182,67 +123,31 @@ def verify(folder: Path) -> list[str]:
         CheckpointError: One is missing or not as it was written.
         ConfigError: It is of a newer format.
     """
-    hashes = _hashes(folder)
+    hashes = read_hashes(folder)
     if hashes is None:
-        _older_config(folder)  # A folder that is no export at all is told so.
+        older_config(folder)  # A folder that is no export at all is told so.
         raise CheckpointError(
             f"{folder} has no {MANIFEST}: it is of an older version; export again"
         )
     for name in hashes:
-        _verified(folder, name, hashes)
+        verified(folder, name, hashes)
     read_encoder(folder)
-    read_model(folder)
+    read_optimizer(folder, read_model(folder))
     return sorted(hashes)
-
-
-def _hashes(folder: Path) -> Mapping[str, str] | None:
-    """Hash of each file; None for an export before format 1."""
-    path = folder / MANIFEST
-    if not path.exists() and not path.is_symlink():
-        return None
-    content = _json(_bytes(path, LARGEST_JSON), path)
-    number = content.get("format")
-    if isinstance(number, int) and not isinstance(number, bool) and number > FORMAT:
-        raise ConfigError(
-            f"{folder} has format {number}, this version reads up to {FORMAT}: install a newer "
-            "cpc-study"
-        )
-    hashes = content.get("sha256")
-    if number != FORMAT or not isinstance(hashes, dict):
-        raise _damaged(path, "it is no manifest of an export")
-    for name, digest in hashes.items():
-        inside = PurePosixPath(name)
-        if inside.is_absolute() or ".." in inside.parts or not isinstance(digest, str):
-            raise _damaged(path, f"{name!r} is no file of an export")
-    if missing := [name for name in FILES if name not in hashes]:
-        raise _damaged(path, f"it does not name {missing[0]}")
-    return hashes
-
-
-def _verified(folder: Path, name: str, hashes: Mapping[str, str]) -> bytes:
-    path = folder / name
-    # The last parent is the export itself, which may well be reached by a link.
-    above = [folder / part for part in PurePosixPath(name).parents[:-1]]
-    if any(part.is_symlink() for part in (path, *above)):
-        raise _damaged(path, "it is a link")
-    content = _bytes(path)
-    if hashlib.sha256(content).hexdigest() != hashes[name]:
-        raise _damaged(path, "its bytes are not those that were exported")
-    return content
 
 
 def _settings(folder: Path, hashes: Mapping[str, str]) -> ExportConfig:
     """Raises CheckpointError where the architecture is not that of the training's configuration."""
     path = folder / CONFIG
-    trained = _parsed_config(_verified(folder, TRAINING_CONFIG, hashes), folder / TRAINING_CONFIG)
+    trained = parsed_config(verified(folder, TRAINING_CONFIG, hashes), folder / TRAINING_CONFIG)
     try:
-        settings = ExportConfig.model_validate_json(_verified(folder, CONFIG, hashes))
+        settings = ExportConfig.model_validate_json(verified(folder, CONFIG, hashes))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise _damaged(path, f"{place}: {first['msg']}" if place else first["msg"]) from error
+        raise damaged(path, f"{place}: {first['msg']}" if place else first["msg"]) from error
     if settings != ExportConfig.of(trained):
-        raise _damaged(path, f"it is not the model of {TRAINING_CONFIG}")
+        raise damaged(path, f"it is not the model of {TRAINING_CONFIG}")
     return settings
 
 
@@ -252,7 +157,7 @@ def _encoder(settings: ExportConfig, weights: bytes | dict[str, Tensor], path: P
     shapes = {name: tuple(weight.shape) for name, weight in encoder.state_dict().items()}
     read = weights if isinstance(weights, dict) else _weights(weights, path, shapes)
     if {name: tuple(weight.shape) for name, weight in read.items()} != shapes:
-        raise _damaged(path, "its weights are not those of its configuration")
+        raise damaged(path, "its weights are not those of its configuration")
     encoder.load_state_dict(read, assign=True)
     return encoder.eval().requires_grad_(False)
 
@@ -268,57 +173,19 @@ def _weights(
         found = {name: tuple(entry["shape"]) for name, entry in header.items()}
         kinds = {entry["dtype"] for entry in header.values()}
     except (struct.error, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise _damaged(path, f"no safetensors ({error})") from error
+        raise damaged(path, f"no safetensors ({error})") from error
     if kinds != {"F32"}:
-        raise _damaged(path, f"its weights are {', '.join(sorted(map(str, kinds)))}, not F32")
+        raise damaged(path, f"its weights are {', '.join(sorted(map(str, kinds)))}, not F32")
     if shapes is not None and found != shapes:
         name = min({*found.items()} ^ {*shapes.items()})[0]
-        raise _damaged(path, f"{name} is not as its configuration says")
+        raise damaged(path, f"{name} is not as its configuration says")
     if 4 * sum(map(prod, found.values())) > len(content):
-        raise _damaged(path, "it is shorter than its header says")
+        raise damaged(path, "it is shorter than its header says")
     try:
         weights = load_tensors(content)
     except (SafetensorError, ValueError, RuntimeError) as error:
-        raise _damaged(path, str(error)) from error
+        raise damaged(path, str(error)) from error
     for name, weight in weights.items():
         if not weight.isfinite().all():
-            raise _damaged(path, f"{name} has values that are not finite")
+            raise damaged(path, f"{name} has values that are not finite")
     return weights
-
-
-def _older_config(folder: Path) -> CpcConfig:
-    return _parsed_config(_bytes(folder / CONFIG), folder / CONFIG)
-
-
-def _parsed_config(content: bytes, path: Path) -> CpcConfig:
-    try:
-        return CpcConfig.model_validate(upgraded(json.loads(content)))
-    except (ValueError, AttributeError, TypeError) as error:
-        first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
-        raise CheckpointError(f"{path} is not a configuration of this version: {first}") from error
-
-
-def _json(content: bytes, path: Path) -> dict[str, Any]:
-    try:
-        told = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise _damaged(path, str(error)) from error
-    if not isinstance(told, dict):
-        raise _damaged(path, "it is no JSON object")
-    return told
-
-
-def _bytes(path: Path, largest: int | None = None) -> bytes:
-    try:
-        if largest is not None and path.stat().st_size > largest:
-            raise _damaged(path, f"it is larger than {largest >> 20} MiB")
-        return path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(
-            f"{path.parent} is no export: {path.name} cannot be read "
-            f"({error.strerror or type(error).__name__})"
-        ) from error
-
-
-def _damaged(path: Path, problem: str) -> CheckpointError:
-    return CheckpointError(f"{path} is damaged ({problem}): export the model again")

@@ -78,7 +78,8 @@ def embed(
     from cpc_core.embed.sources import open_recordings
     from cpc_core.errors import RejectedError
     from cpc_core.export.encoder import Encoder
-    from cpc_core.export.reader import export_id, local_export, read_encoder
+    from cpc_core.export.manifest import export_id, local_export
+    from cpc_core.export.reader import read_encoder
     from study.cli.progress import AudioProgress
 
     with local_export(model) as folder:

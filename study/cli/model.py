@@ -26,6 +26,9 @@ def export(
     front: bool = False,
     seeds: Literal["best", "all"] = "best",
     unfinished: bool = False,
+    onnx: bool = False,
+    pt2: bool = False,
+    optimizer: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Exports a trained model: safetensors, its architecture, code that loads it, its provenance.
@@ -47,12 +50,23 @@ def export(
         The best seed of a cell, or all of them, each in a folder of its own.
     unfinished
         Also a trial that has not completed, from its newest checkpoint, recorded as what it is.
+    onnx
+        Also model.onnx, for ONNX Runtime, compared with the model; needs the extra `onnx`.
+    pt2
+        Also model.pt2, for `torch.export.load`, compared with the model.
+    optimizer
+        Also Adam's averages, from which `cpc trial run --from` goes on.
     overwrite
         Replace an export that is already there, or an empty folder; nothing else.
     """
+    from cpc_core.export.formats import require_packages
+    from cpc_core.export.layout import Format
     from cpc_core.export.writer import require_replaceable
     from study.models import export_trial, front_cells, of_cells, of_number, one_cell
 
+    wanted: dict[Format, bool] = {"onnx": onnx, "pt2": pt2}
+    formats = [name for name, asked in wanted.items() if asked]
+    require_packages(formats)
     if [best, cell is not None, trial is not None, front].count(True) != 1:
         raise ConfigError("say which model: --best, --cell KNOB=VALUE, --trial NUMBER, or --front")
     folder, target = study_folder(study), StoragePath.of(out)
@@ -78,7 +92,7 @@ def export(
                 )
             require_replaceable(place)
     for place, (each, how) in zip(places, chosen, strict=True):
-        export_trial(folder, record, (each, how), place)
+        export_trial(folder, record, (each, how), place, formats, optimizer=optimizer)
         settings = {**each.knobs, "seed": each.seed}
         setting = ", ".join(f"{name} {value}" for name, value in settings.items())
         message(f"exported trial {each.number} ({setting}) to {place if len(chosen) > 1 else out}")

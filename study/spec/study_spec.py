@@ -11,6 +11,12 @@ from typing import Annotated, Any, cast
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from cpc_core.config import Accuracy, CpcConfig, Section, TrainingConfig
+from search_spaces.first_weights import (
+    StartingModel,
+    recorded,
+    require_models,
+    starting_models,
+)
 from search_spaces.knobs import resolve
 from search_spaces.pruners import AnyPruner, NoPruner
 from search_spaces.samplers import AnySampler, GridSampler
@@ -62,6 +68,11 @@ class StudySpec(Section):
     scales: dict[str, dict[str, Any]] = Field(default={})
     """Settings for the same question at another size, which replace the common ones. `--scale NAME`
     chooses a scale; without it the first is taken. Empty once the file has been read.
+    """
+
+    models: dict[str, StartingModel] = Field(default={}, exclude_if=lambda models: not models)
+    """The exports that `initialisation.model` names, with their hashes. Filled in when the file is
+    read, and kept with the study: it goes on with these weights or not at all.
     """
 
     objective: OneOrSeveral = ObjectiveSpec()
@@ -136,7 +147,16 @@ class StudySpec(Section):
 
     def config(self, sample: Sample, seed: int) -> CpcConfig:
         """Configuration of one trial."""
-        return apply(self.base, sample, seed)
+        return recorded(apply(self.base, sample, seed), self.models)
+
+    def require_models(self) -> None:
+        """Checks that the exports that its trials start from are those that were recorded.
+
+        Raises:
+            CheckpointError: One is missing or damaged.
+            ConfigError: One has other weights.
+        """
+        require_models(self.config(sample, self.seeds[0]) for sample in self.probe_samples)
 
     @property
     def cells(self) -> list[dict[str, Value]] | None:
@@ -200,7 +220,10 @@ class StudySpec(Section):
         of the corpus, which counts by its content.
         """
         unhashed = {"resources", "store", "budget", "claims", "readings", "scales", "corpus"}
-        content = json.dumps(self.model_dump(mode="json", exclude=unhashed), sort_keys=True)
+        settings = self.model_dump(mode="json", exclude=unhashed)
+        for model in settings.get("models", {}).values():
+            del model["place"]
+        content = json.dumps(settings, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     def to_yaml(self) -> str:
@@ -240,10 +263,18 @@ class StudySpec(Section):
                 or cell_problems(document, spec.probe_samples, spec.config, spec.seeds[0])
             )
             if not problems:
-                if spec.corpus == "sample" or "://" in spec.corpus:
-                    return spec
-                return spec.model_copy(update={"corpus": str(Path(spec.corpus).absolute())})
+                configs = (spec.config(sample, spec.seeds[0]) for sample in spec.probe_samples)
+                models, wrong = starting_models(spec.base, spec.space, configs)
+                problems = [f"{document.place(path)}: {problem}" for path, problem in wrong]
+            if not problems:
+                return spec.model_copy(update={"corpus": _absolute(spec.corpus), "models": models})
         raise SpecError(document.name, sorted(problems, key=line))
+
+
+def _absolute(corpus: str) -> str:
+    if corpus == "sample" or "://" in corpus:
+        return corpus
+    return str(Path(corpus).absolute())
 
 
 def _as_read(written: Any, read: Any) -> Any:

@@ -170,3 +170,13 @@ def test_names_need_a_package_that_knows_them(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(named, "entry_points", lambda group: ())
     with pytest.raises(CheckpointError, match="nothing is installed that knows models by such"):
         load("demo:best")
+
+
+def test_other_forms_are_shown_and_checked(home: Path) -> None:
+    cpc("export", "whole", "--trial", "3", "--pt2", "-o", "forms", cwd=home)
+    shown = cpc("exports", "show", "forms", "-o", "json", cwd=home).parsed()
+    assert shown["pt2"] == "within 0.0e+00 of the model" and "onnx" not in shown
+    assert "10 files as exported" in cpc("exports", "verify", "forms", cwd=home).err
+    # Without them again: what replaces an export leaves none of its files behind.
+    cpc("export", "whole", "--trial", "3", "--overwrite", "-o", "forms", cwd=home)
+    assert not (home / "forms" / "model.pt2").exists()

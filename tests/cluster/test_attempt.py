@@ -14,6 +14,7 @@ from cluster.attempt import in_process, run_attempt
 from cpc_core.checkpoint import read_config
 from cpc_core.config import CpcConfig
 from cpc_core.corpus.corpus import Corpus
+from cpc_core.export.writer import export_model
 from cpc_core.training import TrainingPaused
 from study.folders.provenance import attempts
 from study.folders.trial_folder import TrialFolder
@@ -77,6 +78,25 @@ def test_attempt_ended_between_reports_is_resumed_bit_for_bit(
     attempt(trial, corpus, reports=reports)
     assert [progress.step for progress in attempt(trial, corpus)] == list(REPORTS[reports:])
     assert log_without_timing(tmp_path, 0) == log_without_timing(whole, 0)
+
+
+def test_a_resume_does_not_load_the_export_again(tmp_path: Path, corpus: Corpus) -> None:
+    """A trial that starts from an export goes on where the export is gone, bit for bit."""
+    first = TrialFolder(tmp_path / "first", 0)
+    first.create(attempt_config())
+    attempt(first, corpus)
+    export_model(first.require_checkpoint(), tmp_path / "model", {})
+    config = attempt_config(initialisation={"model": str(tmp_path / "model")})
+    whole, resumed = (
+        new_trial(tmp_path / name, config) for name in ("uninterrupted", "interrupted")
+    )
+    attempt(whole, corpus)
+    attempt(resumed, corpus, reports=1)
+    shutil.rmtree(tmp_path / "model")
+    attempt(resumed, corpus)
+    logs = [log_without_timing(tmp_path / each.study.name, 0) for each in (whole, resumed)]
+    assert logs[0] == logs[1]
+    assert logs[0][0]["metrics"]["train_loss"] < first.log()[0].metrics["train_loss"]
 
 
 def note(taken: list[int], step: int, measured: object) -> None:

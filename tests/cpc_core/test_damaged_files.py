@@ -16,7 +16,8 @@ from cpc_core.checkpoint import load_checkpoint, save_checkpoint
 from cpc_core.corpus.corpus import Corpus
 from cpc_core.errors import CpcError
 from cpc_core.export.layout import FILES, MANIFEST
-from cpc_core.export.reader import read_encoder, read_model, read_training_config
+from cpc_core.export.manifest import read_training_config
+from cpc_core.export.reader import read_encoder, read_model
 from cpc_core.export.writer import export_model
 from cpc_core.step import TrainState, train_step
 from tests.helpers.configs import tiny_batch, tiny_config

@@ -15,53 +15,16 @@ import torch
 from cpc_core.checkpoint import save_checkpoint
 from cpc_core.config import CpcConfig
 from cpc_core.export import cpc_model
-from cpc_core.export.layout import ExportConfig, joined_weights, split_weights
+from cpc_core.export.layout import joined_weights, split_weights
 from cpc_core.export.reader import read_encoder, read_model
 from cpc_core.export.writer import export_model
-from cpc_core.model.cpc_model import CpcModel
 from cpc_core.step import TrainState
 from tests.helpers.configs import noise, tiny_config
+from tests.helpers.exports import KINDS, both
 
 CPU = torch.device("cpu")
 
-KINDS: dict[str, dict[str, Any]] = {
-    "dense": {},
-    "none": {"context": {"kernels": [2, 3, 4], "connections": "none"}},
-    "residual": {"context": {"kernels": [2, 3, 4], "connections": "residual", "width": 8}},
-    "concatenated": {
-        "context": {"kernels": [2, 3], "connections": "dense_concat", "growth": 4, "width": 8}
-    },
-    "bottleneck": {
-        "context": {"kernels": [2, 3], "connections": "dense_concat_bottleneck", "growth": 4}
-    },
-    "same": {
-        "encoder": {"width": 6, "kernels": [5, 3, 1], "strides": [2, 2, 1], "padding": "same"}
-    },
-    "over time": {
-        "encoder": {
-            "width": 6,
-            "kernels": [4, 4, 1],
-            "strides": [2, 2, 1],
-            "norm": "channels_and_time",
-        },
-        "context": {"kernels": [2, 3, 4], "norm": "channels_and_time"},
-    },
-}
 FINITE = [name for name in KINDS if name != "over time"]
-
-
-def both(name: str) -> tuple[CpcModel, cpc_model.CpcEncoder]:
-    """A model with weights that are none of the first ones, and the exported one."""
-    config = tiny_config(**KINDS[name])
-    model = CpcModel(config)
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.3)
-    exported = cpc_model.CpcEncoder(ExportConfig.of(config).model_dump())
-    weights, _ = split_weights(model.state_dict())
-    exported.load_state_dict(weights)
-    return model.eval(), exported.eval().requires_grad_(False)
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -235,7 +198,8 @@ def test_what_s3prl_checks(tmp_path: Path) -> None:
     states = expert(wavs)["hidden_states"]
     assert len(states) == 12 and len({state.shape for state in states}) == 1
     rate = expert.get_downsample_rates("hidden_states")
-    assert abs(states[0].shape[1] - round(31_500 / rate)) <= 1
+    assert states[0].shape[1] == -(-31_500 // rate)
+    assert all(weight.requires_grad for weight in expert.parameters())
     for row, wav in enumerate(wavs):
         for state, alone in zip(states, expert([wav])["hidden_states"], strict=True):
             assert torch.allclose(state[row, : alone.shape[1]], alone[0], atol=1e-5)

@@ -21,6 +21,7 @@ import torch
 from cpc_core import load
 from cpc_core.checkpoint import save_checkpoint
 from cpc_core.errors import CheckpointError, ConfigError, CpcError
+from cpc_core.export.first_weights import read_first_weights
 from cpc_core.export.writer import export_model
 from cpc_core.step import TrainState
 from cpc_core.storage_path import StoragePath
@@ -34,7 +35,7 @@ from study.storage import object_store
 from study.storage.backends import driver_of
 from study.storage.object_store import ObjectJournal, objects_of
 from tests.helpers.cli import cpc_process
-from tests.helpers.specs import tiny_spec
+from tests.helpers.specs import TINY_BASE, tiny_spec
 from tests.helpers.studies import CORPUS, asked, entry, log_up_to, opened, writes
 
 
@@ -342,7 +343,9 @@ def test_killed_driver_on_s3_is_followed(bucket: str, tmp_path: Path) -> None:
 def test_an_export_goes_to_a_store_and_comes_from_it(bucket: str, tmp_path: Path) -> None:
     state = TrainState.create(tiny_spec().config({}, 0), torch.device("cpu"))
     save_checkpoint(state, {}, tmp_path)
-    export_model(tmp_path, f"{bucket}/model", {"study": "before"})
+    export_model(tmp_path, f"{bucket}/model", {"study": "before"}, ["pt2"])
+    checked = cpc_process("exports", "verify", f"{bucket}/model", cwd=tmp_path)
+    assert "10 files as exported" in checked.err
     export_model(tmp_path, f"{bucket}/model", {"study": "after"})
     export_model(tmp_path, tmp_path / "model", {"study": "after"})
     audio = torch.randn(9_000) * 0.1
@@ -354,6 +357,12 @@ def test_an_export_goes_to_a_store_and_comes_from_it(bucket: str, tmp_path: Path
     assert json.loads(shown.out)["study"] == "after"
 
     place = StoragePath.of(f"{bucket}/model")
+    assert not (place / "model.pt2").exists()
+    warm = {**TINY_BASE, "initialisation": {"model": str(place), "model_hash": "other"}}
+    with pytest.raises(ConfigError, match="restore that export"):
+        tiny_spec(base=warm, space={}).require_models()
+    first = {"model": str(place), "model_hash": read_first_weights(place).hash}
+    tiny_spec(base={**TINY_BASE, "initialisation": first}, space={}).require_models()
     (place / "notes.txt").write_bytes(b"precious")
     with pytest.raises(ConfigError, match=r"it has notes\.txt"):
         export_model(tmp_path, place, {})

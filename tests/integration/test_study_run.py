@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cpc_core.checkpoint import read_config
+from cpc_core.export.writer import export_model
 from study.analysis.cost import cost_info
 from study.folders.checkpoints import checkpoint_step
 from study.folders.provenance import attempts
@@ -18,7 +19,7 @@ from study.results.reader import read_study
 from study.spec.resources import Resources
 from study.spec.study_spec import StudySpec
 from tests.helpers.processes import Driver, Marked
-from tests.helpers.specs import TINY_BASE, tiny_spec
+from tests.helpers.specs import TINY_BASE, tiny_spec, written
 from tests.helpers.trainings import log_without_timing
 
 STEPS = 200
@@ -181,6 +182,31 @@ def test_killed_and_interrupted_runs_end_with_the_same_log(
         lines and TrialFolder(folder, number).log()[:1] == lines
         for number, lines in enumerate(first_lines)
     )
+
+
+def test_workers_start_from_an_export_where_a_cell_does(
+    tmp_path: Path, uninterrupted: Path, marked: Marked
+) -> None:
+    trained = TrialFolder(uninterrupted, 0)
+    export_model(trained.require_checkpoint(), tmp_path / "model", {})
+    training = {"steps": 10, "report_every": 5, "dev_clips": 8, "collapse_window": 50}
+    asked = tiny_spec(
+        base={**TINY_BASE, "training": training},
+        space={"init": [None, str(tmp_path / "model")]},
+        resources={"concurrent_trials": 1, "workers": 2, "cpus_per_worker": 0.5},
+    )
+    spec = StudySpec.load(written(tmp_path, asked.to_yaml()))
+    driver = Driver(marked, spec, tmp_path / "study")
+    events = list(driver.events())
+    assert driver.finish() == (0, ""), events
+    fresh, warm = (TrialFolder(tmp_path / "study", number) for number in (0, 1))
+    assert fresh.config().initialisation.model is None
+    assert warm.config() == spec.config({"init": str(tmp_path / "model")}, 0)
+    assert warm.config().initialisation.model_hash is not None
+    assert attempts(warm)[0]["workers"] == 2
+    # What took the first one two hundred steps is there from the beginning.
+    losses = [each.log()[0].metrics["train_loss"] for each in (fresh, warm)]
+    assert losses[1] < min(losses[0], trained.log()[1].metrics["train_loss"])
 
 
 def test_more_workers_than_cpus_are_refused_before_any_start(

@@ -15,10 +15,13 @@ def show(model: str, /, *, output: Output = "table") -> None:
         A folder or a URI that `cpc export` made; a study's model, such as demo:best or demo:3; or
         the folder of a checkpoint.
     """
-    from cpc_core.export.reader import local_export, read_provenance, read_settings
+    from cpc_core.export.layout import VERIFICATION
+    from cpc_core.export.manifest import local_export, read_provenance, read_verification
+    from cpc_core.export.reader import read_settings
 
-    with local_export(model) as folder:
+    with local_export(model, VERIFICATION) as folder:
         settings, told = read_settings(folder), read_provenance(folder)
+        others = read_verification(folder)
     chosen = told.get("chosen", {})
     print_record(
         {
@@ -33,6 +36,10 @@ def show(model: str, /, *, output: Output = "table") -> None:
             "width": settings.encoder.width,
             "dimensions": settings.dims,
             "frame_ms": 1000 * settings.hop / settings.sample_rate,
+            **{
+                name: f"within {each['largest_difference']:.1e} of the model"
+                for name, each in others.items()
+            },
             **told.get("metrics", {}),
         },
         output,
@@ -47,9 +54,10 @@ def verify(model: str, /) -> None:
     model
         A folder or a URI that `cpc export` made.
     """
-    from cpc_core.export.reader import local_export
+    from cpc_core.export.layout import OPTIONAL_FILES
+    from cpc_core.export.manifest import local_export
     from cpc_core.export.reader import verify as verified
 
-    with local_export(model) as folder:
+    with local_export(model, *OPTIONAL_FILES) as folder:
         names = verified(folder)
     message(f"{model}: {count_text(len(names), 'file')} as exported, weights as configured")

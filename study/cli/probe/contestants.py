@@ -20,7 +20,8 @@ from cpc_core.evaluation.features import (
     ModelFeatures,
 )
 from cpc_core.evaluation.probe import ProbeScores, probe
-from cpc_core.export.reader import local_export, read_model, read_training_config
+from cpc_core.export.manifest import local_export, read_training_config
+from cpc_core.export.reader import read_model
 from cpc_core.model.cpc_model import CpcModel
 from cpc_core.model.initialise import initialise
 from study.analysis.statistics import Interval, t_interval

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,7 +43,8 @@ def run(
     crop_s: float | None = None,
     learning_rate: float | None = None,
     seed: int = 0,
-    base: str = "demo",
+    from_: Annotated[str | None, Parameter(name="--from")] = None,
+    base: str | None = None,
     set: Annotated[list[str] | None, Parameter(negative="")] = None,
     threads: int | None = None,
     out: Annotated[str | None, Parameter(name=["--out", "-o"])] = None,
@@ -70,8 +72,11 @@ def run(
         Peak learning rate.
     seed
         Seed of weights, order, crops, negatives and noise.
+    from_
+        An export, a folder or a URI, whose weights the training starts from.
     base
-        Spec file or preset whose base configuration the settings above change.
+        Spec file or preset whose base configuration the settings above change; by default the
+        preset `demo`, or the configuration of the export that the training starts from.
     set
         Any other field: `--set base.encoder.kernels=[10,8,4,4,4,1]`, as often as needed.
     threads
@@ -90,10 +95,13 @@ def run(
         "batch_size": batch_size,
         "crop_s": crop_s,
         "learning_rate": learning_rate,
+        "init": from_,
     }
     grace_s = seconds(grace)
     given = {name: value for name, value in knobs.items() if value is not None}
     spec = _single_trial(base, set or [], corpus, given, seed)
+    if (notice := _start_notice(spec)) is not None:
+        message(notice)
 
     import torch
 
@@ -152,13 +160,14 @@ def run(
 
 
 def _single_trial(
-    base: str, overrides: list[str], corpus: str | None, knobs: dict[str, Any], seed: int
+    base: str | None, overrides: list[str], corpus: str | None, knobs: dict[str, Any], seed: int
 ) -> StudySpec:
     """A spec of one cell and one seed, named by its content."""
     from pydantic import ValidationError
 
     from cpc_core.config import CpcConfig
     from cpc_core.storage_path import StoragePath
+    from search_spaces.first_weights import starting_models
     from search_spaces.samplers.grid import GridSampler
     from search_spaces.space import SearchSpace, apply
     from study.spec.messages import SpecError, validation_messages
@@ -170,8 +179,10 @@ def _single_trial(
     if "adversary" in knobs and any(each.startswith("base.adversary.") for each in overrides):
         # What is set are fields of the chosen kind.
         overrides = [f"base.adversary.kind={knobs['adversary']}", *overrides]
+    if base is None and "init" in knobs:
+        overrides = [_base_of(knobs["init"]), *overrides]
     shaped = StudySpec.load(
-        base, [*overrides, "space={}", "seeds=[0]", "sampler={kind: grid}", "claims=[]"]
+        base or "demo", [*overrides, "space={}", "seeds=[0]", "sampler={kind: grid}", "claims=[]"]
     )
     unperturbed = shaped.config({}, seed).adversary.kind == "none"
     if "epsilon_db" in knobs and "adversary" not in knobs and unperturbed:
@@ -182,16 +193,47 @@ def _single_trial(
         raise SpecError(
             "the command line", validation_messages(error, Document("command line", {}), CpcConfig)
         ) from error
+    settings = config.model_dump(mode="json", exclude={"seed"})
+    models, problems = starting_models(settings, SearchSpace({}), [config])
+    if problems:
+        raise SpecError("the command line", [problem for _, problem in problems])
     spec = StudySpec(
         name="trial",
         question="How good is this one setting?",
         corpus=shaped.corpus if corpus is None else corpus,
-        base=config.model_dump(mode="json", exclude={"seed"}),
+        base=settings,
+        models=models,
         space=SearchSpace({}),
         seeds=(seed,),
         sampler=GridSampler(),
     )
     return spec.model_copy(update={"name": f"trial-{spec.hash}"})
+
+
+def _base_of(model: str) -> str:
+    """The configuration that an export was trained with, as an override of a spec's base."""
+    from cpc_core.export.first_weights import read_first_weights
+
+    trained = read_first_weights(model).config.model_dump(mode="json", exclude={"seed"})
+    for name in ("model", "model_hash"):
+        trained["initialisation"].pop(name, None)
+    return f"base={json.dumps(trained)}"
+
+
+def _start_notice(spec: StudySpec) -> str | None:
+    """Sentence about the export that a trial starts from; None where there is none."""
+    from cpc_core.export.first_weights import read_first_weights, same_objective
+
+    (named,) = spec.models or (None,)
+    if named is None:
+        return None
+    trained = read_first_weights(named).config
+    config = spec.config({}, spec.seeds[0])
+    return f"starts from the weights of {named}" + (
+        ""
+        if same_objective(config, trained)
+        else "; the objective's are drawn, since similarity or predicted steps are others"
+    )
 
 
 def _ranked_without_labels(spec: StudySpec) -> StudySpec:
