@@ -52,8 +52,7 @@ class Layer(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor | None, activation: Any) -> Tensor:
         """Output, with zeros behind its `lengths` own frames."""
         padded = F.pad(x, self.pad) if any(self.pad) else x  # F.pad copies in any case.
-        image, weight = padded.transpose(1, 2).unsqueeze(2), self.conv.weight
-        # As an image in channels-last format: several times faster on a CPU than conv1d.
+        image, weight = padded.transpose(1, 2).unsqueeze(2), self.conv.weight  # conv1d is slower.
         x = F.conv2d(image, weight.unsqueeze(2), self.conv.bias, (1, self.conv.stride[0]))
         x = x.squeeze(2).transpose(1, 2)
         if self.over_time:
@@ -64,8 +63,7 @@ class Layer(nn.Module):
             x = x * self.norm.weight + self.norm.bias
         else:
             x = self.norm(x)
-        x = activation(x)  # Each step's input is freed before the next one.
-        return own(x, lengths)
+        return own(activation(x), lengths)
 
 
 class Context(nn.Module):
@@ -110,9 +108,9 @@ class CpcEncoder(nn.Module):
 
     def build(self, config: Mapping[str, Any]) -> None:
         """Adds the layers."""
-        e, c = config["encoder"], config["context"]
+        e, c, strides = config["encoder"], config["context"], config["encoder"]["strides"]
         self.encoder, self.same = nn.ModuleList(), e["padding"] == "same"
-        for kernel, stride in zip(e["kernels"], e["strides"], strict=True):
+        for kernel, stride in zip(e["kernels"], strides, strict=True):
             left, all_of_it = ((kernel - stride) // 2, kernel - stride) if self.same else (0, 0)
             inputs = e["width"] if self.encoder else 1
             self.encoder.append(Layer(inputs, e["width"], kernel, stride, left, all_of_it - left))
@@ -121,11 +119,9 @@ class CpcEncoder(nn.Module):
             for layer in filter(lambda module: isinstance(module, Layer), part.modules()):
                 layer.over_time = norm["norm"] == "channels_and_time"
         self.whole = "channels_and_time" in (e["norm"], c["norm"])
-        self.reach = sum(kernel - 1 for kernel in c["kernels"])
         self.hop, self.patch, self.sample_rate = config["hop"], config["patch"], 16_000
-        self.margin = self.reach + -(-self.patch // self.hop)
-        hops = [math.prod(e["strides"][: n + 1]) for n in range(len(e["strides"]))]
-        self.rates = {f"encoder.{n}": self.hop // hop for n, hop in enumerate(hops)}
+        self.margin = sum(kernel - 1 for kernel in c["kernels"]) + -(-self.patch // self.hop)
+        self.rates = {f"encoder.{n}": math.prod(strides[n + 1 :]) for n in range(len(strides))}
         self.left = 0 if self.same else round((self.patch - self.hop) / 2)
         self.scene_embedding_size = self.timestamp_embedding_size = config["dims"]
 
@@ -140,19 +136,15 @@ class CpcEncoder(nn.Module):
             x = out[f"encoder.{n}"] = layer(x, frames, F.silu)
         past = self.past(reverse(x, frames), frames)
         for n, future in enumerate(self.future(x, frames)):
-            out["contexts"] = torch.cat((future, reverse(past[n], frames)), -1)
-            out[f"context.{n}"] = out["contexts"]
+            out["contexts"] = out[f"context.{n}"] = torch.cat(
+                (future, reverse(past[n], frames)), -1
+            )
         if frames is None:
             frames = audio.new_full(audio.shape[:1], x.shape[1], dtype=torch.long)
         return {**out, "latents": x, "lengths": frames}
 
     def pieces(
-        self,
-        audio: Tensor,
-        frames: int = 1000,
-        begin: int = 0,
-        end: int | None = None,
-        names: tuple[str, ...] = ("latents", "contexts"),
+        self, audio: Tensor, frames: int = 1000, begin: int = 0, end: int | None = None, *names: str
     ) -> Iterator[dict[str, Tensor]]:
         """Features of a long recording `[L]` in bounded memory: joined, they are the whole's.
 
@@ -163,10 +155,9 @@ class CpcEncoder(nn.Module):
         total = self.frames(len(audio)) if end is None else end
         for place in range(begin, total, frames):
             last, first = min(place + frames, total), max(0, place - self.margin)
-            until = (last + self.margin) * self.hop + self.patch
-            out = self(audio[None, first * self.hop : until])
+            out = self(audio[None, first * self.hop : (last + self.margin) * self.hop + self.patch])
             piece = {}
-            for name in names:
+            for name in names or ("latents", "contexts"):
                 rate = self.rates.get(name, 1)
                 stop = None if end is None and last == total else (last - first) * rate
                 piece[name] = out[name][:, (place - first) * rate : stop]
@@ -186,8 +177,8 @@ class CpcEncoder(nn.Module):
     def centred(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         """Contexts of frames that cover audio `[B, L]`, and their times in milliseconds."""
         x = self(self.padded(audio))["contexts"]
-        times = (torch.arange(x.shape[1], device=audio.device) + 0.5) * (self.hop / 16)
-        return x, times.expand(len(audio), -1)
+        times = torch.arange(x.shape[1], device=audio.device).expand(len(audio), -1) + 0.5
+        return x, times * (self.hop / 16)
 
 
 def load_model(model_file_path: str | Path = "") -> CpcEncoder:

@@ -208,7 +208,7 @@ class Encoder(nn.Module):
         self, audio: Tensor, layer: str, begin: int, end: int | None, first: int
     ) -> Iterator[Block]:
         """Frames [begin, end) of audio that begins at frame `first` of its recording."""
-        pieces = self.model.pieces(audio, PIECE_FRAMES, begin, end, (layer,))
+        pieces = self.model.pieces(audio, PIECE_FRAMES, begin, end, layer)
         made = (first + begin) * self.model.rates.get(layer, 1)
         while True:
             # Around each piece alone: what happens between two of them is the caller's.
@@ -243,7 +243,7 @@ class Encoder(nn.Module):
     def _long(self, audio: Tensor, layer: str) -> Tensor:
         """Frames `[T, D]` of a long recording, of which each piece is computed for itself."""
         (count,) = self._frames(torch.tensor([len(audio)]), layer)
-        pieces = self.model.pieces(audio, PIECE_FRAMES, names=(layer,))
+        pieces = self.model.pieces(audio, PIECE_FRAMES, 0, None, layer)
         if torch.is_grad_enabled():
             return torch.cat([piece[layer][0] for piece in pieces])
         frames, made = audio.new_empty(count, self.dims(layer)), 0
