@@ -25,6 +25,7 @@ RAY_MODULES = {
         "control",
         "damage",
         "disk_full",
+        "embedding",
         "faults",
         "importing",
         "inline",

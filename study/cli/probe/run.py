@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
@@ -36,6 +37,7 @@ def probe(
     features: Literal["context", "latent"] | None = None,
     pooling: Literal["mean", "mean_std"] | None = None,
     baselines: bool = True,
+    html: Path | None = None,
     output: Output = "table",
 ) -> None:
     """Trains classifiers on frozen, pooled features, and prints their scores beside baselines'.
@@ -64,6 +66,8 @@ def probe(
         configuration. Of log-mel bands always both.
     baselines
         Also score three untrained encoders of the same shape, log-mel statistics, and chance.
+    html
+        A page to write: scores beside baselines, classes, confusions.
     """
     from cpc_core.corpus.sample import open_corpus
     from study.cli.probe.contestants import Choice, contestants
@@ -77,12 +81,12 @@ def probe(
         from study.cli.probe.task import TaskProbe
 
         probed = TaskProbe(protocol, task, folds, split, seeds)
-        _probe_task(probed, named, opened, classes=classes, baselines=baselines, output=output)
+        _probe_task(probed, named, opened, html, classes, output, baselines=baselines)
         return
-    if task is not None or folds or seeds != 1 or classes:
+    if task is not None or folds or seeds != 1 or classes or html is not None:
         raise ConfigError(
-            "--task, --folds, --seeds and --classes need a protocol that chooses its settings: "
-            "add --protocol linear, knn, paper or hear"
+            "--task, --folds, --seeds, --classes and --html need a protocol that chooses its "
+            "settings: add --protocol linear, knn, paper or hear"
         )
     _probe_as_in_a_study(named, opened, split, baselines=baselines, output=output)
 
@@ -117,22 +121,27 @@ def _probe_task(
     probe: TaskProbe,
     contestants: Sequence[Contestant],
     corpus: Corpus,
-    *,
+    page: Path | None,
     classes: bool,
-    baselines: bool,
     output: Format,
+    *,
+    baselines: bool,
 ) -> None:
-    from study.cli.probe.task import chance_of_task, class_rows, task_row, words
+    from study.cli.probe.task import chance_of_task, class_rows, probe_result, task_row, words
 
-    rows = []
+    scores = {}
     for contestant in contestants:
         with stderr.status(f"{contestant.name}: features and classifiers"):
-            scores = probe.scores(contestant, corpus, lambda clips: None)
-        rows += (
-            class_rows(contestant.name, scores) if classes else [task_row(contestant.name, scores)]
-        )
-    if baselines and not classes:
-        rows.append(chance_of_task(scores[0]))
-    print_rows(rows, output)
-    for sentence in words(probe, scores[0]):
+            scores[contestant.name] = probe.scores(contestant, corpus, lambda clips: None)
+    rows = [task_row(name, each) for name, each in scores.items()]
+    if baselines:
+        rows.append(chance_of_task(next(iter(scores.values()))[0]))
+    of_classes = [row for name, each in scores.items() for row in class_rows(name, each)]
+    print_rows(of_classes if classes else rows, output)
+    for sentence in words(probe, next(iter(scores.values()))[0]):
         message(sentence)
+    if page is not None:
+        from dashboards.probe.page import write_probe
+
+        result = probe_result(probe, corpus.name, scores, rows)
+        message(f"page: {write_probe(result, page).absolute()}")

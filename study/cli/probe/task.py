@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from cpc_core.probing.task import (
     split_partition,
     tagging,
 )
+from dashboards.probe.page import ProbeResult
 from study.analysis.statistics import t_interval
 from study.cli.probe.contestants import Contestant
 
@@ -124,6 +125,28 @@ def class_rows(name: str, scores: Sequence[TaskScores]) -> list[dict[str, Any]]:
         }
         for place, each in enumerate(scores[0].classes)
     ]
+
+
+def probe_result(
+    probe: TaskProbe,
+    corpus: str,
+    scores: Mapping[str, Sequence[TaskScores]],
+    rows: Sequence[Mapping[str, Any]],
+) -> ProbeResult:
+    """What the page of a probe shows; the confusions are those of the first model's first seed."""
+    first = next(iter(scores.values()))[0]
+    names = [each.name for each in first.classes]
+    task = {None: "All labels", LABEL: "Primary labels"}.get(probe.task, f"Task {probe.task}")
+    return ProbeResult(
+        corpus=corpus,
+        task=task,
+        protocol=probe.protocol,
+        metrics=_columns(first),
+        rows=rows,
+        classes={name: class_rows(name, each) for name, each in scores.items()},
+        confusion=None if first.confusion is None else (names, first.confusion.tolist()),
+        notes=words(probe, first),
+    )
 
 
 def words(probe: TaskProbe, scores: TaskScores) -> list[str]:
