@@ -133,7 +133,7 @@ def probe_result(
     scores: Mapping[str, Sequence[TaskScores]],
     rows: Sequence[Mapping[str, Any]],
 ) -> ProbeResult:
-    """What the page of a probe shows; the confusions are those of the first model's first seed."""
+    """Content of a probe's page; the confusions are those of the first model's first seed."""
     first = next(iter(scores.values()))[0]
     names = [each.name for each in first.classes]
     task = {None: "All labels", LABEL: "Primary labels"}.get(probe.task, f"Task {probe.task}")
