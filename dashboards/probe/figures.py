@@ -40,6 +40,7 @@ def draw_scores(rows: Sequence[Mapping[str, Any]], metric: str, label: str) -> g
             },
             text=[f"{row[metric]:.3f}"],
             textposition="top center",
+            cliponaxis=False,
             textfont={"size": 12, "color": INK},
             hovertemplate=f"%{{y}}: %{{x:.3f}} [{low:.3f}, {high:.3f}]<extra></extra>",
         )

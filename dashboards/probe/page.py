@@ -18,7 +18,7 @@ from dashboards.tables import facts_list
 from study.analysis.labels import number, sentence_case
 
 TITLES = {
-    "mAP": "mAP",
+    "mAP": "Mean average precision",
     "auc": "AUC",
     "d_prime": "d′",
     "lwlrap": "lwlrap",
@@ -140,7 +140,12 @@ def _header(result: ProbeResult) -> Component:
 
 
 def _table(result: ProbeResult) -> Component:
-    head = html.Tr([html.Th("Model"), *(html.Th(TITLES[metric]) for metric in result.metrics)])
+    head = html.Tr(
+        [
+            html.Th("Model"),
+            *(html.Th(TITLES[metric], className="number") for metric in result.metrics),
+        ]
+    )
     body = [
         html.Tr(
             [
