@@ -31,6 +31,7 @@ RAY_MODULES = {
         "inline",
         "jobs",
         "soak",
+        "start",
         "stops",
         "stores",
         "study_run",

@@ -18,6 +18,7 @@ from cluster.kinds.capacity import Capacity
 from cluster.kinds.processes import Process, await_end, descendants
 from cluster.kinds.temporary import temporary_folder
 from study.control.signals import ignored_by_children
+from study.errors import UnreachableError
 from study.spec.resources import Resources
 
 OBJECT_STORE_BYTES = 1000 * 2**20
@@ -44,7 +45,11 @@ class LocalRay:
 
     @contextmanager
     def connect(self, resources: Resources | None) -> Iterator[None]:
-        """Starts Ray for the length of the block, and awaits the end of its processes."""
+        """Starts Ray for the length of the block, and awaits the end of its processes.
+
+        Raises:
+            UnreachableError: Ray does not start.
+        """
         capacity, port, others = self.capacity(), _free_port(), set(descendants())
         if resources is not None:
             capacity.require(resources)
@@ -75,18 +80,25 @@ class LocalRay:
 
     @staticmethod
     def _start(capacity: Capacity, resources: Resources | None, port: int) -> None:
-        ray.init(
-            address="local",
-            num_cpus=int(capacity.cpus),
-            num_gpus=int(capacity.gpus),
-            object_store_memory=OBJECT_STORE_BYTES,
-            # Seconds of its start, and a process that works; only Ray Train needs it.
-            include_dashboard=resources is not None and not resources.trains_inline,
-            dashboard_host="127.0.0.1",
-            dashboard_port=port,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        try:
+            ray.init(
+                address="local",
+                num_cpus=int(capacity.cpus),
+                num_gpus=int(capacity.gpus),
+                object_store_memory=OBJECT_STORE_BYTES,
+                # Seconds of its start, and a process that works; only Ray Train needs it.
+                include_dashboard=resources is not None and not resources.trains_inline,
+                dashboard_host="127.0.0.1",
+                dashboard_port=port,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+        except Exception as error:
+            # Of no type of its own; what Ray's process said last is in the last line.
+            reason = str(error).strip().rpartition("\n")[2]
+            raise UnreachableError(
+                f"Ray did not start on this machine ({reason}); nothing of the study is lost"
+            ) from error
 
 
 def _free_port() -> int:

@@ -86,9 +86,12 @@ def storage_errors(folder: StudyFolder, storage: Storage | None = None) -> Itera
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: list[BaseException] = []
     following: BaseException | None = error
-    while following is not None:
+    # Ray raises some errors `from` themselves.
+    while following is not None and all(following is not other for other in seen):
         yield following
+        seen.append(following)
         following = following.__cause__ or following.__context__
 
 

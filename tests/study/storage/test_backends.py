@@ -23,3 +23,10 @@ def test_error_of_an_object_store_keeps_its_reason() -> None:
         f"s3://bucket/tiny cannot be used ({reason}): check the address, the credentials and that "
         "the bucket exists; nothing of a study there is lost"
     )
+
+
+def test_an_error_raised_from_itself_stays_as_it_is() -> None:
+    error = RuntimeError("Ray raises such errors")
+    with pytest.raises(RuntimeError) as caught, storage_errors(StudyFolder("tiny")):
+        raise error from error
+    assert caught.value is error
