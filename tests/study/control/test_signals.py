@@ -100,7 +100,7 @@ def test_another_thread_leaves_signals_alone() -> None:
 
 
 def _comes(signals: StopSignals) -> bool:
-    """Another thread of the test runner may have taken a signal, which then comes a little later."""
+    """Another thread of the test runner may have taken a signal; it then comes a little later."""
     end = time.monotonic() + 5
     while not signals.came and time.monotonic() < end:
         time.sleep(0.01)
