@@ -58,7 +58,7 @@ class ClusterKind(Protocol):
             resources: Needs of a study; None to accept any cluster.
 
         Raises:
-            UnreachableError: No cluster answers there.
+            UnreachableError: No cluster answers there, or a local one does not start.
             ClusterError: It is too small.
         """
 

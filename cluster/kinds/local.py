@@ -45,11 +45,7 @@ class LocalRay:
 
     @contextmanager
     def connect(self, resources: Resources | None) -> Iterator[None]:
-        """Starts Ray for the length of the block, and awaits the end of its processes.
-
-        Raises:
-            UnreachableError: Ray does not start.
-        """
+        """Starts Ray for the length of the block, and awaits the end of its processes."""
         capacity, port, others = self.capacity(), _free_port(), set(descendants())
         if resources is not None:
             capacity.require(resources)
@@ -94,11 +90,11 @@ class LocalRay:
                 logging_level=logging.ERROR,
             )
         except Exception as error:
+            if isinstance(error, OSError) and not isinstance(error, ConnectionError):
+                raise  # a full disk or a folder that cannot be written, which are said as such
             # Of no type of its own; what Ray's process said last is in the last line.
             reason = str(error).strip().rpartition("\n")[2]
-            raise UnreachableError(
-                f"Ray did not start on this machine ({reason}); nothing of the study is lost"
-            ) from error
+            raise UnreachableError(f"Ray did not start on this machine ({reason})") from error
 
 
 def _free_port() -> int:

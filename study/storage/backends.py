@@ -86,12 +86,11 @@ def storage_errors(folder: StudyFolder, storage: Storage | None = None) -> Itera
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    seen: list[BaseException] = []
+    seen: set[int] = set()  # Ray raises some errors `from` themselves
     following: BaseException | None = error
-    # Ray raises some errors `from` themselves.
-    while following is not None and all(following is not other for other in seen):
+    while following is not None and id(following) not in seen:
+        seen.add(id(following))
         yield following
-        seen.append(following)
         following = following.__cause__ or following.__context__
 
 

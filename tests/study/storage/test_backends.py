@@ -25,6 +25,7 @@ def test_error_of_an_object_store_keeps_its_reason() -> None:
     )
 
 
+@pytest.mark.timeout(10)
 def test_an_error_raised_from_itself_stays_as_it_is() -> None:
     error = RuntimeError("Ray raises such errors")
     with pytest.raises(RuntimeError) as caught, storage_errors(StudyFolder("tiny")):
